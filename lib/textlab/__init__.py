@@ -1,0 +1,17 @@
+"""textlab: from the Hugging Face Hub to a registered, trustworthy text classifier.
+
+Each module does one job; see the folder map in README.md. Importing the package does no work.
+"""
+
+__version__ = "0.1.0"
+
+
+class InputError(ValueError):
+    """Something that the user gave cannot be used.
+
+    The message is one line that says what came, what is accepted and what to do. Notebooks show that line
+    instead of a traceback; the command line prints it and exits with status 2.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]

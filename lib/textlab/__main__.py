@@ -1,0 +1,72 @@
+"""The command line: `python -m textlab VERB`, a thin shell over the modules."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import InputError, __version__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="textlab", description="Run the notebooks as jobs.")
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _add_run(verbs)
+    chosen = parser.parse_args(arguments)
+    try:
+        return chosen.function(chosen)
+    except InputError as error:
+        print(f"textlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _add_run(verbs) -> None:
+    run = verbs.add_parser(
+        "run", help="run a notebook, or all four, and write everything of the run into one folder",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Run a notebook through papermill. Later values win: profile or params file, then -p.",
+        epilog="examples:\n  python -m textlab run 02 -p epochs 3\n"
+               "  python -m textlab run 02_fine_tuning -p dataset my_texts.csv --out outputs/mine\n"
+               "  python -m textlab run all --profile smoke")
+    run.add_argument("notebook", help="such as 02_fine_tuning or 02; `all` runs the four in order")
+    source = run.add_mutually_exclusive_group()
+    source.add_argument("--profile", default="demo", help="folder under params/ (default: demo)")
+    source.add_argument("--params", type=Path, metavar="FILE", help="a params file of your own, instead of a profile")
+    run.add_argument("-p", dest="values", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="one parameter; may be given several times")
+    run.add_argument("--out", type=Path, metavar="DIR", help="folder for everything of the run "
+                     "(default: outputs/<profile>, with tracked runs in outputs/mlflow)")
+    run.set_defaults(function=_run)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from . import batch, params, runtime
+
+    names = list(params.NOTEBOOKS) if chosen.notebook == "all" else [params.notebook_name(chosen.notebook)]
+    overrides = dict(chosen.values)
+    if chosen.notebook == "all":
+        for name in overrides:
+            if not any(name in rules for rules in params.NOTEBOOKS.values()):
+                params.gather(names[1], [], {name: None})  # raises, with the nearest known name
+    folder = chosen.out or runtime.outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
+    folder = folder.expanduser().absolute()
+    jobs = {}
+    for name in names:
+        files = [chosen.params or params.profile_file(chosen.profile, name)]
+        mine = {key: value for key, value in overrides.items() if len(names) == 1 or key in params.NOTEBOOKS[name]}
+        jobs[name] = batch.prepare(name, files, mine, folder, own_store=chosen.out is not None)
+    outcomes = batch.run_all(jobs, folder)
+    for outcome in outcomes:
+        state = f"failed in {outcome.error}" if outcome.error else f"completed in {runtime.duration(outcome.seconds)}"
+        print(f"{outcome.notebook}: {state}", file=sys.stderr)
+    print(folder / "index.html")
+    return outcomes[-1].status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

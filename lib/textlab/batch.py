@@ -1,0 +1,150 @@
+"""Runs notebooks through papermill, safely: checked parameters, whole files, the failing cell named."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from . import InputError, params, report, results, runtime
+
+#: Error names with which a notebook says that the input, not the job, was wrong.
+INPUT_ERRORS = ("InputError",)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a notebook run ended; `error` is one line, empty when it completed."""
+
+    notebook: str
+    seconds: float
+    error: str = ""
+    status: int = 0  # exit status: 0 completed, 1 failed, 2 bad input, 130 interrupted
+
+
+def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], folder: Path,
+            own_store: bool) -> dict[str, Any]:
+    """Return a notebook's parameters, checked as far as that is possible before a kernel starts.
+
+    Args:
+        notebook: full name.
+        files: params files; later ones win.
+        overrides: values that win over the files.
+        folder: where everything of the run goes.
+        own_store: keep tracked runs in that folder too, unless the parameters name a store.
+
+    Raises:
+        InputError: a parameter or the data that it names cannot be used.
+    """
+    values = params.gather(notebook, files, overrides)
+    rules = params.NOTEBOOKS[notebook]
+    values["output_dir"] = str(folder)
+    if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
+        values["tracking_uri"] = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
+    if "search_space" in values:
+        from . import sweep
+        sweep.check_space(values["search_space"])
+    if values.get("dataset", "practice") != "practice":
+        from . import data
+        data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))
+    return values
+
+
+def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
+    """Run one notebook and write it, its HTML page, log and results file into `folder`, each whole or not at all.
+
+    Args:
+        notebook: full name.
+        values: what `prepare` returned.
+        folder: made if missing.
+
+    Returns:
+        The outcome; a failed run also leaves notebook, page, log and a results file that says `failed`.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{notebook}.draft.ipynb"
+    started, clock = datetime.datetime.now().astimezone(), time.monotonic()
+    error, status = "", 0
+    print(f"{notebook}: running", file=sys.stderr, flush=True)
+    try:
+        papermill.execute_notebook(runtime.project_root() / "notebooks" / f"{notebook}.ipynb", draft, parameters=dict(values),
+                                   progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False)
+    except PapermillExecutionError as failure:
+        line = next((text.strip() for text in failure.source.splitlines() if text.strip()), "")
+        error = f"cell {failure.exec_count} (`{line[:60]}`): {failure.ename}: {_one_line(failure.evalue)}"
+        status = 2 if failure.ename in INPUT_ERRORS else 1
+    except KeyboardInterrupt:
+        error, status = "interrupted by Ctrl-C", 130
+    except Exception as failure:  # the kernel died or could not start: whatever it was, the run is reported as failed
+        error, status = f"{type(failure).__name__}: {_one_line(str(failure))}", 1
+    outcome = Outcome(notebook, time.monotonic() - clock, error, status)
+    _publish(draft, folder, outcome, values, started)
+    return outcome
+
+
+def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome]:
+    """Run prepared notebooks in order until one fails, and write the run's index page after each."""
+    outcomes = []
+    for notebook, values in jobs.items():
+        outcomes.append(run(notebook, values, folder))
+        report.write_index(folder)
+        if outcomes[-1].error:
+            break
+    return outcomes
+
+
+def _publish(draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime) -> None:
+    """Turn papermill's draft into the files of the run."""
+    if outcome.error:
+        results.write(folder, outcome.notebook, status="failed", error=outcome.error, params=dict(values))
+    book = None
+    if draft.is_file():
+        book = nbformat.read(draft, as_version=4)
+        _mark(book, outcome)
+        results.write_text(folder / f"{outcome.notebook}.ipynb", nbformat.writes(book) + "\n")
+        results.write_text(folder / f"{outcome.notebook}.html", report.notebook_page(book, outcome.notebook))
+        draft.unlink()
+    results.write_text(folder / "logs" / f"{outcome.notebook}.log", _log(book, outcome, values, started))
+
+
+def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
+    """Say truthfully in the notebook's metadata how it ended: papermill calls every cell of a dead kernel completed."""
+    ran_last = max((i for i, cell in enumerate(book.cells) if cell.get("execution_count")), default=-1)
+    for i, cell in enumerate(book.cells):
+        # Time stamps of cells and of the run are in the log; without them two equal runs give equal notebooks.
+        cell.metadata.pop("execution", None)
+        state = cell.metadata.pop("papermill", {})
+        if outcome.error and cell.cell_type == "code" and i > ran_last:
+            state = {"status": "pending"}
+        if outcome.error and state.get("status") in ("pending", "failed"):
+            cell.metadata["papermill"] = {"status": state["status"]}
+    if outcome.error:
+        book.metadata.setdefault("papermill", {}).update(exception=True, error=outcome.error)
+
+
+def _log(book: nbformat.NotebookNode | None, outcome: Outcome, values: Mapping[str, Any],
+         started: datetime.datetime) -> str:
+    """Return the run's log: parameters, what the cells printed, how it ended."""
+    lines = [f"{started.isoformat(timespec='seconds')} {outcome.notebook} started"]
+    lines += [f"  {name}: {value!r}" for name, value in values.items()]
+    for cell in book.cells if book else []:
+        printed = "".join(out.text for out in cell.get("outputs", []) if out.output_type == "stream")
+        if printed.strip():
+            lines += [f"[{cell.execution_count}] {line}" for line in printed.splitlines()]
+    ended = started + datetime.timedelta(seconds=outcome.seconds)
+    lines.append(f"{ended.isoformat(timespec='seconds')} {'failed: ' + outcome.error if outcome.error else 'completed'}"
+                 f" after {runtime.duration(outcome.seconds)}")
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,149 @@
+"""Honest figures: baselines, metrics with intervals, worst errors, and the guards that call out a useless model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset, DatasetDict
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
+    """Return accuracy, macro F1 and weighted F1, the first two with 95 % intervals.
+
+    The intervals are percentile bootstrap intervals over rows (Efron 1979). Rows that share true and predicted class
+    are interchangeable, so a resample of rows is a multinomial draw of the confusion matrix, which is fast.
+
+    Args:
+        split: its `label` column holds the true classes; classes that never occur count into macro F1 as 0.
+        predicted: class ids, one a row.
+        seed: of the resampling.
+        resamples: number of bootstrap samples.
+
+    Returns:
+        Keys accuracy, macro_f1, weighted_f1, accuracy_ci95 and macro_f1_ci95 (each [low, high]); numbers from 0 to 1.
+    """
+    true, n_classes = split["label"][:], split.features["label"].num_classes
+    classes = range(n_classes)
+    matrix = confusion_matrix(true, predicted, labels=list(classes))
+    draws = np.random.default_rng(seed).multinomial(matrix.sum(), matrix.ravel() / matrix.sum(), size=resamples)
+    samples = draws.reshape(resamples, n_classes, n_classes)
+    figures = {
+        "accuracy": accuracy_score(true, predicted),
+        "macro_f1": f1_score(true, predicted, labels=list(classes), average="macro", zero_division=0),
+        "weighted_f1": f1_score(true, predicted, labels=list(classes), average="weighted", zero_division=0),
+        "accuracy_ci95": np.percentile(_accuracy(samples), [2.5, 97.5]).tolist(),
+        "macro_f1_ci95": np.percentile(_macro_f1(samples), [2.5, 97.5]).tolist(),
+    }
+    return {name: value if isinstance(value, list) else float(value) for name, value in figures.items()}
+
+
+def score_table(scores: dict[str, dict]) -> pd.DataFrame:
+    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval."""
+    def words(found: dict, metric: str) -> str:
+        low, high = found[f"{metric}_ci95"]
+        return f"{found[metric]:.3f}  ({low:.3f} to {high:.3f})"
+
+    return pd.DataFrame({name: {"accuracy": words(found, "accuracy"), "macro F1": words(found, "macro_f1")}
+                         for name, found in scores.items()}).T
+
+
+def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]]:
+    """Return what two models without any pretraining predict: name -> split -> class ids.
+
+    `majority` always answers the most frequent class of train. `tfidf_svm` is a linear SVM on TF-IDF of words and
+    word pairs, the model that any fine-tuned one has to beat.
+    """
+    models = {
+        "majority": DummyClassifier(strategy="most_frequent"),
+        "tfidf_svm": make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(random_state=seed)),
+    }
+    answers = {}
+    for name, model in models.items():
+        model.fit(splits["train"]["text"][:], splits["train"]["label"][:])
+        answers[name] = {split: model.predict(splits[split]["text"][:]) for split in splits if split != "train"}
+    return answers
+
+
+def predict(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int,
+            batch_size: int = 64) -> np.ndarray:
+    """Return class probabilities, shape (len(texts), classes), in the order of the texts.
+
+    Batches are made of texts of similar length, so that little padding is computed.
+    """
+    ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    probabilities = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start:start + batch_size]
+            batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)
+            probabilities[rows] = model(**batch).logits.float().softmax(-1).cpu().numpy()
+    model.train(was_training)
+    return probabilities
+
+
+def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str]) -> pd.DataFrame:
+    """Return precision, recall, f1 and rows for each class, indexed by label name."""
+    report = classification_report(true, predicted, labels=range(len(labels)), target_names=list(labels),
+                                   output_dict=True, zero_division=0)
+    table = pd.DataFrame({label: report[label] for label in labels}).T
+    return table.rename(columns={"f1-score": "f1", "support": "rows"}).astype({"rows": int})
+
+
+def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
+    """Return the n wrong answers with the highest cross-entropy loss: the model was most sure, and wrong.
+
+    Returns:
+        Columns text, label, predicted, confidence (of the prediction), loss; highest loss first.
+    """
+    names = dataset.features["label"].names
+    true = np.array(dataset["label"][:])
+    predicted = probabilities.argmax(1)
+    loss = -np.log(np.clip(probabilities[np.arange(len(true)), true], 1e-12, 1))
+    wrong = np.flatnonzero(predicted != true)
+    rows = wrong[np.argsort(-loss[wrong], kind="stable")][:n]
+    return pd.DataFrame({
+        "text": [dataset[int(i)]["text"] for i in rows], "label": [names[i] for i in true[rows]],
+        "predicted": [names[i] for i in predicted[rows]], "confidence": probabilities.max(1)[rows], "loss": loss[rows]})
+
+
+def guards(predicted: Sequence[int], scores: dict[str, dict], labels: Sequence[str]) -> list[str]:
+    """Return what makes a result untrustworthy, one sentence each; an empty list when nothing does.
+
+    Args:
+        predicted: class ids that the model gives on an evaluation split.
+        scores: results of `score` on that split in the order majority baseline, TF-IDF + SVM baseline, model.
+        labels: label names.
+    """
+    found = []
+    majority, svm, own = (figures["macro_f1"] for figures in scores.values())
+    classes = np.unique(predicted)
+    if len(classes) == 1:
+        found.append(f"The model predicts a single class, {labels[classes[0]]}, for every text. It has learned nothing: "
+                     "train longer, on more or shuffled rows, or with a higher learning rate.")
+    if own <= majority:
+        found.append(f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f}).")
+    elif own <= svm:
+        found.append(f"Its macro F1 of {own:.3f} does not beat a linear SVM on word counts ({svm:.3f}), which trains in seconds.")
+    return found
+
+
+def _accuracy(matrices: np.ndarray) -> np.ndarray:
+    return np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))
+
+
+def _macro_f1(matrices: np.ndarray) -> np.ndarray:
+    hits = np.diagonal(matrices, axis1=1, axis2=2)
+    either = matrices.sum(1) + matrices.sum(2)
+    return np.divide(2 * hits, either, out=np.zeros(hits.shape), where=either > 0).mean(1)

@@ -1,0 +1,239 @@
+"""What each notebook accepts: names, types and ranges of its parameters, and strict reading of params files.
+
+Defaults and help texts stand in the notebooks' own `parameters` cells; this module says which values are valid.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+from . import InputError
+from .runtime import project_root
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The accepted values of one parameter: its type, bounds (low < or <= value <= high) and choices."""
+
+    type: type
+    low: float | None = None
+    high: float | None = None
+    above: bool = False  # True: low itself is not accepted
+    choices: tuple[str, ...] = ()
+    optional: bool = False  # True: None is accepted
+
+    def accepted(self) -> str:
+        """Return the accepted values in words."""
+        words = {str: "text", int: "a whole number", float: "a number", bool: "true or false",
+                 list: "a list", dict: "a mapping"}[self.type]
+        if self.choices:
+            words = "one of " + ", ".join(self.choices)
+        if self.low is not None:
+            words += f" {'above' if self.above else 'from'} {self.low:g}"
+        if self.high is not None:
+            words += f" {'and at most' if self.above or self.low is None else 'to'} {self.high:g}"
+        return words + (", or null" if self.optional else "")
+
+
+DATA = {
+    "dataset": Rule(str), "text_column": Rule(str), "label_column": Rule(str),
+}
+COMMON = {
+    "seed": Rule(int, 0, 2**32 - 1), "output_dir": Rule(str),
+}
+TRAINING = {
+    "model": Rule(str), "recipe": Rule(str, choices=("short_text", "lab")),
+    "learning_rate": Rule(float, 0, 100, above=True, optional=True),
+    "batch_size": Rule(int, 1, 4096, optional=True), "epochs": Rule(int, 1, 1000, optional=True),
+    "weight_decay": Rule(float, 0, 1, optional=True), "max_length": Rule(int, 4, 8192, optional=True),
+    "max_train_rows": Rule(int, 2, optional=True), "patience": Rule(int, 1, 1000, optional=True),
+}
+STORE = {
+    "tracking_uri": Rule(str), "experiment": Rule(str), "registered_model": Rule(str),
+}
+
+#: Notebook name -> parameter name -> rule.
+NOTEBOOKS: dict[str, dict[str, Rule]] = {
+    "01_hub_exploration": DATA | {
+        "model": Rule(str), "max_length": Rule(int, 4, 8192),
+        "search_task": Rule(str), "search_sort": Rule(str, choices=("downloads", "likes", "last_modified")),
+        "search_limit": Rule(int, 1, 100),
+    } | COMMON,
+    "02_fine_tuning": DATA | TRAINING | {"sentences": Rule(list)} | COMMON,
+    "03_mlflow_tracking": DATA | TRAINING | STORE | {
+        "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "engine": Rule(str, choices=("local",)),
+        "study": Rule(str),
+    } | COMMON,
+    "04_sweep_analysis": STORE | {"metric": Rule(str), "promote": Rule(bool)} | COMMON,
+}
+
+
+def notebook_name(name: str) -> str:
+    """Return the full name of a notebook given as `02_fine_tuning`, `02` or a path to it.
+
+    Raises:
+        InputError: no notebook, or no single one, is called so.
+    """
+    stem = Path(name).name.removesuffix(".ipynb")
+    hits = [full for full in NOTEBOOKS if full == stem or (stem and full.startswith(stem))]
+    if len(hits) != 1:
+        raise InputError(f"no notebook is called {name!r}; there are {', '.join(NOTEBOOKS)}{_did_you_mean(stem, NOTEBOOKS)}")
+    return hits[0]
+
+
+def check(notebook: str, values: Mapping[str, Any]) -> SimpleNamespace:
+    """Return the notebook's parameters, checked and converted, from a mapping that may hold other names too.
+
+    Args:
+        notebook: name of the notebook, such as `02_fine_tuning`.
+        values: the parameters; a notebook passes its `globals()`.
+
+    Raises:
+        InputError: a parameter is missing, of a wrong type or out of range.
+    """
+    rules = NOTEBOOKS[notebook_name(notebook)]
+    missing = [name for name in rules if name not in values]
+    if missing:
+        raise InputError(f"{notebook}: no value for {', '.join(missing)}; run the parameters cell first")
+    return SimpleNamespace(**{name: convert(name, values[name], rule) for name, rule in rules.items()})
+
+
+def convert(name: str, value: Any, rule: Rule) -> Any:
+    """Return `value` as the rule's type.
+
+    Numbers written as text count as numbers: YAML reads `2e-5` as text, and so does a command line.
+
+    Raises:
+        InputError: naming the parameter, what came and what is accepted.
+    """
+    refuse = InputError(f"{name}: got {value!r}; accepted is {rule.accepted()}")
+    if value is None or (rule.optional and value in ("null", "None")):
+        if rule.optional:
+            return None
+        raise refuse
+    if isinstance(value, str) and rule.type is not str:
+        value = _from_text(value)
+    if rule.type is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if rule.type is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, rule.type) or (isinstance(value, bool) and rule.type is not bool):
+        raise refuse
+    if rule.choices and value not in rule.choices:
+        raise InputError(f"{refuse}{_did_you_mean(value, rule.choices)}")
+    if rule.type in (int, float):
+        too_low = rule.low is not None and (value <= rule.low if rule.above else value < rule.low)
+        if not math.isfinite(value) or too_low or (rule.high is not None and value > rule.high):
+            raise refuse
+    return value
+
+
+def gather(notebook: str, files: list[Path], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters to inject into a notebook; later files and the overrides win.
+
+    Raises:
+        InputError: an unknown parameter (with the nearest known name), or a value that is not accepted.
+    """
+    rules = NOTEBOOKS[notebook_name(notebook)]
+    merged: dict[str, Any] = {}
+    for origin, values in [(str(f), read_yaml(f)) for f in files] + [("the command line", overrides)]:
+        for name, value in values.items():
+            if name not in rules:
+                raise InputError(f"{origin}: {notebook} has no parameter {name!r}"
+                                 f"{_did_you_mean(name, rules) or '; it has ' + ', '.join(rules)}")
+            try:
+                merged[name] = convert(name, value, rules[name])
+            except InputError as error:
+                raise InputError(f"{origin}: {error}") from None
+    return merged
+
+
+def profile_file(profile: str, notebook: str) -> Path:
+    """Return the params file of a profile for a notebook.
+
+    Raises:
+        InputError: there is no such profile.
+    """
+    folder = project_root() / "params"
+    profiles = sorted(p.name for p in folder.iterdir() if p.is_dir())
+    if profile not in profiles:
+        raise InputError(f"no profile is called {profile!r}; there are {', '.join(profiles)}{_did_you_mean(profile, profiles)}")
+    return folder / profile / f"{notebook}.yaml"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a params file, read strictly.
+
+    Plain data only (tags are refused, since papermill would run some of them as code), each key once, `2e-5` a
+    number, and only true and false are booleans.
+
+    Raises:
+        InputError: the file is missing, or not such a mapping.
+    """
+    try:
+        loaded = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_StrictLoader)
+    except FileNotFoundError:
+        raise InputError(f"params file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"params file {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"params file {path}{where}: {getattr(error, 'problem', None) or error}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
+        raise InputError(f"params file {path}: accepted are lines of the form `name: value`")
+    return loaded
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML as people read it; see `read_yaml`."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs
+                if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag.rpartition(":")[2] not in ("str", "int", "float", "bool", "null", "map", "seq"):
+            raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is not accepted", node.start_mark)
+        return super().construct_object(node, deep)
+
+
+_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), list("-+.0123456789"))
+
+
+def _from_text(text: str) -> Any:
+    """Return the YAML value that a text spells, or the text itself."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError:
+        return text
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,195 @@
+"""A table in, a figure out: every picture of the notebooks, in one style (plots.mplstyle)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+
+def use_style() -> None:
+    """Use the project's plot style from here on."""
+    plt.style.use(Path(__file__).with_name("plots.mplstyle"))
+
+
+def class_balance(balance: pd.DataFrame) -> Figure:
+    """Draw the share of each class in each split, from a table of rows (index class, columns splits)."""
+    figure, axes = _axes(6.5, 3.2)
+    shares = balance / balance.sum() * 100
+    width = 0.8 / shares.shape[1]
+    for i, split in enumerate(shares):
+        axes.bar(np.arange(len(shares)) + (i - (shares.shape[1] - 1) / 2) * width, shares[split], width, label=split)
+    axes.set(title="How often each label occurs", ylabel="% of the split", xticks=range(len(shares)))
+    axes.set_xticklabels(shares.index)
+    axes.grid(axis="x", visible=False)
+    axes.legend()
+    return figure
+
+
+def text_lengths(lengths: pd.DataFrame, max_length: int) -> Figure:
+    """Draw how long texts are, in words and in tokens (columns words and tokens), and where they would be cut."""
+    figure, axes = _axes(7, 3, columns=2)
+    for axis, unit in zip(axes, ("words", "tokens")):
+        values = lengths[unit]
+        axis.hist(values, bins=np.arange(values.min(), values.max() + 2) - 0.5, color="C0" if unit == "words" else "C1")
+        axis.axvline(values.median(), color="0.25", linestyle="--", label=f"median {values.median():g}")
+        axis.set(title=f"Length in {unit}", xlabel=f"{unit} in a text", ylabel="texts")
+        axis.grid(axis="x", visible=False)
+    if lengths["tokens"].max() > max_length:
+        axes[1].axvline(max_length, color="C3", label=f"cut at {max_length}")
+    for axis in axes:
+        axis.legend()
+    return figure
+
+
+def learning_curves(history: pd.DataFrame) -> Figure:
+    """Draw training and validation loss, and validation accuracy and macro F1, over epochs."""
+    figure, (left, right) = _axes(7, 3.2, columns=2)
+    for axis, columns in ((left, {"loss": "training", "eval_loss": "validation"}),
+                          (right, {"eval_accuracy": "accuracy", "eval_macro_f1": "macro F1"})):
+        for column, name in columns.items():
+            points = history.dropna(subset=[column])
+            axis.plot(points["epoch"], points[column], marker="" if column == "loss" else "o", label=name)
+        axis.set(xlabel="epoch", xlim=(0, None))
+        axis.legend()
+    left.set(title="Loss (cross-entropy)", ylim=(0, None))
+    right.set(title="Validation", ylim=(0, 1.02))
+    return figure
+
+
+def confusion(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str], title: str) -> Figure:
+    """Draw a confusion matrix: rows are true labels, shaded by their share, with counts."""
+    matrix = confusion_matrix(true, predicted, labels=range(len(labels)))
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    side = 1.6 + 0.62 * len(labels)
+    figure, axes = _axes(side + 0.6, side)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(matrix.shape):
+        axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=9,
+                  color="white" if shares[row, column] > 0.5 else "0.2")
+    axes.set(title=title, xlabel="predicted", ylabel="true", xticks=range(len(labels)), yticks=range(len(labels)))
+    axes.set_xticklabels(labels, rotation=35, ha="right")
+    axes.set_yticklabels(labels)
+    axes.grid(False)
+    return figure
+
+
+def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "macro_f1"), title: str = "") -> Figure:
+    """Draw each model's metrics as dots, with 95 % intervals where they were measured.
+
+    Args:
+        scores: model name -> result of `evaluation.score`; the last one is drawn on top.
+    """
+    figure, panels = _axes(7, 0.9 + 0.5 * len(scores), columns=len(metrics))
+    names = list(scores)
+    for axis, metric in zip(np.atleast_1d(panels), metrics):
+        for row, name in enumerate(reversed(names)):
+            value, bounds = scores[name][metric], scores[name].get(f"{metric}_ci95")
+            if bounds:
+                axis.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
+            axis.plot(value, row, "o", color="C0")
+            axis.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        axis.set(title=metric.replace("_", " ").replace("f1", "F1"), xlim=(0, 1.03), ylim=(-0.5, len(names) - 0.3),
+                 yticks=range(len(names)))
+        axis.set_yticklabels(reversed(names) if metric == metrics[0] else [""] * len(names))
+        axis.grid(axis="y", visible=False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def probabilities(texts: Sequence[str], values: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Draw the probability of every label for a few texts as a shaded table; values has shape (texts, labels)."""
+    figure, axes = _axes(7.6, 1.1 + 0.42 * len(texts))
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(values.shape):
+        axes.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=9,
+                  color="white" if values[row, column] > 0.5 else "0.3")
+    axes.set(xticks=range(len(labels)), yticks=range(len(texts)))
+    axes.set_xticklabels(labels)
+    axes.set_yticklabels([text if len(text) <= 46 else text[:44] + " …" for text in texts])
+    axes.xaxis.tick_top()
+    axes.grid(False)
+    return figure
+
+
+def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
+    """Draw a metric against each hyper-parameter, one panel each; the best run is orange."""
+    figure, panels = _axes(min(2.6 * len(parameters) + 1.2, 11), 3, columns=len(parameters), sharey=True)
+    panels = np.atleast_1d(panels)
+    best = table[metric].idxmax()
+    for axis, name in zip(panels, parameters):
+        values, ticks = _as_numbers(table[name])
+        axis.plot(values, table[metric], "o", color="C0", alpha=0.8)
+        axis.plot(values[best], table[metric][best], "o", color="C1", markersize=10)
+        axis.set(xlabel=name.replace("_", " "))
+        if ticks:
+            axis.set(xticks=range(len(ticks)), xlim=(-0.5, len(ticks) - 0.5))
+            axis.set_xticklabels(ticks)
+        elif values.min() > 0 and values.max() / values.min() >= 5:
+            axis.set_xscale("log")
+    panels[0].set(ylabel=metric.replace("_", " "))
+    return figure
+
+
+def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
+    """Draw each run as a line across its hyper-parameters and its metric; darker is better."""
+    columns = [*parameters, metric]
+    figure, axes = _axes(min(2 * len(columns) + 1, 11), 3.4)
+    scaled = {}
+    for name in columns:
+        values, ticks = _as_numbers(table[name])
+        logarithmic = not ticks and name != metric and values.min() > 0 and values.max() / values.min() >= 5
+        values = np.log(values) if logarithmic else values
+        scaled[name] = (values - values.min()) / ((values.max() - values.min()) or 1)
+    ranks = table[metric].rank(pct=True)
+    for run in ranks.sort_values().index:
+        axes.plot(range(len(columns)), [scaled[name][run] for name in columns], color=plt.cm.Blues(0.25 + 0.7 * ranks[run]))
+    for i, name in enumerate(columns):
+        axes.axvline(i, color="0.8", linewidth=1, zorder=0)
+        for value, height in ((table[name].min(), -0.07), (table[name].max(), 1.03)):
+            label = f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
+            axes.text(i, height, label, ha="center", fontsize=9, color="0.3")
+    axes.set(xticks=range(len(columns)), yticks=[], ylim=(-0.12, 1.12))
+    axes.set_xticklabels([name.replace("_", " ") for name in columns])
+    axes.tick_params(axis="x", pad=8, length=0)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.grid(False)
+    return figure
+
+
+def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, name: str) -> Figure:
+    """Draw a metric over steps for several runs; one is highlighted.
+
+    Args:
+        curves: run id -> table with columns step and value.
+        highlight: id of the run drawn in colour, and its name for the legend.
+    """
+    figure, axes = _axes(6.5, 3.2)
+    for run, curve in sorted(curves.items(), key=lambda item: item[0] == highlight):
+        chosen = run == highlight
+        axes.plot(curve["step"], curve["value"], marker="o", color="C1" if chosen else "0.7",
+                  label=name if chosen else None, zorder=3 if chosen else 2)
+    axes.set(title=f"{metric.replace('_', ' ')} during training", xlabel="step")
+    axes.legend()
+    return figure
+
+
+def _as_numbers(column: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Return a column as numbers and, where it held words, the words in the order of their numbers."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.notna().all() and column.nunique() > 1 and not pd.api.types.is_bool_dtype(column):
+        return numbers.astype(float), []
+    words = sorted(column.astype(str).unique())
+    return column.astype(str).map(words.index).astype(float), words
+
+
+def _axes(width: float, height: float, columns: int = 1, sharey: bool = False):
+    """Return a figure that a notebook shows once, as the value of its cell, and its axes."""
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), sharey=sharey)
+    plt.close(figure)
+    return figure, axes

@@ -1,0 +1,110 @@
+"""What a run looks like on the web: the page of each notebook, the index that ties them together, notices."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from . import params, results
+
+#: What each notebook answers, as the index shows it.
+QUESTIONS = {
+    "01_hub_exploration": "Which model and which data, and what is in them?",
+    "02_fine_tuning": "How well does the fine-tuned model work, and how sure is that?",
+    "03_mlflow_tracking": "How are runs recorded, varied and registered?",
+    "04_sweep_analysis": "Which settings matter, and which model wins?",
+}
+#: Cells with this tag give their picture to the index page.
+HEADLINE_TAG = "headline"
+
+
+def notice(messages: str | Sequence[str], kind: str = "bad"):
+    """Return a box for a notebook: red for `bad`, amber for `note`; nothing when there are no messages."""
+    from IPython.display import HTML
+
+    messages = [messages] if isinstance(messages, str) else list(messages)
+    if not messages:
+        return None
+    colour = {"bad": "#B3261E", "note": "#B26A00"}[kind]
+    text = "<br>".join(html.escape(message) for message in messages)
+    return HTML(f'<div style="border:2px solid {colour};border-left-width:10px;padding:8px 12px;margin:8px 0">{text}</div>')
+
+
+def quote(text: str):
+    """Return a text for a notebook as a quotation, with its Markdown rendered."""
+    from IPython.display import Markdown
+
+    return Markdown("\n".join(f"> {line}" for line in text.splitlines()))
+
+
+def notebook_page(book: nbformat.NotebookNode, title: str) -> str:
+    """Return an executed notebook as one HTML page that loads nothing from elsewhere and runs no scripts of its cells."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(sanitize_html=True, filters={"clean_html": _clean}, require_js_url="", mathjax_url="",
+                            mermaid_js_url="", jquery_url="")
+    page = exporter.from_notebook_node(book, resources={"metadata": {"name": title}})[0]
+    return re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', page)  # links between notebooks lead to their pages
+
+
+def _clean(markup: str | bytes) -> str:
+    """Return HTML without scripts, style sheets and event handlers; tables, headings and our notices stay.
+
+    It stands in for nbconvert's filter of that name, which escapes headings and table heads as well.
+    """
+    import bleach
+    from bleach.css_sanitizer import CSSSanitizer
+
+    markup = markup.decode() if isinstance(markup, bytes) else str(markup)
+    markup = re.sub(r"<(style|script)\b.*?</\1\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
+    tags = {*bleach.ALLOWED_TAGS, *"h1 h2 h3 h4 p div span br hr pre img table thead tbody tr th td".split()}
+    styles = CSSSanitizer(allowed_css_properties=["border", "border-left-width", "padding", "margin", "text-align"])
+    return bleach.clean(markup, tags, bleach.ALLOWED_ATTRIBUTES | {"*": ["id", "class", "style"], "img": ["src", "alt"]},
+                        css_sanitizer=styles)
+
+
+def write_index(folder: Path) -> Path:
+    """Write `index.html`: headline table, guards, pictures and links of what has been run in `folder`."""
+    import jinja2
+
+    found = {name: results.read(folder, name) for name in params.NOTEBOOKS
+             if (folder / "results" / f"{name}.json").is_file()}
+    environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(Path(__file__).parent))
+    page = environment.get_template("report.html").render(
+        run=folder.name, questions=QUESTIONS, found=found, main=found.get("02_fine_tuning", {}),
+        rows=headline_rows(found.get("02_fine_tuning", {})),
+        figures=[figure for name in found for figure in _headline_figures(folder / f"{name}.ipynb")],
+        analysis=found.get("04_sweep_analysis", {}))
+    path = folder / "index.html"
+    results.write_text(path, page)
+    return path
+
+
+def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the headline table of a fine-tuning result: a row for each baseline and for the model.
+
+    Returns:
+        Rows with name, split, accuracy, macro_f1 and, for the model, their intervals; on test where it was measured,
+        else on validation.
+    """
+    split = "test" if "test" in fine_tuning else "validation"
+    if split not in fine_tuning:
+        return []
+    names = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SVM"}
+    rows = [{"name": names[name], "split": split, **scores} for name, scores in fine_tuning["baselines"].items()]
+    return rows + [{"name": f"fine-tuned {fine_tuning['model']['source']}", "split": split, **fine_tuning[split]}]
+
+
+def _headline_figures(notebook: Path) -> list[str]:
+    """Return the pictures (base64 PNG) of the cells tagged as headline in an executed notebook."""
+    if not notebook.is_file():
+        return []
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    outputs = [out for cell in cells if HEADLINE_TAG in cell["metadata"].get("tags", []) for out in cell.get("outputs", [])]
+    return [data if isinstance(data, str) else "".join(data) for out in outputs if (data := out.get("data", {}).get("image/png"))]

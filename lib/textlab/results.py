@@ -1,0 +1,74 @@
+"""Writes and reads the results file, and every other small file, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from . import InputError
+
+
+def write(folder: Path, notebook: str, **content: Any) -> Path:
+    """Write `results/<notebook>.json` in a run's folder and return its path.
+
+    Args:
+        folder: the run's output folder.
+        notebook: such as `02_fine_tuning`.
+        content: what was measured; a value of None is left out, since a figure that was not measured is absent.
+
+    Raises:
+        ValueError: a number is NaN or infinite; such a figure must not look like a result.
+    """
+    kept = {"status": "completed", "notebook": notebook} | {name: value for name, value in content.items() if value is not None}
+    _refuse_nan(kept, notebook)
+    path = Path(folder) / "results" / f"{notebook}.json"
+    write_text(path, json.dumps(kept, indent=1, ensure_ascii=False, default=_plain) + "\n")
+    return path
+
+
+def read(folder: Path, notebook: str) -> dict[str, Any]:
+    """Return the content of a run's results file.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(folder) / "results" / f"{notebook}.json"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run notebook {notebook} first")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader finds the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy numbers and arrays and paths as plain JSON values."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} does not belong in a results file")
+
+
+def _refuse_nan(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nan(item, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            _refuse_nan(item, f"{where}[{i}]")
+    elif hasattr(value, "tolist"):
+        _refuse_nan(value.tolist(), where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} is {value}; leave a figure out when it was not measured")

@@ -1,0 +1,111 @@
+"""A hyper-parameter sweep: the search space, the study, and its trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+
+from . import InputError, runtime
+from .training import Recipe
+
+#: The settings of a recipe that a search space may name.
+SEARCHABLE = ("learning_rate", "batch_size", "epochs", "weight_decay", "warmup", "max_grad_norm", "dropout",
+              "train_embeddings")
+
+
+def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a search space, checked.
+
+    Args:
+        space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`.
+            Whole-number bounds of a whole-number setting give whole numbers.
+
+    Raises:
+        InputError: an unknown setting, an empty list, or bounds that are no range.
+    """
+    if not space:
+        raise InputError("search_space: is empty; give at least one setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
+    for name, spec in space.items():
+        if name not in SEARCHABLE:
+            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(SEARCHABLE)}")
+        if isinstance(spec, list):
+            if not spec:
+                raise InputError(f"search_space: {name} has an empty list of choices")
+            continue
+        form = f"search_space: {name} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
+        if not isinstance(spec, dict) or not {"low", "high"} <= set(spec) <= {"low", "high", "log", "step"}:
+            raise InputError(form)
+        low, high = _number(spec["low"], form), _number(spec["high"], form)
+        if low >= high or (spec.get("log") and low <= 0):
+            raise InputError(f"search_space: {name} goes from {low} to {high}; low must be below high, and above 0 with log")
+    return dict(space)
+
+
+def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for every setting of the space, drawn by the trial's sampler."""
+    values = {}
+    for name, spec in space.items():
+        if isinstance(spec, list):
+            values[name] = trial.suggest_categorical(name, spec)
+        elif isinstance(getattr(Recipe, name), int):
+            values[name] = trial.suggest_int(name, int(spec["low"]), int(spec["high"]), step=spec.get("step", 1),
+                                             log=spec.get("log", False))
+        else:
+            values[name] = trial.suggest_float(name, float(spec["low"]), float(spec["high"]), step=spec.get("step"),
+                                               log=spec.get("log", False))
+    return values
+
+
+def search(run_trial: Callable[[int, dict[str, Any]], float], space: Mapping[str, Any], n_trials: int,
+           seed: int) -> optuna.Study:
+    """Run trials one after another and return the study; higher is better.
+
+    Args:
+        run_trial: gets the trial's number and its settings, trains, and returns the validation score.
+        space: see `check_space`.
+        n_trials: how many.
+        seed: of the sampler (TPE, Bergstra et al. 2011); the same seed proposes the same settings.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space, line = check_space(space), runtime.ProgressLine()
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+
+    def objective(trial: optuna.Trial) -> float:
+        return run_trial(trial.number, suggest(trial, space))
+
+    def tell(study: optuna.Study, trial) -> None:
+        line.show(f"trial {trial.number + 1} of {n_trials} done, best so far {study.best_value:.4f} "
+                  f"(trial {study.best_trial.number + 1})", final=True)
+
+    study.optimize(objective, n_trials=n_trials, callbacks=[tell])
+    return study
+
+
+def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
+    """Return a sentence for each setting whose best value lies at the edge of its range.
+
+    Args:
+        share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
+    """
+    found = []
+    for name, spec in space.items():
+        if isinstance(spec, list) or name not in best:
+            continue
+        scale = math.log if spec.get("log") else float
+        low, high, value = (scale(float(x)) for x in (spec["low"], spec["high"], best[name]))
+        place = (value - low) / (high - low)
+        if place <= share or place >= 1 - share:
+            bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
+            found.append(f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
+                         f"a {direction} value may be better still.")
+    return found
+
+
+def _number(value: Any, message: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(message) from None

@@ -1,0 +1,335 @@
+"""The only module that talks to MLflow: a local store by default, runs with a truthful status, and the registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# MLflow reads these at its import: it would send usage statistics and fill notebooks with progress bars.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from . import InputError, runtime
+from .data import Data
+from .training import Recipe
+
+#: The tag that says which sweep a run belongs to, and the metric that runs are compared by.
+STUDY_TAG, SELECTION_METRIC = "study", "validation_macro_f1"
+
+
+def default_uri() -> str:
+    """Return the address of the project's own store, an SQLite file under the outputs folder."""
+    return store_uri(runtime.outputs_root() / "mlflow")
+
+
+def store_uri(folder: Path) -> str:
+    """Return the address of the SQLite store in a folder."""
+    return f"sqlite:///{Path(folder).absolute() / 'mlflow.db'}"
+
+
+def connect(uri: str, experiment: str, create: bool = True) -> str:
+    """Use a store and an experiment from here on; return the store's address.
+
+    Args:
+        uri: any MLflow tracking URI; empty means the project's own local store.
+        experiment: its name.
+        create: make store and experiment when they are missing; off, for those who only read.
+
+    Raises:
+        InputError: the store or the experiment is not there, is deleted, or does not answer.
+    """
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    uri = uri or default_uri()
+    local = re.fullmatch(r"sqlite:///(?P<file>.+)", uri)
+    file = Path(local["file"]) if local else None
+    if file and not file.is_file():
+        if not create:
+            raise InputError(f"there is no tracking store yet ({_short(uri)}): run notebook 03_mlflow_tracking first")
+        file.parent.mkdir(parents=True, exist_ok=True)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        found = MlflowClient().get_experiment_by_name(experiment)
+        if found and found.lifecycle_stage == "deleted":
+            raise InputError(f"experiment: {experiment!r} is in the store's trash; restore it or choose another name")
+        if not found and not create:
+            names = ", ".join(e.name for e in MlflowClient().search_experiments())
+            raise InputError(f"experiment: the store has no {experiment!r}; it has {names}")
+        if not found:
+            artifacts = (file.absolute().parent / "artifacts").as_uri() if file else None
+            mlflow.create_experiment(experiment, artifact_location=artifacts)
+        mlflow.set_experiment(experiment)
+    except MlflowException as error:
+        raise InputError(f"tracking_uri: {_short(uri)} cannot be used: {str(error).splitlines()[0]}") from None
+    return uri
+
+
+@contextmanager
+def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = None,
+        run_id: str | None = None) -> Iterator[Run]:
+    """Record what happens inside as a run; it ends FINISHED, KILLED after Ctrl-C, or FAILED after any other exception.
+
+    Args:
+        name: shown in the UI.
+        parent: run id of the parent, for the trials of a sweep.
+        tags: added to the run.
+        run_id: of a run to go on with, instead of a new one.
+    """
+    active = mlflow.start_run(run_id=run_id, run_name=name, parent_run_id=parent, nested=parent is not None,
+                              tags=dict(tags or {}))
+    status = "FAILED"
+    try:
+        yield active
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        mlflow.end_run(status)
+
+
+def log_params(values: Mapping[str, Any]) -> None:
+    """Log parameters of the active run; None is logged as such, so that every run shows every parameter."""
+    mlflow.log_params({name: str(value) if value is None else value for name, value in values.items()})
+
+
+def log_scores(split: str, scores: Mapping[str, float | Sequence[float]]) -> None:
+    """Log the result of `evaluation.score` as metrics `<split>_<name>`; intervals as `..._low` and `..._high`."""
+    flat = {}
+    for name, value in scores.items():
+        if isinstance(value, (list, tuple)):
+            flat |= {f"{split}_{name}_low": value[0], f"{split}_{name}_high": value[1]}
+        else:
+            flat[f"{split}_{name}"] = value
+    mlflow.log_metrics(flat)
+
+
+def log_table(content: Mapping[str, Any], file: str) -> None:
+    """Log a mapping as a JSON artifact of the active run."""
+    mlflow.log_dict(dict(content), file)
+
+
+def set_tags(**tags: str) -> None:
+    """Put tags on the active run."""
+    mlflow.set_tags(tags)
+
+
+def log_environment() -> None:
+    """Log the environment's fingerprint as `environment.json`, and its git commit as a tag."""
+    facts = runtime.environment()
+    log_table(facts, "environment.json")
+    set_tags(**{name: facts[name] for name in ("git_commit", "git_dirty", "device", "precision") if name in facts})
+
+
+def log_data(data: Data) -> None:
+    """Log each split as an MLflow dataset input, with the source's digest and, as context, the split's name."""
+    source = CodeDatasetSource(tags={"source": data.source.id, "sha256": data.source.sha256})
+    names = data.labels
+    for split, rows in data.splits.items():
+        frame = pd.DataFrame({"text": rows["text"][:], "label": [names[i] for i in rows["label"]]})
+        dataset = mlflow.data.from_pandas(frame, source=source, targets="label", name=data.source.id)
+        mlflow.log_input(dataset, context=split)
+
+
+def log_figure(figure: Figure, name: str) -> None:
+    """Log a figure as `figures/<name>.png`."""
+    mlflow.log_figure(figure, f"figures/{name}.png")
+
+
+def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
+              register_as: str, tags: Mapping[str, str]) -> str:
+    """Log a model with signature, example and pinned requirements, and register it; return the new version.
+
+    Args:
+        example: texts stored as the input example.
+        register_as: name in the registry.
+        tags: put on the registered version, such as the metrics and the data it stands on.
+    """
+    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers", "mlflow")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow asks the Hub for a card and a licence that a local model does not have
+        info = mlflow.transformers.log_model(
+            {"model": model, "tokenizer": tokenizer}, name="model", task="text-classification",
+            pip_requirements=requirements, input_example=list(example), registered_model_name=register_as)
+    client, version = MlflowClient(), str(info.registered_model_version)
+    for key, value in tags.items():
+        client.set_model_version_tag(register_as, version, key, str(value))
+    return version
+
+
+def load_model(uri: str):
+    """Return a callable text-classification pipeline from a model URI such as `models:/emotion@champion`.
+
+    Loading runs code from the store: load only from stores that you trust.
+    """
+    return mlflow.transformers.load_model(uri)
+
+
+def runs(experiment: str, only_finished: bool = True, study: str | None = None) -> pd.DataFrame:
+    """Return the runs of an experiment, newest first.
+
+    Returns:
+        Columns run_id, name, status, parent, started, minutes, then params.*, metrics.* and tags.* as MLflow names
+        them; empty, with these columns, when there are none.
+    """
+    conditions = (["attributes.status = 'FINISHED'"] if only_finished else []) + (
+        [f"tags.{STUDY_TAG} = '{study}'"] if study else [])
+    found = mlflow.search_runs(experiment_names=[experiment], filter_string=" and ".join(conditions), max_results=50_000)
+    if found.empty:
+        return pd.DataFrame(columns=["run_id", "name", "status", "parent", "started", "minutes"])
+    table = found.rename(columns={"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"})
+    table["minutes"] = (found["end_time"] - found["start_time"]).dt.total_seconds() / 60
+    if "parent" not in table:
+        table["parent"] = None
+    first = ["run_id", "name", "status", "parent", "started", "minutes"]
+    return table[first + [c for c in table if c.startswith(("params.", "metrics.", "tags.")) and "mlflow." not in c]]
+
+
+def comparable_runs(experiment: str, metric: str) -> tuple[pd.DataFrame, int]:
+    """Return the completed runs that can fairly be compared by a metric, and how many runs were left out.
+
+    Fair means: finished, with the metric, and on the same data and number of training rows as the newest such run.
+
+    Returns:
+        A table as `runs` gives it, oldest first, with parameters and metrics under their plain names and numbers as
+        numbers.
+
+    Raises:
+        InputError: the experiment has no finished run with this metric.
+    """
+    everything = runs(experiment, only_finished=False)
+    table = everything[everything["status"] == "FINISHED"]
+    table = table.rename(columns=lambda column: column.removeprefix("params.").removeprefix("metrics."))
+    table = table.dropna(subset=[metric]) if metric in table else table.iloc[:0]
+    if table.empty:
+        raise InputError(f"experiment: {experiment!r} has {len(everything)} runs, but no finished one with the metric "
+                         f"{metric}: run notebook 03_mlflow_tracking first, or choose another experiment or metric")
+    for column in [name for name in ("data_sha256", "train_rows") if name in table]:
+        table = table[table[column] == table[column].iloc[0]]
+    table = table.iloc[::-1].reset_index(drop=True)
+    for column in table.select_dtypes(["object", "string"]):
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        if numbers.notna().all():
+            table[column] = numbers
+    has_metric = f"metrics.{metric}" in everything and everything[f"metrics.{metric}"].notna().sum()
+    return table, int(has_metric) - len(table)
+
+
+def varied_params(table: pd.DataFrame) -> list[str]:
+    """Return the recipe settings whose values differ between the runs of a table."""
+    settings = [field.name for field in dataclasses.fields(Recipe) if field.name in table]
+    return [name for name in settings if table[name].nunique(dropna=False) > 1]
+
+
+def search_space(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the search space of the newest sweep among the runs of a table; empty when none belongs to a sweep."""
+    parents = table["parent"].dropna()
+    return mlflow.artifacts.load_dict(f"runs:/{parents.iloc[-1]}/search_space.json") if len(parents) else {}
+
+
+def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
+    """Return the split that a registered run was finally scored on, and its scores and the baselines' on it.
+
+    Args:
+        row: of a table of `comparable_runs`.
+    """
+    split = "test" if pd.notna(row.get("test_macro_f1")) else "validation"
+    names = {"majority": f"{split}_majority", "TF-IDF + SVM": f"{split}_tfidf_svm", "fine-tuned": split}
+    scores = {}
+    for name, prefix in names.items():
+        found = {metric: row[f"{prefix}_{metric}"] for metric in ("accuracy", "macro_f1") if pd.notna(row.get(f"{prefix}_{metric}"))}
+        bounds = {f"{metric}_ci95": [row[f"{prefix}_{metric}_ci95_low"], row[f"{prefix}_{metric}_ci95_high"]]
+                  for metric in found if pd.notna(row.get(f"{prefix}_{metric}_ci95_low"))}
+        if found:
+            scores[name] = found | bounds
+    return split, scores
+
+
+def guards_of(row: Mapping[str, Any]) -> list[str]:
+    """Return what the guards found when a run's model was registered; a run without a model has not been checked."""
+    found = row.get("tags.guards")
+    return ["This run has no registered model, so it was not checked."] if pd.isna(found) else [] if found == "passed" else [found]
+
+
+def metric_history(run_id: str, metric: str) -> pd.DataFrame:
+    """Return a metric's points as columns step and value, in order; empty when it was never logged."""
+    points = MlflowClient().get_metric_history(run_id, metric)
+    return pd.DataFrame([(p.step, p.value) for p in points], columns=["step", "value"]).sort_values("step", ignore_index=True)
+
+
+def model_versions(name: str) -> pd.DataFrame:
+    """Return the registered versions of a model: columns run_id, aliases and tags, indexed by version number."""
+    try:  # aliases come with the model, not with the versions of a search
+        aliases = MlflowClient().get_registered_model(name).aliases
+    except MlflowException:
+        aliases = {}
+    rows = [{"version": int(v.version), "run_id": v.run_id, **v.tags,
+             "aliases": ", ".join(sorted(a for a, version in aliases.items() if version == v.version))}
+            for v in MlflowClient().search_model_versions(f"name='{name}'")]
+    return pd.DataFrame(rows, columns=None if rows else ["version", "run_id", "aliases"]).set_index("version").sort_index()
+
+
+def version_of(name: str, run_id: str) -> int | None:
+    """Return the newest registered version of a model that a run made, or None."""
+    versions = model_versions(name)
+    mine = versions.index[versions["run_id"] == run_id]
+    return int(mine.max()) if len(mine) else None
+
+
+def set_alias(name: str, alias: str, version: int | str) -> None:
+    """Point an alias of a registered model at a version."""
+    MlflowClient().set_registered_model_alias(name, alias, str(version))
+
+
+class RunLogger(TrainerCallback):
+    """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics.
+
+    Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id, self._points = run_id, []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        now = int(time.time() * 1000)
+        for name, value in (logs or {}).items():
+            if name in ("loss", "learning_rate", "grad_norm"):  # not to be taken for the parameter of that name
+                self._points.append(Metric(f"train_{name}", float(value), now, state.global_step))
+            elif name.startswith("eval_"):
+                self._points.append(Metric(name, float(value), now, state.global_step))
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        self._send()
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self._send()
+
+    def _send(self) -> None:
+        for start in range(0, len(self._points), 1000):  # MLflow's limit for one batch
+            MlflowClient().log_batch(self.run_id, metrics=self._points[start:start + 1000])
+        self._points.clear()
+
+
+def _short(uri: str) -> str:
+    """Return an address for messages: the project's own folder by its short name, and no password."""
+    uri = uri.replace(str(runtime.project_root()), "<project>")
+    return re.sub(r"//[^/@]+@", "//***@", uri)

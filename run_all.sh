@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# From a fresh machine to four executed notebooks.
+#
+#   ./run_all.sh                              practice text, packaged model: a few minutes on 2 CPU cores
+#   ./run_all.sh --profile smoke              seconds, figures without meaning
+#   ./run_all.sh --profile emotion --out DIR  the course's own data and model from the Hub, into DIR
+#   ./run_all.sh --setup                      only make or refresh .venv
+#
+# The first call makes .venv and installs requirements.txt into it; later calls start at once.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python="$root/.venv/bin/python"
+
+setup() {
+  local wanted
+  wanted=$(cat "$root/requirements.txt" "$root/pyproject.toml" | cksum)
+  if [ "$(cat "$root/.venv/installed" 2>/dev/null)" = "$wanted $root" ]; then return; fi
+  local base=${PYTHON:-python3}
+  if ! "$base" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "run_all.sh: $base is $("$base" --version 2>&1 || echo missing), but Python 3.11 or newer is needed;" \
+         "install it, or name it: PYTHON=python3.12 ./run_all.sh" >&2
+    exit 2
+  fi
+  echo "Installing into .venv (about 4 minutes, once) ..." >&2
+  if ! "$base" -m venv --clear "$root/.venv"; then
+    echo "run_all.sh: $base cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2
+    exit 2
+  fi
+  (cd "$root" && "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt)
+  echo "$wanted $root" > "$root/.venv/installed"
+}
+
+setup
+if [ "${1:-}" = "--setup" ]; then exit 0; fi
+exec "$python" -m textlab run all "$@"
