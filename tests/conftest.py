@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,21 @@ def no_hub():
         yield
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An MLflow store without runs; making one takes seconds, so tests get copies of it."""
+    from textlab import tracking
+
+    folder = tmp_path_factory.mktemp("empty-store")
+    tracking.connect(tracking.store_uri(folder), "Default")
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, empty_store):
     """A private MLflow store: the address to connect to."""
     from textlab import tracking
 
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(empty_store, tmp_path / "mlflow")
     return tracking.store_uri(tmp_path / "mlflow")

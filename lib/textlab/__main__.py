@@ -49,16 +49,13 @@ def _run(chosen: argparse.Namespace) -> int:
 
     names = list(params.NOTEBOOKS) if chosen.notebook == "all" else [params.notebook_name(chosen.notebook)]
     overrides = dict(chosen.values)
-    if chosen.notebook == "all":
-        for name in overrides:
-            if not any(name in rules for rules in params.NOTEBOOKS.values()):
-                params.gather(names[1], [], {name: None})  # raises, with the nearest known name
+    params.refuse_unknown(overrides, names, "the command line")
     folder = chosen.out or runtime.outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
     folder = folder.expanduser().absolute()
     jobs = {}
     for name in names:
         files = [chosen.params or params.profile_file(chosen.profile, name)]
-        mine = {key: value for key, value in overrides.items() if len(names) == 1 or key in params.NOTEBOOKS[name]}
+        mine = {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]}
         jobs[name] = batch.prepare(name, files, mine, folder, own_store=chosen.out is not None)
     outcomes = batch.run_all(jobs, folder)
     for outcome in outcomes:

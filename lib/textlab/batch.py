@@ -8,11 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from . import InputError, params, report, results, runtime
+
+if TYPE_CHECKING:  # importing it takes two seconds, too long for a message about a typing error
+    import nbformat
 
 #: Error names with which a notebook says that the input, not the job, was wrong.
 INPUT_ERRORS = ("InputError",)
@@ -79,7 +80,8 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
         papermill.execute_notebook(runtime.project_root() / "notebooks" / f"{notebook}.ipynb", draft, parameters=dict(values),
                                    progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False)
     except PapermillExecutionError as failure:
-        line = next((text.strip() for text in failure.source.splitlines() if text.strip()), "")
+        lines = [text.strip() for text in failure.source.splitlines()]
+        line = next((text for text in lines if text and not text.startswith("#")), "")
         error = f"cell {failure.exec_count} (`{line[:60]}`): {failure.ename}: {_one_line(failure.evalue)}"
         status = 2 if failure.ename in INPUT_ERRORS else 1
     except KeyboardInterrupt:
@@ -104,6 +106,8 @@ def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome
 
 def _publish(draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime) -> None:
     """Turn papermill's draft into the files of the run."""
+    import nbformat
+
     if outcome.error:
         results.write(folder, outcome.notebook, status="failed", error=outcome.error, params=dict(values))
     book = None

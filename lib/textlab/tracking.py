@@ -25,6 +25,7 @@ from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from . import InputError, runtime
@@ -78,7 +79,7 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
             artifacts = (file.absolute().parent / "artifacts").as_uri() if file else None
             mlflow.create_experiment(experiment, artifact_location=artifacts)
         mlflow.set_experiment(experiment)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise InputError(f"tracking_uri: {_short(uri)} cannot be used: {str(error).splitlines()[0]}") from None
     return uri
 

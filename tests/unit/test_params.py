@@ -69,7 +69,7 @@ def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, mess
 def test_an_unknown_name_gets_a_suggestion(tmp_path):
     with pytest.raises(InputError, match="p.yaml: 02_fine_tuning has no parameter 'learning_rat'; did you mean 'learning_rate'?"):
         params.gather("02_fine_tuning", [write(tmp_path, "learning_rat: 1e-3\n")], {})
-    with pytest.raises(InputError, match="the command line: .*'zzz'; it has dataset, "):
+    with pytest.raises(InputError, match="the command line: .*'zzz'; accepted are dataset, "):
         params.gather("02_fine_tuning", [], {"zzz": "1"})
 
 

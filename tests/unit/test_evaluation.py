@@ -1,0 +1,104 @@
+"""Metrics and guards, against figures computed by hand or by another way."""
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from sklearn.metrics import f1_score
+
+from textlab import evaluation, hub, training
+
+
+def split(labels, names=("a", "b", "c"), texts=None):
+    features = Features({"text": Value("string"), "label": ClassLabel(names=list(names))})
+    return Dataset.from_dict({"text": texts or [f"t{i}" for i in range(len(labels))], "label": labels}, features)
+
+
+def test_score_by_hand():
+    # a: 2 of 3 found, one answer a too many -> P 2/3, R 2/3; b: P 1/2, R 1; c: never answered -> 0
+    scores = evaluation.score(split([0, 0, 0, 1, 2]), [0, 0, 1, 1, 0])
+    assert scores["accuracy"] == pytest.approx(3 / 5)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert scores["weighted_f1"] == pytest.approx((3 * 2 / 3 + 1 * 2 / 3 + 0) / 5)
+
+
+def test_a_class_that_never_occurs_counts_as_zero():
+    assert evaluation.score(split([0, 1]), [0, 1])["macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_interval_equals_a_bootstrap_over_rows():
+    rng = np.random.default_rng(1)
+    true = rng.integers(0, 3, 300)
+    predicted = np.where(rng.random(300) < 0.8, true, rng.integers(0, 3, 300))
+    rows = rng.integers(0, 300, (4000, 300))
+    slow = np.percentile([f1_score(true[r], predicted[r], average="macro") for r in rows[:1500]], [2.5, 97.5])
+    slow_accuracy = np.percentile((true == predicted)[rows].mean(1), [2.5, 97.5])
+    scores = evaluation.score(split(true.tolist()), predicted, resamples=4000)
+    assert scores["macro_f1_ci95"] == pytest.approx(slow, abs=0.01)
+    assert scores["accuracy_ci95"] == pytest.approx(slow_accuracy, abs=0.01)
+
+
+def test_interval_is_seeded_and_holds_the_figure():
+    part, answers = split([0, 1, 2] * 30), [0, 1, 1] * 30
+    first = evaluation.score(part, answers, seed=3)
+    assert first == evaluation.score(part, answers, seed=3)
+    assert first["accuracy_ci95"][0] < first["accuracy"] < first["accuracy_ci95"][1]
+
+
+def test_a_perfect_model_has_no_spread():
+    assert evaluation.score(split([0, 1, 2]), [0, 1, 2])["macro_f1_ci95"][1] == 1.0
+
+
+def test_score_table_is_for_reading():
+    table = evaluation.score_table({"mine": evaluation.score(split([0, 1]), [0, 1])})
+    assert table.loc["mine", "accuracy"] == "1.000  (1.000 to 1.000)"
+
+
+def test_baselines_learn_words_and_nothing_else():
+    train = split([0, 0, 0, 1, 1], ("good", "bad"), ["fine day", "fine sun", "fine wine", "awful day", "awful rain"])
+    test = split([0, 1], ("good", "bad"), ["fine evening", "awful evening"])
+    answers = evaluation.baselines(DatasetDict(train=train, test=test), seed=0)
+    assert answers["majority"]["test"].tolist() == [0, 0]
+    assert answers["tfidf_svm"]["test"].tolist() == [0, 1]
+
+
+def test_per_class_by_hand():
+    table = evaluation.per_class([0, 0, 1], [0, 1, 1], ["a", "b"])
+    assert table.loc["a"].tolist() == [1.0, 0.5, pytest.approx(2 / 3), 1.0 * 2]
+    assert table["rows"].tolist() == [2, 1]
+
+
+def test_worst_errors_come_by_loss_and_leave_out_right_answers():
+    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.01, 0.99]])
+    worst = evaluation.worst_errors(split([0, 0, 0, 0], ("a", "b")), chances, n=2)
+    assert worst["text"].tolist() == ["t3", "t1"]
+    assert worst["loss"].tolist() == pytest.approx([-np.log(0.01), -np.log(0.2)])
+    assert worst["confidence"].tolist() == pytest.approx([0.99, 0.8]) and set(worst["predicted"]) == {"b"}
+
+
+FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
+
+
+@pytest.mark.parametrize("predicted, own, words", [
+    ([1, 1, 1], 0.09, ["a single class, b, for every text", "does not beat always answering the most frequent class"]),
+    ([0, 1, 1], 0.1, ["does not beat always answering"]),
+    ([0, 1, 1], 0.65, ["does not beat a linear SVM"]),
+    ([0, 1, 1], 0.8, []),
+])
+def test_guards_name_what_is_wrong(predicted, own, words):
+    found = evaluation.guards(predicted, FINE | {"model": {"macro_f1": own}}, ["a", "b"])
+    assert len(found) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, found))
+
+
+def test_prediction_does_not_depend_on_order_or_batches():
+    source = hub.resolve_model("tiny")
+    tokenizer = training.load_tokenizer(source)
+    model = training.load_model(source, ["a", "b", "c"], training.Recipe(), seed=1)
+    texts = ["one", "a much longer text than all of the others here", "two words", "", "x " * 200]
+    together = evaluation.predict(model, tokenizer, texts, max_length=32)
+    single = np.concatenate([evaluation.predict(model, tokenizer, [text], max_length=32) for text in texts])
+    backwards = evaluation.predict(model, tokenizer, texts[::-1], max_length=32, batch_size=2)
+    assert together.shape == (5, 3)
+    assert together.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert together == pytest.approx(single, abs=1e-5)
+    assert together == pytest.approx(backwards[::-1], abs=1e-5)

@@ -1,0 +1,140 @@
+"""Runs in a private MLflow store: truthful status, curves, comparison, registry."""
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from transformers import TrainerControl, TrainerState
+
+from textlab import InputError, tracking
+
+
+@pytest.fixture
+def connected(store):
+    tracking.connect(store, "tests")
+    yield store
+    while mlflow.active_run():
+        mlflow.end_run()
+
+
+def finished(name="run", parent=None, params=(), metrics=(), tags=None):
+    with tracking.run(name, parent, tags) as active:
+        tracking.log_params({"data_sha256": "d1", "train_rows": 10} | dict(params))
+        mlflow.log_metrics(dict(metrics))
+    return active.info.run_id
+
+
+def test_the_store_is_made_as_a_file_with_its_artifacts_beside_it(tmp_path):
+    tracking.connect(tracking.store_uri(tmp_path / "mlflow"), "tests")
+    assert (tmp_path / "mlflow" / "mlflow.db").is_file()
+    assert mlflow.get_experiment_by_name("tests").artifact_location == (tmp_path / "mlflow" / "artifacts").as_uri()
+
+
+def test_reading_a_missing_store_or_experiment_is_one_clear_sentence(store, tmp_path):
+    with pytest.raises(InputError, match="there is no tracking store yet .* run notebook 03_mlflow_tracking first"):
+        tracking.connect(tracking.store_uri(tmp_path / "nothing"), "tests", create=False)
+    assert not (tmp_path / "nothing").exists()
+    tracking.connect(store, "tests")
+    with pytest.raises(InputError, match="the store has no 'test'; it has .*tests"):
+        tracking.connect(store, "test", create=False)
+
+
+def test_a_deleted_experiment_is_named(connected):
+    MlflowClient().delete_experiment(mlflow.get_experiment_by_name("tests").experiment_id)
+    with pytest.raises(InputError, match="'tests' is in the store's trash"):
+        tracking.connect(connected, "tests")
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path):
+    (tmp_path / "mlflow.db").write_text("this is not a database, but it is long enough to be looked at " * 20)
+    with pytest.raises(InputError, match="cannot be used") as error:
+        tracking.connect(tracking.store_uri(tmp_path), "tests")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("error, status", [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "FAILED")])
+def test_status_is_truthful(connected, error, status):
+    try:
+        with tracking.run("x") as active:
+            if error:
+                raise error()
+    except (ValueError, KeyboardInterrupt, SystemExit) as raised:
+        assert type(raised) is error
+    assert MlflowClient().get_run(active.info.run_id).info.status == status
+
+
+def test_children_belong_to_their_parent_and_a_run_can_be_continued(connected):
+    with tracking.run("sweep") as parent:
+        child = finished("trial 1", parent.info.run_id)
+    with tracking.run("trial 1", run_id=child):
+        mlflow.log_metric("late", 1)
+    table = tracking.runs("tests").set_index("run_id")
+    assert table.loc[child, "parent"] == parent.info.run_id
+    assert table.loc[child, "metrics.late"] == 1 and len(table) == 2
+
+
+def test_logger_sends_every_point_once_under_names_of_its_own(connected):
+    with tracking.run("x") as active:
+        logger, state = tracking.RunLogger(active.info.run_id), TrainerState(epoch=0.5)
+        for state.global_step, logs in ((1, {"loss": 2.0, "learning_rate": 0.1, "epoch": 0.1}), (2, {"loss": 1.0}), (2, {"eval_macro_f1": 0.5})):
+            logger.on_log(None, state, TrainerControl(), logs=logs)
+        logger.on_evaluate(None, state, TrainerControl())
+        logger.on_log(None, state, TrainerControl(), logs={"train_runtime": 9.0})
+        logger.on_train_end(None, state, TrainerControl())
+    history = tracking.metric_history(active.info.run_id, "train_loss")
+    assert history.values.tolist() == [[1, 2.0], [2, 1.0]]
+    metrics = MlflowClient().get_run(active.info.run_id).data.metrics
+    assert metrics == {"train_loss": 1.0, "train_learning_rate": 0.1, "eval_macro_f1": 0.5}
+
+
+def test_scores_and_intervals_are_flat_metrics(connected):
+    with tracking.run("x") as active:
+        tracking.log_scores("test", {"accuracy": 0.9, "accuracy_ci95": [0.8, 0.95]})
+    assert MlflowClient().get_run(active.info.run_id).data.metrics == {
+        "test_accuracy": 0.9, "test_accuracy_ci95_low": 0.8, "test_accuracy_ci95_high": 0.95}
+
+
+def test_only_fair_comparisons_are_made(connected):
+    old = finished("other data", params={"data_sha256": "d0"}, metrics={"validation_macro_f1": 0.99})
+    first = finished("first", params={"learning_rate": "0.1", "dropout": False}, metrics={"validation_macro_f1": 0.5})
+    second = finished("second", params={"learning_rate": "0.2", "dropout": False}, metrics={"validation_macro_f1": 0.6})
+    finished("no metric")
+    with pytest.raises(ValueError), tracking.run("failed"):
+        mlflow.log_metric("validation_macro_f1", 1.0)
+        raise ValueError
+    table, left_out = tracking.comparable_runs("tests", "validation_macro_f1")
+    assert table["run_id"].tolist() == [first, second] and old not in table["run_id"].tolist()
+    assert left_out == 2  # the one on other data and the failed one
+    assert tracking.varied_params(table) == ["learning_rate"]
+    assert table["learning_rate"].tolist() == [0.1, 0.2]
+
+
+def test_an_experiment_without_results_says_so(connected):
+    with pytest.raises(InputError, match="'tests' has 0 runs, but no finished one with the metric validation_macro_f1"):
+        tracking.comparable_runs("tests", "validation_macro_f1")
+    finished("x")
+    with pytest.raises(InputError, match="has 1 runs, but no finished one"):
+        tracking.comparable_runs("tests", "validation_macro_f1")
+
+
+def test_search_space_and_final_scores_come_back(connected):
+    with tracking.run("sweep") as parent:
+        tracking.log_table({"epochs": [1, 2]}, "search_space.json")
+        finished("trial", parent.info.run_id, metrics={
+            "validation_macro_f1": 0.5, "test_accuracy": 0.8, "test_macro_f1": 0.7, "test_accuracy_ci95_low": 0.7,
+            "test_accuracy_ci95_high": 0.9, "test_majority_accuracy": 0.3, "test_majority_macro_f1": 0.1})
+    table, _ = tracking.comparable_runs("tests", "validation_macro_f1")
+    assert tracking.search_space(table) == {"epochs": [1, 2]}
+    assert tracking.final_scores(table.iloc[0]) == ("test", {
+        "majority": {"accuracy": 0.3, "macro_f1": 0.1},
+        "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]}})
+
+
+@pytest.mark.parametrize("tag, expected", [
+    ("passed", []), ("It is bad.", ["It is bad."]), (None, ["This run has no registered model, so it was not checked."])])
+def test_guards_of_a_run(tag, expected):
+    assert tracking.guards_of(pd.Series({"tags.guards": tag})) == expected
+
+
+def test_messages_hide_passwords():
+    assert tracking._short("https://me:secret@host/x") == "https://***@host/x"
