@@ -49,8 +49,7 @@ def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], fold
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
         values["tracking_uri"] = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
     if "search_space" in values:
-        from . import sweep
-        sweep.check_space(values["search_space"])
+        params.check_space(values["search_space"])
     if values.get("dataset", "practice") != "practice":
         from . import data
         data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))

@@ -203,6 +203,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
+#: The settings of a recipe that a search space may name.
+SEARCHABLE = ("learning_rate", "batch_size", "epochs", "weight_decay", "warmup", "max_grad_norm", "dropout",
+              "train_embeddings", "frozen_share")
+
+
+def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a search space, checked.
+
+    Args:
+        space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`.
+            Whole-number bounds of a whole-number setting give whole numbers.
+
+    Raises:
+        InputError: an unknown setting, an empty list, or bounds that are no range.
+    """
+    if not space:
+        raise InputError("search_space: is empty; give at least one setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
+    for name, spec in space.items():
+        if name not in SEARCHABLE:
+            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(SEARCHABLE)}")
+        if isinstance(spec, list):
+            if not spec:
+                raise InputError(f"search_space: {name} has an empty list of choices")
+            continue
+        form = f"search_space: {name} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
+        if not isinstance(spec, dict) or not {"low", "high"} <= set(spec) <= {"low", "high", "log", "step"}:
+            raise InputError(form)
+        low, high = _bound(spec["low"], form), _bound(spec["high"], form)
+        if low >= high or (spec.get("log") and low <= 0):
+            raise InputError(f"search_space: {name} goes from {low} to {high}; low must be below high, and above 0 with log")
+    return dict(space)
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML as people read it; see `read_yaml`."""
 
@@ -244,3 +277,10 @@ def _from_text(text: str) -> Any:
 def _did_you_mean(word: str, known: Any) -> str:
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _bound(value: Any, message: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(message) from None

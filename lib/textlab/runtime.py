@@ -152,7 +152,7 @@ class ProgressLine:
         if not final and time.monotonic() - self._last < 0.5:
             return
         self._last = time.monotonic()
-        if "ipykernel" in sys.modules:
+        if _in_notebook():
             self._show_in_notebook(text)
         elif sys.stderr.isatty():
             print(f"\r\x1b[2K{text}", end="\n" if final else "", file=sys.stderr, flush=True)
@@ -167,6 +167,11 @@ class ProgressLine:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 def duration(seconds: float) -> str:

@@ -8,40 +8,8 @@ from typing import Any
 
 import optuna
 
-from . import InputError, runtime
+from . import runtime
 from .training import Recipe
-
-#: The settings of a recipe that a search space may name.
-SEARCHABLE = ("learning_rate", "batch_size", "epochs", "weight_decay", "warmup", "max_grad_norm", "dropout",
-              "train_embeddings")
-
-
-def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a search space, checked.
-
-    Args:
-        space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`.
-            Whole-number bounds of a whole-number setting give whole numbers.
-
-    Raises:
-        InputError: an unknown setting, an empty list, or bounds that are no range.
-    """
-    if not space:
-        raise InputError("search_space: is empty; give at least one setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
-    for name, spec in space.items():
-        if name not in SEARCHABLE:
-            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(SEARCHABLE)}")
-        if isinstance(spec, list):
-            if not spec:
-                raise InputError(f"search_space: {name} has an empty list of choices")
-            continue
-        form = f"search_space: {name} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
-        if not isinstance(spec, dict) or not {"low", "high"} <= set(spec) <= {"low", "high", "log", "step"}:
-            raise InputError(form)
-        low, high = _number(spec["low"], form), _number(spec["high"], form)
-        if low >= high or (spec.get("log") and low <= 0):
-            raise InputError(f"search_space: {name} goes from {low} to {high}; low must be below high, and above 0 with log")
-    return dict(space)
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,12 +33,12 @@ def search(run_trial: Callable[[int, dict[str, Any]], float], space: Mapping[str
 
     Args:
         run_trial: gets the trial's number and its settings, trains, and returns the validation score.
-        space: see `check_space`.
+        space: as `params.check_space` accepts it.
         n_trials: how many.
         seed: of the sampler (TPE, Bergstra et al. 2011); the same seed proposes the same settings.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space, line = check_space(space), runtime.ProgressLine()
+    line = runtime.ProgressLine()
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
     def objective(trial: optuna.Trial) -> float:
@@ -102,10 +70,3 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
             found.append(f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
                          f"a {direction} value may be better still.")
     return found
-
-
-def _number(value: Any, message: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InputError(message) from None

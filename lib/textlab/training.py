@@ -37,6 +37,7 @@ class Recipe:
     max_grad_norm: float = 1.0
     dropout: bool = False
     train_embeddings: bool = False
+    frozen_share: float = 1 / 3  # of the layers, from below, that stay as pretrained; no gradient is computed for them
     attention: str = "eager"  # faster than sdpa for short texts on a CPU
     batches_of_similar_length: bool = True
     precision: str = "auto"  # auto, fp32, bf16 or fp16
@@ -47,7 +48,7 @@ class Recipe:
 RECIPES = {
     "short_text": Recipe(),
     "lab": Recipe(learning_rate=2e-5, batch_size=16, epochs=3, max_length=128, warmup=0.0, dropout=True,
-                  train_embeddings=True, attention="sdpa", batches_of_similar_length=False, precision="fp32"),
+                  train_embeddings=True, frozen_share=0.0, attention="sdpa", batches_of_similar_length=False, precision="fp32"),
 }
 
 
@@ -110,7 +111,7 @@ def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int)
     Args:
         source: the model's local folder.
         labels: label names in the order of their ids.
-        recipe: says whether dropout is used, embeddings are trained, and which attention runs.
+        recipe: says whether dropout is used, what stays frozen, and which attention runs.
         seed: of the new head.
     """
     runtime.quiet()
@@ -123,9 +124,22 @@ def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int)
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
+    freeze(model, recipe)
+    return model
+
+
+def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
+    """Switch off gradients for the parts that a recipe leaves as they were pretrained."""
     if not recipe.train_embeddings:
         getattr(model.base_model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
-    return model
+    layers = layers_of(model)
+    layers[:round(recipe.frozen_share * len(layers))].requires_grad_(False)
+
+
+def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
+    """Return the Transformer layers of a model, the lowest first."""
+    return next(module for module in model.base_model.modules()
+                if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers)
 
 
 def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,

@@ -124,3 +124,16 @@ def test_demo_profile_equals_the_notebooks_defaults(notebook):
 def test_every_params_file_is_accepted(file):
     values = params.gather(file.stem, [file], {})
     assert yaml.safe_load(file.read_text()).keys() == values.keys()  # papermill itself can read it too
+
+
+@pytest.mark.parametrize("space, message", [
+    ({}, "is empty"), ({"lr": [1]}, "'lr' cannot be searched; accepted are learning_rate"), ({"epochs": []}, "empty list"),
+    ({"epochs": 3}, "accepted is a list of choices or {low"), ({"epochs": {"low": 1}}, "accepted is a list"),
+    ({"epochs": {"low": 4, "high": 1}}, "low must be below high"), ({"epochs": {"low": "a", "high": 1}}, "accepted is a list"),
+    ({"learning_rate": {"low": 0, "high": 1, "log": True}}, "above 0 with log"),
+    ({"epochs": {"low": 1, "high": 2, "lg": True}}, "accepted is a list"),
+])
+def test_a_wrong_space_is_refused_before_anything_starts(space, message):
+    with pytest.raises(InputError, match="search_space: ") as error:
+        params.check_space(space)
+    assert message in str(error.value)

@@ -59,6 +59,13 @@ def test_durations_for_people(seconds, words):
     assert runtime.duration(seconds) == words
 
 
+def test_progress_outside_a_notebook_is_one_final_line(capsys):
+    line = runtime.ProgressLine()
+    line.show("step 1")
+    line.show("done", final=True)
+    assert capsys.readouterr() == ("", "done\n")
+
+
 def test_importing_the_package_is_silent_and_does_no_work():
     done = subprocess.run([sys.executable, "-W", "error", "-X", "importtime", "-c", "import textlab"], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == ""

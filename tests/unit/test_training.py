@@ -28,7 +28,7 @@ def setting():
 
 def run(setting, folder, seed=1, callbacks=(), **chosen):
     source, tokenizer, tokens, _ = setting
-    recipe = training.make_recipe("short_text", **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8} | chosen))
+    recipe = training.make_recipe("short_text", **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0} | chosen))
     model = training.load_model(source, LABELS, recipe, seed)
     return training.fit(model, tokenizer, tokens, recipe, seed, folder / "checkpoints", callbacks)
 
@@ -84,6 +84,25 @@ def test_frozen_embeddings_do_not_move_and_dropout_is_off(setting, tmp_path):
     lab = training.load_model(source, LABELS, training.make_recipe("lab"), 1)
     assert 0.1 in {m.p for m in lab.modules() if isinstance(m, torch.nn.Dropout)}
     assert all(p.requires_grad for p in lab.parameters())
+
+
+@pytest.mark.parametrize("share, frozen", [(0.0, [False, False]), (0.5, [True, False]), (1.0, [True, True])])
+def test_the_lower_layers_stay_frozen(setting, share, frozen):
+    model = training.load_model(setting[0], LABELS, training.make_recipe("short_text", frozen_share=share), 1)
+    assert [not any(p.requires_grad for p in layer.parameters()) for layer in model.bert.encoder.layer] == frozen
+    assert model.classifier.weight.requires_grad
+
+
+def test_layers_are_found_in_other_architectures():
+    from transformers import DistilBertConfig, DistilBertForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
+
+    for kind, config in ((DistilBertForSequenceClassification, DistilBertConfig(dim=32, n_heads=2, n_layers=6, hidden_dim=32)),
+                         (RobertaForSequenceClassification, RobertaConfig(hidden_size=32, num_attention_heads=2, num_hidden_layers=6,
+                                                                          intermediate_size=32))):
+        model = kind(config)
+        training.freeze(model, training.make_recipe("short_text"))
+        trained = [any(p.requires_grad for p in layer.parameters()) for layer in training.layers_of(model)]
+        assert trained == [False, False, True, True, True, True]
 
 
 @pytest.mark.parametrize("learning_rate", [1e30])
