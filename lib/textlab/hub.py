@@ -70,6 +70,12 @@ class Source:
         return {"source": self.id} | ({"revision": self.revision} if self.revision else {}) | {"sha256": self.sha256}
 
 
+def sources_table(*sources: Source) -> pd.DataFrame:
+    """Return a table of sources for reading, indexed by kind and fact (source, revision, sha256)."""
+    facts = {(source.kind, fact): value for source in sources for fact, value in source.record().items()}
+    return pd.DataFrame({"value": facts.values()}, index=pd.MultiIndex.from_tuples(facts))
+
+
 def hash_files(path: Path) -> dict[str, str]:
     """Return file name (relative, with `/`) -> SHA-256 for a file, or for all files of a folder but hidden ones."""
     def digest(file: Path) -> str:
@@ -166,6 +172,7 @@ def unreachable(address: str, timeout: float = 3.0) -> str:
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
+    silence = f"no answer within {timeout:g} s"
     answer = []
 
     def ask() -> None:
@@ -174,7 +181,7 @@ def unreachable(address: str, timeout: float = 3.0) -> str:
             answers = got.status_code == 200 and got.headers.get("content-type", "").startswith("application/json")
             answer.append("" if answers else f"HTTP {got.status_code}, not an answer of a Hub")
         except httpx2.TimeoutException:
-            pass
+            answer.append(silence)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             answer.append(_reason(error))
 
@@ -182,7 +189,7 @@ def unreachable(address: str, timeout: float = 3.0) -> str:
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(timeout)
-    return answer[0] if answer else f"no answer within {timeout:g} s"
+    return answer[0] if answer else silence
 
 
 def bound_calls(timeout: float = 10.0) -> None:
@@ -273,17 +280,25 @@ def _weights(info) -> str:
     return f"{info.safetensors.total / 1e6:.0f} M weights" if info.safetensors else "not stated"
 
 
+def _cached(repo: str, revision: str, options: dict) -> tuple[Path | None, bool]:
+    """Return the cached folder of a revision or None, and whether it is known to be whole: other programs cache parts."""
+    try:
+        folder = Path(huggingface_hub.snapshot_download(repo, revision=revision, local_files_only=True, **options))
+    except LocalEntryNotFoundError:
+        return None, False
+    try:
+        huggingface_hub.get_cached_repo_tree(repo, repo_type=options["repo_type"], revision=revision)
+    except CachedRepoTreeNotFoundError:
+        return folder, False
+    return folder, True
+
+
 def _snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
     """Return (40-digit revision, folder) of a repository; the cache is asked first, and needs no connection."""
     options = {"repo_type": kind, "allow_patterns": FILES[kind]}
-    cached = None
-    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
-        try:
-            cached = Path(huggingface_hub.snapshot_download(repo, revision=revision, local_files_only=True, **options))
-            huggingface_hub.get_cached_repo_tree(repo, repo_type=kind, revision=revision)
-            return revision, cached
-        except (LocalEntryNotFoundError, CachedRepoTreeNotFoundError):  # not there, or a part that another program took
-            pass
+    cached, whole = _cached(repo, revision, options) if re.fullmatch(r"[0-9a-f]{40}", revision or "") else (None, False)
+    if whole:
+        return revision, cached
     if reason := unreachable(endpoint()):
         if cached and (kind == "dataset" or list(cached.glob("*.safetensors"))):
             return revision, cached

@@ -94,7 +94,7 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
                 axis.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
             axis.plot(value, row, "o", color="C0")
             axis.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        axis.set(title=metric.replace("_", " ").replace("f1", "F1"), xlim=(0, 1.03), ylim=(-0.5, len(names) - 0.3),
+        axis.set(title=_words(metric), xlim=(0, 1.03), ylim=(-0.5, len(names) - 0.3),
                  yticks=range(len(names)))
         axis.set_yticklabels(reversed(names) if metric == metrics[0] else [""] * len(names))
         axis.grid(axis="y", visible=False)
@@ -126,13 +126,15 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
         values, ticks = _as_numbers(table[name])
         axis.plot(values, table[metric], "o", color="C0", alpha=0.8)
         axis.plot(values[best], table[metric][best], "o", color="C1", markersize=10)
-        axis.set(xlabel=name.replace("_", " "))
+        axis.set(xlabel=_words(name))
+        if not ticks and values.nunique() <= 4 and (values == values.round()).all():
+            axis.set_xticks(sorted(values.unique()))
         if ticks:
             axis.set(xticks=range(len(ticks)), xlim=(-0.5, len(ticks) - 0.5))
             axis.set_xticklabels(ticks)
         elif values.min() > 0 and values.max() / values.min() >= 5:
             axis.set_xscale("log")
-    panels[0].set(ylabel=metric.replace("_", " "))
+    panels[0].set(ylabel=_words(metric))
     return figure
 
 
@@ -155,7 +157,7 @@ def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric:
             label = f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
             axes.text(i, height, label, ha="center", fontsize=9, color="0.3")
     axes.set(xticks=range(len(columns)), yticks=[], ylim=(-0.12, 1.12))
-    axes.set_xticklabels([name.replace("_", " ") for name in columns])
+    axes.set_xticklabels([_words(name) for name in columns])
     axes.tick_params(axis="x", pad=8, length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.grid(False)
@@ -174,9 +176,13 @@ def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, nam
         chosen = run == highlight
         axes.plot(curve["step"], curve["value"], marker="o", color="C1" if chosen else "0.7",
                   label=name if chosen else None, zorder=3 if chosen else 2)
-    axes.set(title=f"{metric.replace('_', ' ')} during training", xlabel="step")
+    axes.set(title=f"{metric} during training", xlabel="step")
     axes.legend()
     return figure
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("f1", "F1")
 
 
 def _as_numbers(column: pd.Series) -> tuple[pd.Series, list[str]]:

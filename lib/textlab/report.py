@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import params, results
 
-if TYPE_CHECKING:  # importing it takes two seconds, and notebooks only need the notices
+if TYPE_CHECKING:  # importing nbformat takes two seconds, and notebooks only need the notices
     import nbformat
+    import pandas as pd
 
 #: What each notebook answers, as the index shows it.
 QUESTIONS = {
@@ -35,6 +36,14 @@ def notice(messages: str | Sequence[str], kind: str = "bad"):
     colour = {"bad": "#B3261E", "note": "#B26A00"}[kind]
     text = "<br>".join(html.escape(message) for message in messages)
     return HTML(f'<div style="border:2px solid {colour};border-left-width:10px;padding:8px 12px;margin:8px 0">{text}</div>')
+
+
+def text_table(table: pd.DataFrame):
+    """Return a table whose columns hold sentences for a notebook: aligned left, without the index."""
+    from IPython.display import HTML
+
+    markup = table.to_html(index=False, border=0, float_format="{:.2f}".format, justify="left")
+    return HTML(markup.replace("<td>", '<td style="text-align:left">').replace("<th>", '<th style="text-align:left">'))
 
 
 def quote(text: str):

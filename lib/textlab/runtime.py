@@ -137,7 +137,7 @@ def setup(seed: int):
     shown = {"Python": facts["python"]}
     shown |= {package: facts[package] for package in ("torch", "transformers", "datasets", "mlflow")}
     shown |= {"device": f"{facts['device']}, {facts['threads']} threads", "precision": facts["precision"], "seed": seed}
-    return pandas.DataFrame({"value": shown.values()}, index=pandas.Index(shown, name="set-up"))
+    return pandas.DataFrame({"value": shown.values()}, index=list(shown))
 
 
 class ProgressLine:

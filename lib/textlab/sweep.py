@@ -39,13 +39,14 @@ def search(run_trial: Callable[[int, dict[str, Any]], float], space: Mapping[str
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     line = runtime.ProgressLine()
+    line.show(f"0 of {n_trials} trials done")
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
     def objective(trial: optuna.Trial) -> float:
         return run_trial(trial.number, suggest(trial, space))
 
     def tell(study: optuna.Study, trial) -> None:
-        line.show(f"trial {trial.number + 1} of {n_trials} done, best so far {study.best_value:.4f} "
+        line.show(f"{trial.number + 1} of {n_trials} trials done, best so far {study.best_value:.4f} "
                   f"(trial {study.best_trial.number + 1})", final=True)
 
     study.optimize(objective, n_trials=n_trials, callbacks=[tell])

@@ -170,11 +170,13 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
         warnings.simplefilter("ignore")  # MLflow asks the Hub for a card and a licence that a local model does not have
         info = mlflow.transformers.log_model(
             {"model": model, "tokenizer": tokenizer}, name="model", task="text-classification",
-            pip_requirements=requirements, input_example=list(example), registered_model_name=register_as)
-    client, version = MlflowClient(), str(info.registered_model_version)
-    for key, value in tags.items():
-        client.set_model_version_tag(register_as, version, key, str(value))
-    return version
+            pip_requirements=requirements, input_example=list(example))
+    client = MlflowClient()
+    if not client.search_registered_models(f"name='{register_as}'"):
+        client.create_registered_model(register_as)
+    version = client.create_model_version(register_as, info.model_uri, info.run_id, model_id=info.model_id,
+                                          tags={key: str(value) for key, value in tags.items()})
+    return str(version.version)
 
 
 def load_model(uri: str):

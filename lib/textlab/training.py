@@ -178,15 +178,15 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
 
 
 def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
-        folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True) -> Fit:
+        folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, label: str = "") -> Fit:
     """Train, showing one line of progress, and return the best model by validation macro F1.
 
-    Args are those of `build`.
+    Args are those of `build`, and a label for the line of progress.
 
     Raises:
         TrainingError: the loss or a gradient became NaN or infinite.
     """
-    timer = _Timer()
+    timer = _Timer(f"{label}: " if label else "")
     trainer = build(model, tokenizer, tokens, recipe, seed, folder, [timer, *callbacks], keep_best)
     trainer.train()
     shutil.rmtree(folder, ignore_errors=True)  # the best checkpoint is in memory now
@@ -295,8 +295,8 @@ class Guard(TrainerCallback):
 class _Timer(TrainerCallback):
     """Shows progress and adds up the seconds spent in training steps, without validation and saving."""
 
-    def __init__(self) -> None:
-        self.seconds, self.steps, self._line = 0.0, 0, runtime.ProgressLine()
+    def __init__(self, label: str) -> None:
+        self.label, self.seconds, self.steps, self._line = label, 0.0, 0, runtime.ProgressLine()
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         self._started = time.perf_counter()
@@ -308,10 +308,10 @@ class _Timer(TrainerCallback):
         self.steps += 1
         elapsed = self.seconds + time.perf_counter() - self._started
         left = elapsed / self.steps * (state.max_steps - state.global_step)
-        self._line.show(f"step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
+        self._line.show(f"{self.label}step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
 
     def on_train_end(self, args, state, control, **kwargs):
-        self._line.show(f"trained {state.epoch:g} epochs, {state.global_step:,} steps", final=True)
+        self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=True)
 
 
 def _printer() -> type:

