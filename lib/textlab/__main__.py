@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_run(verbs)
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch queue's stop is as clean as Ctrl-C
     try:
         return chosen.function(chosen)
     except InputError as error:
@@ -39,9 +41,15 @@ def _add_run(verbs) -> None:
     source.add_argument("--params", type=Path, metavar="FILE", help="a params file of your own, instead of a profile")
     run.add_argument("-p", dest="values", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="one parameter; may be given several times")
-    run.add_argument("--out", type=Path, metavar="DIR", help="folder for everything of the run "
+    run.add_argument("--out", type=_folder, metavar="DIR", help="folder for everything of the run "
                      "(default: outputs/<profile>, with tracked runs in outputs/mlflow)")
     run.set_defaults(function=_run)
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a folder name is empty")
+    return Path(text)
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -49,12 +57,20 @@ def _run(chosen: argparse.Namespace) -> int:
 
     names = list(params.NOTEBOOKS) if chosen.notebook == "all" else [params.notebook_name(chosen.notebook)]
     overrides = dict(chosen.values)
+    if len(overrides) < len(chosen.values):
+        raise InputError("-p: a parameter is given twice")
     params.refuse_unknown(overrides, names, "the command line")
     folder = chosen.out or runtime.outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
     folder = folder.expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
+    if chosen.params and len(names) > 1:  # one file for all notebooks: each takes what it knows
+        values = params.read_yaml(chosen.params)
+        params.refuse_unknown(values, names, str(chosen.params))
+        overrides = values | overrides
     jobs = {}
     for name in names:
-        files = [chosen.params or params.profile_file(chosen.profile, name)]
+        files = [] if chosen.params and len(names) > 1 else [chosen.params or params.profile_file(chosen.profile, name)]
         mine = {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]}
         jobs[name] = batch.prepare(name, files, mine, folder, own_store=chosen.out is not None)
     outcomes = batch.run_all(jobs, folder)

@@ -45,11 +45,13 @@ def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], fold
     """
     values = params.gather(notebook, files, overrides)
     rules = params.NOTEBOOKS[notebook]
+    if values.get("output_dir"):
+        raise InputError(f"output_dir: got {values['output_dir']!r}, but everything of a run goes into one folder here; use --out DIR")
     values["output_dir"] = str(folder)
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
         values["tracking_uri"] = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
     if "search_space" in values:
-        params.check_space(values["search_space"])
+        values["search_space"] = params.check_space(values["search_space"])
     if values.get("dataset", "practice") != "practice":
         from . import data
         data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))
@@ -79,14 +81,12 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
         papermill.execute_notebook(runtime.project_root() / "notebooks" / f"{notebook}.ipynb", draft, parameters=dict(values),
                                    progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False)
     except PapermillExecutionError as failure:
-        lines = [text.strip() for text in failure.source.splitlines()]
-        line = next((text for text in lines if text and not text.startswith("#")), "")
-        error = f"cell {failure.exec_count} (`{line[:60]}`): {failure.ename}: {_one_line(failure.evalue)}"
+        error = f"{_name_cell(failure.exec_count, failure.source)}: {failure.ename}: {_one_line(failure.evalue)}"
         status = 2 if failure.ename in INPUT_ERRORS else 1
     except KeyboardInterrupt:
-        error, status = "interrupted by Ctrl-C", 130
+        error, status = f"{_last_cell(draft)}: interrupted by Ctrl-C", 130
     except Exception as failure:  # the kernel died or could not start: whatever it was, the run is reported as failed
-        error, status = f"{type(failure).__name__}: {_one_line(str(failure))}", 1
+        error, status = f"{_last_cell(draft)}: {type(failure).__name__}: {_one_line(str(failure))}", 1
     outcome = Outcome(notebook, time.monotonic() - clock, error, status)
     _publish(draft, folder, outcome, values, started)
     return outcome
@@ -121,7 +121,7 @@ def _publish(draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, A
 
 def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
     """Say truthfully in the notebook's metadata how it ended: papermill calls every cell of a dead kernel completed."""
-    ran_last = max((i for i, cell in enumerate(book.cells) if cell.get("execution_count")), default=-1)
+    ran_last = max(_begun(book.cells), default=-1)
     for i, cell in enumerate(book.cells):
         # Time stamps of cells and of the run are in the log; without them two equal runs give equal notebooks.
         cell.metadata.pop("execution", None)
@@ -132,6 +132,26 @@ def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
             cell.metadata["papermill"] = {"status": state["status"]}
     if outcome.error:
         book.metadata.setdefault("papermill", {}).update(exception=True, error=outcome.error)
+
+
+def _last_cell(draft: Path) -> str:
+    """Name the cell that a run had come to when it ended without a word."""
+    import nbformat
+
+    cells = nbformat.read(draft, as_version=4).cells if draft.is_file() else []
+    begun = _begun(cells)
+    return _name_cell(len(begun), cells[begun[-1]].source) if begun else "start of the kernel"
+
+
+def _begun(cells: list[nbformat.NotebookNode]) -> list[int]:
+    """Return the places of the code cells that were begun; a kernel may die before it has counted its last one."""
+    return [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")]
+
+
+def _name_cell(number: int | None, source: str) -> str:
+    lines = [text.strip() for text in source.splitlines()]
+    line = next((text for text in lines if text and not text.startswith("#")), "")
+    return f"cell {number} (`{line[:60]}`)"
 
 
 def _log(book: nbformat.NotebookNode | None, outcome: Outcome, values: Mapping[str, Any],

@@ -6,6 +6,7 @@ without them no figure could be compared with a published one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -39,6 +40,12 @@ class Data:
     def labels(self) -> list[str]:
         """The label names; a label's position is its id."""
         return self.splits["train"].features["label"].names
+
+    def digest(self, split: str) -> str:
+        """Return the SHA-256 of a split's texts and labels, in their order."""
+        part = self.splits[split]
+        names = part.features["label"].int2str(part["label"][:])
+        return hashlib.sha256("\n".join(f"{text}\t{name}" for text, name in zip(part["text"], names)).encode()).hexdigest()
 
     def rows(self) -> dict[str, int]:
         """Return split -> number of rows."""

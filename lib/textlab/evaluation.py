@@ -127,6 +127,8 @@ def guards(predicted: Sequence[int], scores: dict[str, dict], labels: Sequence[s
         labels: label names.
     """
     found = []
+    if len(predicted) < 50:
+        found.append(f"Only {len(predicted)} texts to score on: the figures say next to nothing, whatever their intervals.")
     majority, svm, own = (figures["macro_f1"] for figures in scores.values())
     classes = np.unique(predicted)
     if len(classes) == 1:

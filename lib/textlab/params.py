@@ -30,11 +30,17 @@ class Rule:
     above: bool = False  # True: low itself is not accepted
     choices: tuple[str, ...] = ()
     optional: bool = False  # True: None is accepted
+    pattern: tuple[str, str] = ("", "")  # a regular expression for the whole text, and the same in words
+    items: type = object  # of a list
 
     def accepted(self) -> str:
         """Return the accepted values in words."""
         words = {str: "text", int: "a whole number", float: "a number", bool: "true or false",
                  list: "a list", dict: "a mapping"}[self.type]
+        if self.pattern[0]:
+            words += f" {self.pattern[1]}"
+        if self.items is not object:
+            words += " of texts"
         if self.choices:
             words = "one of " + ", ".join(self.choices)
         if self.low is not None:
@@ -57,8 +63,12 @@ TRAINING = {
     "weight_decay": Rule(float, 0, 1, optional=True), "max_length": Rule(int, 4, 8192, optional=True),
     "max_train_rows": Rule(int, 2, optional=True), "patience": Rule(int, 1, 1000, optional=True),
 }
+NAMED = ("(?s).*\\S.*", "that is not empty")
 STORE = {
-    "tracking_uri": Rule(str), "experiment": Rule(str), "registered_model": Rule(str),
+    "tracking_uri": Rule(str, pattern=(r"(?!.*//[^/@]*:[^/@]*@).*", "without a password (MLFLOW_TRACKING_USERNAME and "
+                                       "MLFLOW_TRACKING_PASSWORD, or PGPASSWORD, keep it out of files)")),
+    "experiment": Rule(str, pattern=NAMED),
+    "registered_model": Rule(str, pattern=(r"[^/:\s][^/:]*", "without / and : that is not empty")),
 }
 
 #: Notebook name -> parameter name -> rule.
@@ -68,10 +78,10 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "search_task": Rule(str), "search_sort": Rule(str, choices=("downloads", "likes", "last_modified")),
         "search_limit": Rule(int, 1, 100),
     } | COMMON,
-    "02_fine_tuning": DATA | TRAINING | {"sentences": Rule(list)} | COMMON,
-    "03_mlflow_tracking": DATA | TRAINING | STORE | {
+    "02_fine_tuning": DATA | TRAINING | {"sentences": Rule(list, items=str)} | COMMON,
+    "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
         "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "engine": Rule(str, choices=("local",)),
-        "study": Rule(str),
+        "study": Rule(str, pattern=NAMED),
     } | COMMON,
     "04_sweep_analysis": STORE | {"metric": Rule(str), "promote": Rule(bool)} | COMMON,
 }
@@ -83,6 +93,8 @@ def notebook_name(name: str) -> str:
     Raises:
         InputError: no notebook, or no single one, is called so.
     """
+    if len(Path(name).parts) > 1 and Path(name).resolve().parent != project_root() / "notebooks":
+        raise InputError(f"{name} is not a notebook of this project; there are {', '.join(NOTEBOOKS)}")
     stem = Path(name).name.removesuffix(".ipynb")
     hits = [full for full in NOTEBOOKS if full == stem or (stem and full.startswith(stem))]
     if len(hits) != 1:
@@ -115,7 +127,8 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     Raises:
         InputError: naming the parameter, what came and what is accepted.
     """
-    refuse = InputError(f"{name}: got {value!r}; accepted is {rule.accepted()}")
+    shown = re.sub(r"//[^/@]*@", "//***@", repr(value))  # a password in an address is not for the screen
+    refuse = InputError(f"{name}: got {shown}; accepted is {rule.accepted()}")
     if value is None or (rule.optional and value in ("null", "None")):
         if rule.optional:
             return None
@@ -127,6 +140,10 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     if rule.type is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, rule.type) or (isinstance(value, bool) and rule.type is not bool):
+        raise refuse
+    if rule.pattern[0] and not re.fullmatch(rule.pattern[0], value):
+        raise refuse
+    if rule.type is list and not all(isinstance(item, rule.items) for item in value):
         raise refuse
     if rule.choices and value not in rule.choices:
         raise InputError(f"{refuse}{_did_you_mean(value, rule.choices)}")
@@ -203,37 +220,40 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-#: The settings of a recipe that a search space may name.
-SEARCHABLE = ("learning_rate", "batch_size", "epochs", "weight_decay", "warmup", "max_grad_norm", "dropout",
-              "train_embeddings", "frozen_share")
+#: The settings of a recipe that a search space may name, and their accepted values.
+SEARCHABLE: dict[str, Rule] = {
+    "learning_rate": Rule(float, 0, 100, above=True), "batch_size": Rule(int, 1, 4096), "epochs": Rule(int, 1, 1000),
+    "weight_decay": Rule(float, 0, 1), "warmup": Rule(float, 0, 1), "max_grad_norm": Rule(float, 0, above=True),
+    "dropout": Rule(bool), "train_embeddings": Rule(bool), "frozen_share": Rule(float, 0, 1),
+}
 
 
 def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a search space, checked.
+    """Return a search space, checked and converted.
 
     Args:
         space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`.
-            Whole-number bounds of a whole-number setting give whole numbers.
 
     Raises:
-        InputError: an unknown setting, an empty list, or bounds that are no range.
+        InputError: an unknown setting, an empty list, a value that the setting does not accept, or no range.
     """
     if not space:
-        raise InputError("search_space: is empty; give at least one setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
+        raise InputError("search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
+    checked = {}
     for name, spec in space.items():
         if name not in SEARCHABLE:
             raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(SEARCHABLE)}")
-        if isinstance(spec, list):
-            if not spec:
-                raise InputError(f"search_space: {name} has an empty list of choices")
+        rule, where = SEARCHABLE[name], f"search_space: {name}"
+        if isinstance(spec, list) and spec:
+            checked[name] = [convert(where, value, rule) for value in spec]
             continue
-        form = f"search_space: {name} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
-        if not isinstance(spec, dict) or not {"low", "high"} <= set(spec) <= {"low", "high", "log", "step"}:
-            raise InputError(form)
-        low, high = _bound(spec["low"], form), _bound(spec["high"], form)
-        if low >= high or (spec.get("log") and low <= 0):
-            raise InputError(f"search_space: {name} goes from {low} to {high}; low must be below high, and above 0 with log")
-    return dict(space)
+        if not isinstance(spec, dict) or not {"low", "high"} <= set(spec) <= {"low", "high", "log", "step"} or rule.type is bool:
+            raise InputError(f"{where} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
+        low, high = (convert(where, spec[bound], rule) for bound in ("low", "high"))
+        if low >= high or (spec.get("log") and (low <= 0 or "step" in spec)):
+            raise InputError(f"{where} is {spec!r}; low must be below high, and log needs low above 0 and no step")
+        checked[name] = spec | {"low": low, "high": high}
+    return checked
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -277,10 +297,3 @@ def _from_text(text: str) -> Any:
 def _did_you_mean(word: str, known: Any) -> str:
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _bound(value: Any, message: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InputError(message) from None

@@ -20,7 +20,7 @@ QUESTIONS = {
     "01_hub_exploration": "Which model and which data, and what is in them?",
     "02_fine_tuning": "How well does the fine-tuned model work, and how sure is that?",
     "03_mlflow_tracking": "How are runs recorded, varied and registered?",
-    "04_sweep_analysis": "Which settings matter, and which model wins?",
+    "04_sweep_analysis": "Which settings go with good results, and which model wins?",
 }
 #: Cells with this tag give their picture to the index page.
 HEADLINE_TAG = "headline"
@@ -75,7 +75,8 @@ def _clean(markup: str | bytes) -> str:
     markup = re.sub(r"<(style|script)\b.*?</\1\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
     tags = {*bleach.ALLOWED_TAGS, *"h1 h2 h3 h4 p div span br hr pre img table thead tbody tr th td".split()}
     styles = CSSSanitizer(allowed_css_properties=["border", "border-left-width", "padding", "margin", "text-align"])
-    return bleach.clean(markup, tags, bleach.ALLOWED_ATTRIBUTES | {"*": ["id", "class", "style"], "img": ["src", "alt"]},
+    return bleach.clean(markup, tags, bleach.ALLOWED_ATTRIBUTES | {
+        "*": ["id", "class", "style"], "img": ["src", "alt"], "th": ["rowspan", "colspan"], "td": ["rowspan", "colspan"]},
                         css_sanitizer=styles)
 
 
@@ -89,7 +90,7 @@ def write_index(folder: Path) -> Path:
     page = environment.get_template("report.html").render(
         run=folder.name, questions=QUESTIONS, found=found, main=found.get("02_fine_tuning", {}),
         rows=headline_rows(found.get("02_fine_tuning", {})),
-        figures=[figure for name in found for figure in _headline_figures(folder / f"{name}.ipynb")],
+        figures=[(name, figure) for name in found for figure in _headline_figures(folder / f"{name}.ipynb")],
         analysis=found.get("04_sweep_analysis", {}))
     path = folder / "index.html"
     results.write_text(path, page)

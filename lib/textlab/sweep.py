@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 
 from . import runtime
-from .training import Recipe
+from .training import Recipe, TrainingError
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,13 +29,16 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
 
 def search(run_trial: Callable[[int, dict[str, Any]], float], space: Mapping[str, Any], n_trials: int,
            seed: int) -> optuna.Study:
-    """Run trials one after another and return the study; higher is better.
+    """Run trials one after another and return the study; higher is better. A trial that diverges is one failed trial.
 
     Args:
         run_trial: gets the trial's number and its settings, trains, and returns the validation score.
         space: as `params.check_space` accepts it.
         n_trials: how many.
         seed: of the sampler (TPE, Bergstra et al. 2011); the same seed proposes the same settings.
+
+    Raises:
+        TrainingError: not one trial could be trained.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     line = runtime.ProgressLine()
@@ -46,10 +49,15 @@ def search(run_trial: Callable[[int, dict[str, Any]], float], space: Mapping[str
         return run_trial(trial.number, suggest(trial, space))
 
     def tell(study: optuna.Study, trial) -> None:
+        if trial.state != optuna.trial.TrialState.COMPLETE:
+            line.show(f"{trial.number + 1} of {n_trials} trials done, the last one failed", final=True)
+            return
         line.show(f"{trial.number + 1} of {n_trials} trials done, best so far {study.best_value:.4f} "
                   f"(trial {study.best_trial.number + 1})", final=True)
 
-    study.optimize(objective, n_trials=n_trials, callbacks=[tell])
+    study.optimize(objective, n_trials=n_trials, callbacks=[tell], catch=(TrainingError,))
+    if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
+        raise TrainingError(f"none of the {n_trials} trials of the sweep could be trained; search lower learning rates")
     return study
 
 

@@ -79,7 +79,7 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
             artifacts = (file.absolute().parent / "artifacts").as_uri() if file else None
             mlflow.create_experiment(experiment, artifact_location=artifacts)
         mlflow.set_experiment(experiment)
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise InputError(f"tracking_uri: {_short(uri)} cannot be used: {str(error).splitlines()[0]}") from None
     return uri
 
@@ -210,7 +210,8 @@ def runs(experiment: str, only_finished: bool = True, study: str | None = None) 
 def comparable_runs(experiment: str, metric: str) -> tuple[pd.DataFrame, int]:
     """Return the completed runs that can fairly be compared by a metric, and how many runs were left out.
 
-    Fair means: finished, with the metric, and on the same data and number of training rows as the newest such run.
+    Fair means: finished, with the metric, and on the same data, validation rows and number of training rows as the
+    newest such run.
 
     Returns:
         A table as `runs` gives it, oldest first, with parameters and metrics under their plain names and numbers as
@@ -221,12 +222,13 @@ def comparable_runs(experiment: str, metric: str) -> tuple[pd.DataFrame, int]:
     """
     everything = runs(experiment, only_finished=False)
     table = everything[everything["status"] == "FINISHED"]
+    known = f"metrics.{metric}" in table
+    table = table.dropna(subset=[f"metrics.{metric}"]) if known else table.iloc[:0]
     table = table.rename(columns=lambda column: column.removeprefix("params.").removeprefix("metrics."))
-    table = table.dropna(subset=[metric]) if metric in table else table.iloc[:0]
     if table.empty:
         raise InputError(f"experiment: {experiment!r} has {len(everything)} runs, but no finished one with the metric "
                          f"{metric}: run notebook 03_mlflow_tracking first, or choose another experiment or metric")
-    for column in [name for name in ("data_sha256", "train_rows") if name in table]:
+    for column in [name for name in ("data_sha256", "validation_sha256", "train_rows") if name in table]:
         table = table[table[column] == table[column].iloc[0]]
     table = table.iloc[::-1].reset_index(drop=True)
     for column in table.select_dtypes(["object", "string"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def make_recipe(name: str, **chosen: float | int | None) -> Recipe:
 def from_params(params) -> Recipe:
     """Return the recipe that a notebook's checked parameters describe."""
     names = ("learning_rate", "batch_size", "epochs", "weight_decay", "max_length", "patience")
-    return make_recipe(params.recipe, **{name: getattr(params, name) for name in names})
+    return make_recipe(params.recipe, **{name: getattr(params, name) for name in names if hasattr(params, name)})
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -105,27 +105,44 @@ def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(source.path, local_files_only=True)
 
 
-def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int) -> PreTrainedModel:
-    """Return a pretrained model with a new, seeded classification head.
+def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int, keep_head: bool = False) -> PreTrainedModel:
+    """Return a pretrained model with a new, seeded classification head, also where the source has one already.
 
     Args:
         source: the model's local folder.
         labels: label names in the order of their ids.
         recipe: says whether dropout is used, what stays frozen, and which attention runs.
         seed: of the new head.
+        keep_head: take the source's own head, to use a fine-tuned model and not to train one.
+
+    Raises:
+        InputError: the recipe's texts are longer than the model can read.
     """
     runtime.quiet()
     torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
+    model, loading = AutoModelForSequenceClassification.from_pretrained(
         source.path, num_labels=len(labels), id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)}, attn_implementation=recipe.attention,
-        local_files_only=True, use_safetensors=True)
+        local_files_only=True, use_safetensors=True, ignore_mismatched_sizes=not keep_head, output_loading_info=True)
+    longest = getattr(model.config, "max_position_embeddings", recipe.max_length)
+    if recipe.max_length > longest:
+        raise InputError(f"max_length: got {recipe.max_length}, but {source.id} reads at most {longest} tokens")
+    if not keep_head and not loading["missing_keys"]:
+        _renew_head(model)
     if not recipe.dropout:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
     freeze(model, recipe)
     return model
+
+
+def _renew_head(model: PreTrainedModel) -> None:
+    for name, child in model.named_children():
+        if name != model.base_model_prefix:
+            for key, parameter in child.named_parameters():
+                torch.nn.init.zeros_(parameter) if key.endswith("bias") else torch.nn.init.normal_(
+                    parameter, std=model.config.initializer_range)
 
 
 def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
@@ -149,7 +166,7 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
     Args:
         tokens: tokenized splits train and validation (columns input_ids, label).
         seed: of the order of batches and of dropout.
-        folder: for checkpoints.
+        folder: for checkpoints, while training lasts.
         callbacks: added to the guard and early stopping.
         keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
     """
@@ -187,9 +204,9 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         TrainingError: the loss or a gradient became NaN or infinite.
     """
     timer = _Timer(f"{label}: " if label else "")
-    trainer = build(model, tokenizer, tokens, recipe, seed, folder, [timer, *callbacks], keep_best)
-    trainer.train()
-    shutil.rmtree(folder, ignore_errors=True)  # the best checkpoint is in memory now
+    with tempfile.TemporaryDirectory(prefix="checkpoints-", dir=folder) as checkpoints:
+        trainer = build(model, tokenizer, tokens, recipe, seed, Path(checkpoints), [timer, *callbacks], keep_best)
+        trainer.train()
     samples = len(tokens["train"]) * trainer.state.epoch
     return Fit(trainer, recipe, history(trainer), timer.seconds, samples / timer.seconds)
 

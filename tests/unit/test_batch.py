@@ -64,9 +64,9 @@ def test_an_input_error_in_the_notebook_is_bad_input(project):
 
 
 def test_a_dead_kernel_is_a_failure_not_a_success(project):
-    folder = project("import os\nos._exit(9)", "print('never')")
+    folder = project("x = 1", "import os; os._exit(9)", "print('never')")
     outcome = run(folder)
-    assert outcome.status == 1 and "Dead" in outcome.error
+    assert outcome.status == 1 and outcome.error.startswith("cell 4 (`import os; os._exit(9)`): DeadKernelError: ")
     cells = nbformat.read(folder / "02_fine_tuning.ipynb", 4).cells
     assert cells[-1].metadata.papermill.status == "pending"
 
@@ -104,6 +104,8 @@ def no_kernel(monkeypatch):
     (["--params", "typo.yaml"], "no parameter 'epoch'; did you mean 'epochs'?"),
     (["--params", "twice.yaml"], "'epochs' is given twice"),
     (["--params", "gone.yaml"], "gone.yaml does not exist"),
+    (["-p", "output_dir", "here"], "use --out DIR"),
+    (["-p", "epochs", "1", "-p", "epochs", "2"], "a parameter is given twice"),
     (["--profile", "dem"], "did you mean 'demo'?"),
 ])
 def test_bad_input_is_one_line_and_status_2_before_any_kernel(no_kernel, tmp_path, monkeypatch, capsys, arguments, message):
@@ -123,6 +125,17 @@ def test_bad_input_is_one_line_and_status_2_before_any_kernel(no_kernel, tmp_pat
 def test_bad_input_for_other_notebooks(no_kernel, capsys, tmp_path, arguments, message):
     assert main(["run", *arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_file_is_no_output_folder(no_kernel, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 2
+    assert "is a file; accepted is a folder" in capsys.readouterr().err
+
+
+def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
+    (tmp_path / "mine.yaml").write_text("epochs: 1\nexperiment: mine\n")
+    assert main(["run", "all", "--params", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 1  # reached the kernel
 
 
 def test_good_input_gets_to_the_kernel(no_kernel, tmp_path, monkeypatch):
@@ -145,7 +158,8 @@ def test_help_has_an_example():
     assert done.returncode == 0 and "python -m textlab run 02 -p epochs 3" in done.stdout
 
 
-def test_ctrl_c_ends_with_130_and_a_failed_result(tmp_path):
+@pytest.mark.parametrize("stop", [lambda job: os.killpg(job.pid, signal.SIGINT), lambda job: job.terminate()], ids=["ctrl-c", "sigterm"])
+def test_a_stopped_run_ends_with_130_and_a_failed_result(tmp_path, stop):
     job = subprocess.Popen([sys.executable, "-m", "textlab", "run", "02", "-p", "epochs", "900", "-p", "patience", "900", "--profile", "smoke",
                             "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True)
     draft = tmp_path / ".02_fine_tuning.draft.ipynb"
@@ -153,9 +167,9 @@ def test_ctrl_c_ends_with_130_and_a_failed_result(tmp_path):
     while not (draft.is_file() and '"execution_count": 9' in draft.read_text()):  # training comes next
         assert time.monotonic() < deadline and job.poll() is None
         time.sleep(0.3)
-    os.killpg(job.pid, signal.SIGINT)
+    stop(job)
     _, errors = job.communicate(timeout=60)
     assert job.returncode == 130, errors
-    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("02_fine_tuning: failed in cell ") and "interrupted by Ctrl-C" in errors
     assert json.loads((tmp_path / "results" / "02_fine_tuning.json").read_text())["status"] == "failed"
     assert not draft.exists()

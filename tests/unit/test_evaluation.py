@@ -85,9 +85,13 @@ FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macr
     ([0, 1, 1], 0.8, []),
 ])
 def test_guards_name_what_is_wrong(predicted, own, words):
-    found = evaluation.guards(predicted, FINE | {"model": {"macro_f1": own}}, ["a", "b"])
+    found = evaluation.guards(predicted * 20, FINE | {"model": {"macro_f1": own}}, ["a", "b"])
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found))
+
+
+def test_a_handful_of_rows_is_no_evidence():
+    assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
 
 
 def test_prediction_does_not_depend_on_order_or_batches():

@@ -66,6 +66,26 @@ def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, mess
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("name, value, message", [
+    ("registered_model", "a/b", "without / and :"), ("registered_model", "", "not empty"), ("experiment", " ", "not empty"),
+    ("tracking_uri", "postgresql://me:secret@host/db", "without a password"), ("study", "", "not empty")])
+def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, value, message):
+    with pytest.raises(InputError, match=message) as error:
+        params.convert(name, value, params.NOTEBOOKS["03_mlflow_tracking"][name])
+    assert "secret" not in str(error.value)
+
+
+def test_sentences_are_texts():
+    with pytest.raises(InputError, match="accepted is a list of texts"):
+        params.convert("sentences", [1, 2], params.NOTEBOOKS["02_fine_tuning"]["sentences"])
+
+
+def test_a_path_to_another_notebook_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is not a notebook of this project"):
+        params.notebook_name(str(tmp_path / "02_fine_tuning.ipynb"))
+    assert params.notebook_name(str(ROOT / "notebooks" / "02_fine_tuning.ipynb")) == "02_fine_tuning"
+
+
 def test_an_unknown_name_gets_a_suggestion(tmp_path):
     with pytest.raises(InputError, match="p.yaml: 02_fine_tuning has no parameter 'learning_rat'; did you mean 'learning_rate'?"):
         params.gather("02_fine_tuning", [write(tmp_path, "learning_rat: 1e-3\n")], {})
@@ -83,7 +103,7 @@ def test_check_needs_every_parameter():
         params.check("02_fine_tuning", {"dataset": "practice"})
 
 
-@pytest.mark.parametrize("given", ["02", "02_fine_tuning", "notebooks/02_fine_tuning.ipynb"])
+@pytest.mark.parametrize("given", ["02", "02_fine_tuning", "02_fine_tuning.ipynb"])
 def test_notebooks_have_short_names(given):
     assert params.notebook_name(given) == "02_fine_tuning"
 
@@ -127,10 +147,12 @@ def test_every_params_file_is_accepted(file):
 
 
 @pytest.mark.parametrize("space, message", [
-    ({}, "is empty"), ({"lr": [1]}, "'lr' cannot be searched; accepted are learning_rate"), ({"epochs": []}, "empty list"),
+    ({}, "is empty"), ({"lr": [1]}, "'lr' cannot be searched; accepted are learning_rate"), ({"epochs": []}, "accepted is a list of choices"),
     ({"epochs": 3}, "accepted is a list of choices or {low"), ({"epochs": {"low": 1}}, "accepted is a list"),
-    ({"epochs": {"low": 4, "high": 1}}, "low must be below high"), ({"epochs": {"low": "a", "high": 1}}, "accepted is a list"),
-    ({"learning_rate": {"low": 0, "high": 1, "log": True}}, "above 0 with log"),
+    ({"epochs": {"low": 4, "high": 1}}, "low must be below high"), ({"epochs": {"low": "a", "high": 1}}, "got 'a'; accepted is a whole number"),
+    ({"batch_size": ["abc"]}, "got 'abc'"), ({"learning_rate": [-1.0]}, "above 0"),
+    ({"learning_rate": {"low": 1, "high": 2, "log": True, "step": 1}}, "no step"), ({"dropout": {"low": 0, "high": 1}}, "a list of choices"),
+    ({"weight_decay": {"low": 0, "high": 1, "log": True}}, "log needs low above 0"),
     ({"epochs": {"low": 1, "high": 2, "lg": True}}, "accepted is a list"),
 ])
 def test_a_wrong_space_is_refused_before_anything_starts(space, message):

@@ -36,4 +36,23 @@ def test_a_best_value_at_the_edge_is_reported(best, words):
 
 
 def test_everything_searchable_is_a_setting_of_the_recipe():
-    assert set(params.SEARCHABLE) <= {field.name for field in dataclasses.fields(training.Recipe)}
+    defaults = {field.name: field.default for field in dataclasses.fields(training.Recipe)}
+    assert all(isinstance(defaults[name], rule.type) for name, rule in params.SEARCHABLE.items())
+
+
+def test_a_diverging_trial_is_one_failed_trial():
+    def run_trial(number, settings):
+        if number == 1:
+            raise training.TrainingError("loss became nan")
+        return float(number)
+
+    study = sweep.search(run_trial, SPACE, n_trials=3, seed=1)
+    assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_sweep_without_any_result_fails():
+    def run_trial(number, settings):
+        raise training.TrainingError("loss became nan")
+
+    with pytest.raises(training.TrainingError, match="none of the 2 trials"):
+        sweep.search(run_trial, SPACE, n_trials=2, seed=1)

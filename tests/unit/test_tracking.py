@@ -104,9 +104,18 @@ def test_only_fair_comparisons_are_made(connected):
         raise ValueError
     table, left_out = tracking.comparable_runs("tests", "validation_macro_f1")
     assert table["run_id"].tolist() == [first, second] and old not in table["run_id"].tolist()
+    with pytest.raises(InputError, match="no finished one with the metric learning_rate"):
+        tracking.comparable_runs("tests", "learning_rate")
     assert left_out == 2  # the one on other data and the failed one
     assert tracking.varied_params(table) == ["learning_rate"]
     assert table["learning_rate"].tolist() == [0.1, 0.2]
+
+
+def test_other_validation_rows_are_no_fair_comparison(connected):
+    finished("old", params={"validation_sha256": "v1"}, metrics={"validation_macro_f1": 0.9})
+    new = finished("new", params={"validation_sha256": "v2"}, metrics={"validation_macro_f1": 0.5})
+    table, left_out = tracking.comparable_runs("tests", "validation_macro_f1")
+    assert table["run_id"].tolist() == [new] and left_out == 1
 
 
 def test_an_experiment_without_results_says_so(connected):

@@ -30,7 +30,7 @@ def run(setting, folder, seed=1, callbacks=(), **chosen):
     source, tokenizer, tokens, _ = setting
     recipe = training.make_recipe("short_text", **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0} | chosen))
     model = training.load_model(source, LABELS, recipe, seed)
-    return training.fit(model, tokenizer, tokens, recipe, seed, folder / "checkpoints", callbacks)
+    return training.fit(model, tokenizer, tokens, recipe, seed, folder, callbacks)
 
 
 def weights(fitted):
@@ -44,7 +44,7 @@ def test_a_tiny_model_learns_and_reports_what_it_did(setting, tmp_path):
     assert (chances.argmax(1) == splits["validation"]["label"][:]).mean() > 0.9
     assert fitted.history["eval_macro_f1"].notna().sum() == 4
     assert fitted.seconds > 0 and fitted.samples_per_second == pytest.approx(64 * fitted.epochs / fitted.seconds)
-    assert not (tmp_path / "checkpoints").exists()
+    assert not list(tmp_path.iterdir())  # checkpoints are gone, and nothing else was touched
 
 
 def test_same_seed_same_weights_other_seed_other_weights(setting, tmp_path):
@@ -175,10 +175,25 @@ def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path):
     assert saved.files["model.safetensors"] == digest
     assert not [name for name in saved.files if name.endswith((".bin", ".pt", ".pkl"))]
     texts = ["this is awful", "lovely"]
-    loaded = training.load_model(saved, LABELS, fitted.recipe, seed=99)
+    loaded = training.load_model(saved, LABELS, fitted.recipe, seed=99, keep_head=True)
     tokenizer = training.load_tokenizer(saved)
     assert np.array_equal(evaluation.predict(loaded, tokenizer, texts, 32), evaluation.predict(fitted.model, tokenizer, texts, 32))
     assert loaded.config.id2label == {0: "bad", 1: "good"}
+
+
+def test_training_a_fine_tuned_model_again_starts_with_a_new_head(setting, tmp_path):
+    fitted = run(setting, tmp_path)
+    training.save(fitted, tmp_path / "model")
+    saved = hub.resolve_model(str(tmp_path / "model"))
+    heads = [training.load_model(saved, LABELS, fitted.recipe, seed).classifier.weight for seed in (1, 1, 2)]
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
+    assert not torch.equal(heads[0], fitted.model.classifier.weight)
+    assert training.load_model(saved, ["a", "b", "c"], fitted.recipe, 1).classifier.out_features == 3
+
+
+def test_texts_longer_than_the_model_reads_are_refused(setting):
+    with pytest.raises(InputError, match="max_length: got 512, but tiny reads at most 128 tokens"):
+        training.load_model(setting[0], LABELS, training.make_recipe("short_text", max_length=512), 1)
 
 
 def test_recipes_take_chosen_values_and_refuse_unknown_ones():
