@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -187,16 +187,15 @@ def load_model(uri: str):
     return mlflow.transformers.load_model(uri)
 
 
-def runs(experiment: str, only_finished: bool = True, study: str | None = None) -> pd.DataFrame:
+def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     """Return the runs of an experiment, newest first.
 
     Returns:
         Columns run_id, name, status, parent, started, minutes, then params.*, metrics.* and tags.* as MLflow names
         them; empty, with these columns, when there are none.
     """
-    conditions = (["attributes.status = 'FINISHED'"] if only_finished else []) + (
-        [f"tags.{STUDY_TAG} = '{study}'"] if study else [])
-    found = mlflow.search_runs(experiment_names=[experiment], filter_string=" and ".join(conditions), max_results=50_000)
+    condition = "attributes.status = 'FINISHED'" if only_finished else ""
+    found = mlflow.search_runs(experiment_names=[experiment], filter_string=condition, max_results=50_000)
     if found.empty:
         return pd.DataFrame(columns=["run_id", "name", "status", "parent", "started", "minutes"])
     table = found.rename(columns={"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"})
