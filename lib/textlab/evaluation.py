@@ -1,4 +1,5 @@
-"""Honest figures: baselines, metrics with intervals, worst errors, and the guards that call out a useless model."""
+"""Honest figures: baselines, metrics with intervals, comparisons, calibration, errors, and the guards that call out a
+useless model."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from scipy.stats import binomtest
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
@@ -116,6 +120,106 @@ def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
     return pd.DataFrame({
         "text": [dataset[int(i)]["text"] for i in rows], "label": [names[i] for i in true[rows]],
         "predicted": [names[i] for i in predicted[rows]], "confidence": probabilities.max(1)[rows], "loss": loss[rows]})
+
+
+def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
+    """Return how two models differ on the same rows, and whether that may be chance.
+
+    Args:
+        true, first, second: class ids, one a row: the labels, and the answers of two models.
+        seed: of the resampling.
+        resamples: number of bootstrap samples.
+
+    Returns:
+        first_right, second_right: rows that only this one gets right; p_value of the exact McNemar test (1947; binomial)
+        that both are equally likely; difference (of accuracy) and macro_f1_difference, first minus second, each with a
+        95 % interval of a paired bootstrap over rows (`..._ci95`: [low, high]).
+    """
+    true, first, second = (np.asarray(ids) for ids in (true, first, second))
+    if not len(true) == len(first) == len(second):
+        raise ValueError(f"the models must answer the same rows: got {len(true)} labels, {len(first)} and {len(second)} answers")
+    first_right = int(((first == true) & (second != true)).sum())
+    second_right = int(((second == true) & (first != true)).sum())
+    n = int(max(true.max(), first.max(), second.max())) + 1
+    # Rows with the same label and the same two answers are interchangeable: a resample is a multinomial draw of their counts.
+    cells, counts = np.unique(np.stack([true, first, second]), axis=1, return_counts=True)
+    draws = np.vstack([counts, np.random.default_rng(seed).multinomial(len(true), counts / len(true), size=resamples)])
+    matrices = np.zeros((2, len(draws), n, n))
+    for matrix, answers in zip(matrices, cells[1:]):
+        np.add.at(matrix, (slice(None), cells[0], answers), draws)
+    figures = {}
+    for name, figure in (("difference", _accuracy), ("macro_f1_difference", _macro_f1)):
+        gaps = figure(matrices[0]) - figure(matrices[1])  # the first is that of the rows themselves
+        figures |= {name: float(gaps[0]), f"{name}_ci95": np.percentile(gaps[1:], [2.5, 97.5]).tolist()}
+    discordant = first_right + second_right
+    p_value = binomtest(first_right, discordant).pvalue if discordant else 1.0
+    return {"first_right": first_right, "second_right": second_right, "p_value": float(p_value), **figures}
+
+
+def over_seeds(scores: Sequence[dict], metrics: Sequence[str] = ("accuracy", "macro_f1")) -> pd.DataFrame:
+    """Return mean, sd (of the sample), min, max and number of runs of each metric over the scores of several seeds."""
+    table = pd.DataFrame([{metric: score[metric] for metric in metrics} for score in scores])
+    return table.agg(["mean", "std", "min", "max", "count"]).rename(index={"std": "sd", "count": "seeds"}).T
+
+
+def reliability(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """Return how often the model is right when it is so and so sure (DeGroot and Fienberg 1983).
+
+    Returns:
+        One row for each of the equally wide bins of confidence that has rows: confidence (its mean), accuracy, rows.
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(true)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": right})
+    return table.groupby("bin").agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), rows=("bin", "size"))
+
+
+def calibration_error(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) -> float:
+    """Return the expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy, weighted by rows."""
+    table = reliability(true, probabilities, bins)
+    return float(((table["confidence"] - table["accuracy"]).abs() * table["rows"]).sum() / table["rows"].sum())
+
+
+def temperature(true: Sequence[int], probabilities: np.ndarray) -> float:
+    """Return the temperature that makes probabilities most likely (Guo et al. 2017); above 1: the model is too sure.
+
+    Fit it on rows that are not scored afterwards.
+    """
+    logits, rows = np.log(np.clip(probabilities, 1e-12, 1)), np.arange(len(probabilities))
+    found = minimize_scalar(lambda log_t: -log_softmax(logits / np.exp(log_t), axis=1)[rows, true].mean(),
+                            bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities at another temperature; which class is the likeliest stays the same."""
+    return softmax(np.log(np.clip(probabilities, 1e-12, 1)) / temperature, axis=1)
+
+
+def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
+    """Return the n labels that are likeliest wrong, by confident learning (Northcutt et al. 2021, cleanlab).
+
+    Args:
+        dataset: columns text and label, rows the model was not trained on.
+        probabilities: its class probabilities, shape (rows, classes).
+
+    Returns:
+        Columns text, label, "the model says", "share it gives the label"; likeliest first. `attrs["found"]` counts all.
+    """
+    from cleanlab.filter import find_label_issues
+
+    names, labels = dataset.features["label"].names, np.array(dataset["label"][:])
+    present = np.unique(labels)  # cleanlab wants every class to occur
+    chances = probabilities[:, present] / probabilities[:, present].sum(1, keepdims=True)
+    found = find_label_issues(labels=np.searchsorted(present, labels), pred_probs=chances, n_jobs=1,
+                              return_indices_ranked_by="self_confidence")
+    rows = found[:n]
+    table = pd.DataFrame({
+        "text": [dataset[int(i)]["text"] for i in rows], "label": [names[i] for i in labels[rows]],
+        "the model says": [names[i] for i in probabilities[rows].argmax(1)],
+        "share it gives the label": probabilities[rows, labels[rows]]})
+    table.attrs["found"] = len(found)
+    return table
 
 
 def guards(predicted: Sequence[int], scores: dict[str, dict], labels: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ Defaults and help texts stand in the notebooks' own `parameters` cells; this mod
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
 import re
@@ -32,6 +33,7 @@ class Rule:
     optional: bool = False  # True: None is accepted
     pattern: tuple[str, str] = ("", "")  # a regular expression for the whole text, and the same in words
     items: type = object  # of a list
+    keys: Mapping[str, Rule] | None = None  # of a mapping
 
     def accepted(self) -> str:
         """Return the accepted values in words."""
@@ -41,6 +43,8 @@ class Rule:
             words += f" {self.pattern[1]}"
         if self.items is not object:
             words += " of texts"
+        if self.keys:
+            words += f" with {', '.join(self.keys)}"
         if self.choices:
             words = "one of " + ", ".join(self.choices)
         if self.low is not None:
@@ -56,12 +60,22 @@ DATA = {
 COMMON = {
     "seed": Rule(int, 0, 2**32 - 1), "output_dir": Rule(str),
 }
+#: The settings of a recipe. A search space may name each of them.
+RECIPE: dict[str, Rule] = {
+    "learning_rate": Rule(float, 0, 100, above=True), "batch_size": Rule(int, 1, 4096), "epochs": Rule(int, 1, 1000),
+    "weight_decay": Rule(float, 0, 1), "max_length": Rule(int, 4, 8192), "patience": Rule(int, 1, 1000),
+    "warmup": Rule(float, 0, 1), "max_grad_norm": Rule(float, 0, above=True), "dropout": Rule(bool),
+    "train_embeddings": Rule(bool), "frozen_share": Rule(float, 0, 1), "layer_lr_decay": Rule(float, 0, 1, above=True),
+    "average": Rule(float, 0, 0.99999), "label_smoothing": Rule(float, 0, 0.9), "class_weights": Rule(bool),
+    "attention": Rule(str, choices=("auto", "eager", "sdpa")),
+    "batches": Rule(str, choices=("similar_length", "random", "padded")),
+    "precision": Rule(str, choices=("auto", "fp32", "bf16", "fp16")), "torch_compile": Rule(bool),
+}
 TRAINING = {
     "model": Rule(str), "recipe": Rule(str, choices=("short_text", "lab")),
-    "learning_rate": Rule(float, 0, 100, above=True, optional=True),
-    "batch_size": Rule(int, 1, 4096, optional=True), "epochs": Rule(int, 1, 1000, optional=True),
-    "weight_decay": Rule(float, 0, 1, optional=True), "max_length": Rule(int, 4, 8192, optional=True),
-    "max_train_rows": Rule(int, 2, optional=True), "patience": Rule(int, 1, 1000, optional=True),
+    **{name: dataclasses.replace(RECIPE[name], optional=True)
+       for name in ("learning_rate", "batch_size", "epochs", "weight_decay", "max_length", "patience")},
+    "max_train_rows": Rule(int, 2, optional=True),
 }
 NAMED = ("(?s).*\\S.*", "that is not empty")
 STORE = {
@@ -78,7 +92,9 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "search_task": Rule(str), "search_sort": Rule(str, choices=("downloads", "likes", "last_modified")),
         "search_limit": Rule(int, 1, 100),
     } | COMMON,
-    "02_fine_tuning": DATA | TRAINING | {"sentences": Rule(list, items=str)} | COMMON,
+    "02_fine_tuning": DATA | TRAINING | {
+        "recipe_options": Rule(dict, keys=RECIPE), "sentences": Rule(list, items=str), "resume": Rule(bool),
+    } | COMMON,
     "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
         "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "engine": Rule(str, choices=("local",)),
         "study": Rule(str, pattern=NAMED),
@@ -145,6 +161,10 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
         raise refuse
     if rule.type is list and not all(isinstance(item, rule.items) for item in value):
         raise refuse
+    if rule.keys:
+        if unknown := [key for key in value if key not in rule.keys]:
+            raise InputError(f"{name}: there is no {unknown[0]!r}; accepted is {rule.accepted()}{_did_you_mean(unknown[0], rule.keys)}")
+        return {key: convert(f"{name}: {key}", item, rule.keys[key]) for key, item in value.items()}
     if rule.choices and value not in rule.choices:
         raise InputError(f"{refuse}{_did_you_mean(value, rule.choices)}")
     if rule.type in (int, float):
@@ -220,14 +240,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-#: The settings of a recipe that a search space may name, and their accepted values.
-SEARCHABLE: dict[str, Rule] = {
-    "learning_rate": Rule(float, 0, 100, above=True), "batch_size": Rule(int, 1, 4096), "epochs": Rule(int, 1, 1000),
-    "weight_decay": Rule(float, 0, 1), "warmup": Rule(float, 0, 1), "max_grad_norm": Rule(float, 0, above=True),
-    "dropout": Rule(bool), "train_embeddings": Rule(bool), "frozen_share": Rule(float, 0, 1),
-}
-
-
 def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a search space, checked and converted.
 
@@ -241,9 +253,9 @@ def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
     checked = {}
     for name, spec in space.items():
-        if name not in SEARCHABLE:
-            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(SEARCHABLE)}")
-        rule, where = SEARCHABLE[name], f"search_space: {name}"
+        if name not in RECIPE:
+            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}")
+        rule, where = RECIPE[name], f"search_space: {name}"
         if isinstance(spec, list) and spec:
             checked[name] = [convert(where, value, rule) for value in spec]
             continue

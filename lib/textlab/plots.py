@@ -47,6 +47,31 @@ def text_lengths(lengths: pd.DataFrame, max_length: int) -> Figure:
     return figure
 
 
+def padding(tokens: pd.DataFrame) -> Figure:
+    """Draw the tokens that an epoch computes under several ways of padding (columns own and padding, in tokens)."""
+    figure, axes = _axes(7, 0.9 + 0.45 * len(tokens))
+    ways = tokens.iloc[::-1] / 1000
+    axes.barh(ways.index, ways["own"], color="C0", label="the texts' own tokens")
+    axes.barh(ways.index, ways["padding"], left=ways["own"], color="0.8", label="padding, computed for nothing")
+    axes.set(title="Tokens computed in an epoch", xlabel="thousand tokens", xlim=(0, ways.sum(axis=1).max() * 1.02))
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Draw how often a model is right against how sure it is, one line for each table of `evaluation.reliability`."""
+    figure, axes = _axes(4.6, 4.2)
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as sure as right")
+    for i, (name, table) in enumerate(tables.items()):
+        axes.plot(table["confidence"], table["accuracy"], color=f"C{i}", label=name)
+        axes.scatter(table["confidence"], table["accuracy"], s=12 + 180 * table["rows"] / table["rows"].sum(), color=f"C{i}")
+    axes.set(title="Can the probabilities be believed?", xlabel="probability of the answer", ylabel="share of right answers",
+             xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
+    axes.legend(loc="upper left")
+    return figure
+
+
 def learning_curves(history: pd.DataFrame) -> Figure:
     """Draw training and validation loss, and validation accuracy and macro F1, over epochs."""
     figure, (left, right) = _axes(7, 3.2, columns=2)

@@ -9,7 +9,8 @@ from typing import Any
 import optuna
 
 from . import runtime
-from .training import Recipe, TrainingError
+from .trainer import TrainingError
+from .training import Recipe
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:

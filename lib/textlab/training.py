@@ -1,12 +1,13 @@
-"""A recipe turned into a Trainer: the model, the order of batches, the guards, the fit."""
+"""A recipe turned into a Trainer: the model, what is trained of it, the fit, and what is saved."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import tempfile
-import time
+import hashlib
+import json
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +16,20 @@ import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.utils.class_weight import compute_class_weight
 from transformers import (AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding,
                           EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback,
                           TrainingArguments)
+from transformers.trainer_callback import PrinterCallback
 
-from . import InputError, runtime
-from .hub import Source
+from . import InputError, checkpoints, runtime
+from .hub import Source, hash_files
+from .trainer import Guard, Progress, SimilarLengthSampler, TextTrainer, row_lengths
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a training run that are not data, model or seed."""
+    """All settings of a training run that are not data, model or seed. README's table of choices says what each one buys."""
 
     learning_rate: float = 4e-4
     batch_size: int = 32
@@ -38,25 +42,23 @@ class Recipe:
     dropout: bool = False
     train_embeddings: bool = False
     frozen_share: float = 1 / 3  # of the layers, from below, that stay as pretrained; no gradient is computed for them
-    attention: str = "eager"  # faster than sdpa for short texts on a CPU
-    batches_of_similar_length: bool = True
+    layer_lr_decay: float = 1.0  # each layer learns by this factor slower than the one above it
+    average: float = 0.0  # decay per step of a moving average of the weights, which is then the model; 0 for none
+    label_smoothing: float = 0.0
+    class_weights: bool = False  # weigh classes in the loss by the inverse of their frequency
+    attention: str = "auto"  # eager, sdpa, or what is faster for the device and the length of the texts
+    batches: str = "similar_length"  # or random, or padded: random, and every text padded to the longest one
     precision: str = "auto"  # auto, fp32, bf16 or fp16
+    torch_compile: bool = False
 
 
 #: Recipe name -> settings. `lab` is what the usual course script does, kept for comparison: 2e-5, small batches in
-#: random order, everything trained in fp32.
+#: random order padded to the longest text, everything trained in fp32.
 RECIPES = {
     "short_text": Recipe(),
     "lab": Recipe(learning_rate=2e-5, batch_size=16, epochs=3, max_length=128, warmup=0.0, dropout=True,
-                  train_embeddings=True, frozen_share=0.0, attention="sdpa", batches_of_similar_length=False, precision="fp32"),
+                  train_embeddings=True, frozen_share=0.0, attention="sdpa", batches="padded", precision="fp32"),
 }
-
-
-class TrainingError(RuntimeError):
-    """Training was stopped because going on could not give a usable model; the message says why in one line."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Fit:
     trainer: Trainer
     recipe: Recipe
     history: pd.DataFrame  # step, epoch, loss, learning_rate, eval_loss, eval_accuracy, eval_macro_f1, ...
-    seconds: float  # in the training loop alone, without validation
+    seconds: float  # in the training loop alone, without validation and saving
     samples_per_second: float
+    notes: tuple[str, ...]  # sentences for the reader: resumed from where, what was skipped, collapsed epochs
 
     @property
     def model(self) -> PreTrainedModel:
@@ -96,8 +99,9 @@ def make_recipe(name: str, **chosen: float | int | None) -> Recipe:
 
 def from_params(params) -> Recipe:
     """Return the recipe that a notebook's checked parameters describe."""
-    names = ("learning_rate", "batch_size", "epochs", "weight_decay", "max_length", "patience")
-    return make_recipe(params.recipe, **{name: getattr(params, name) for name in names if hasattr(params, name)})
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    chosen = {name: getattr(params, name) for name in names if getattr(params, name, None) is not None}
+    return make_recipe(params.recipe, **getattr(params, "recipe_options", {}) | chosen)
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -122,7 +126,7 @@ def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int,
     torch.manual_seed(seed)
     model, loading = AutoModelForSequenceClassification.from_pretrained(
         source.path, num_labels=len(labels), id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)}, attn_implementation=recipe.attention,
+        label2id={label: i for i, label in enumerate(labels)}, attn_implementation=_attention(recipe),
         local_files_only=True, use_safetensors=True, ignore_mismatched_sizes=not keep_head, output_loading_info=True)
     longest = getattr(model.config, "max_position_embeddings", recipe.max_length)
     if recipe.max_length > longest:
@@ -135,6 +139,12 @@ def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int,
                 module.p = 0.0
     freeze(model, recipe)
     return model
+
+
+def _attention(recipe: Recipe) -> str:
+    if recipe.attention != "auto":
+        return recipe.attention
+    return "eager" if runtime.device() == "cpu" and recipe.max_length <= 128 else "sdpa"
 
 
 def _renew_head(model: PreTrainedModel) -> None:
@@ -159,56 +169,125 @@ def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
                 if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers)
 
 
+@contextmanager
+def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
+    """Let the last layer compute only what the head reads, inside the context; gives whether it does.
+
+    Heads of BERT and its kin read the first token alone. What follows the attention of the last layer works on each token
+    by itself, so for the others it is work for nothing: half of a layer and more. The results stay the same but for rounding.
+    """
+    places = {"bert": "attention.output", "roberta": "attention.output", "xlm-roberta": "attention.output",
+              "electra": "attention.output", "distilbert": "sa_layer_norm"}
+    place = places.get(model.config.model_type)
+    if place is None:
+        yield False
+        return
+    hook = layers_of(model)[-1].get_submodule(place).register_forward_pre_hook(
+        lambda module, inputs: tuple(states[:, :1] for states in inputs))
+    try:
+        yield True
+    finally:
+        hook.remove()
+
+
 def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
-          folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True) -> Trainer:
+          folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True) -> TextTrainer:
     """Return the Trainer for a recipe; validation runs every epoch and early stopping watches macro F1.
 
     Args:
         tokens: tokenized splits train and validation (columns input_ids, label).
         seed: of the order of batches and of dropout.
-        folder: for checkpoints, while training lasts.
+        folder: for checkpoints.
         callbacks: added to the guard and early stopping.
         keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
     """
-    precision = runtime.precision() if recipe.precision == "auto" else recipe.precision
+    precision, train = _precision(recipe), tokens["train"]
     every_epoch = "epoch" if keep_best else "no"
     arguments = TrainingArguments(
         output_dir=str(folder), seed=seed, data_seed=seed,
         learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size, per_device_eval_batch_size=64,
         warmup_steps=recipe.warmup, max_grad_norm=recipe.max_grad_norm, lr_scheduler_type="linear",
-        bf16=precision == "bf16", fp16=precision == "fp16",
-        eval_strategy="epoch", save_strategy=every_epoch, save_total_limit=1,
+        bf16=precision == "bf16", fp16=precision == "fp16", torch_compile=recipe.torch_compile,
+        eval_strategy="epoch", save_strategy=every_epoch, restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=keep_best, metric_for_best_model="macro_f1", greater_is_better=True,
-        logging_steps=max(1, math.ceil(len(tokens["train"]) / recipe.batch_size / 20)),
+        logging_steps=max(1, -(-len(train) // recipe.batch_size) // 20),
         logging_nan_inf_filter=False, dataloader_pin_memory=runtime.device() == "cuda",
         report_to="none", disable_tqdm=True, use_cpu=runtime.device() == "cpu")
+    labels, n_classes = np.array(train["label"]), model.config.num_labels
+    weights = None
+    if recipe.class_weights:
+        weights = np.zeros(n_classes)
+        present = np.unique(labels)
+        weights[present] = compute_class_weight("balanced", classes=present, y=labels)
+    validation = tokens["validation"]["label"][:]
+    constant = f1_score(validation, np.full(len(validation), np.bincount(labels).argmax()), labels=range(n_classes),
+                        average="macro", zero_division=0)
     stop_early = [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if keep_best else []
+    padding = {"padding": "max_length", "max_length": int(row_lengths(train).max())} if recipe.batches == "padded" else {}
     trainer = TextTrainer(
-        model=model, args=arguments, train_dataset=tokens["train"], eval_dataset=tokens["validation"],
+        recipe=recipe, class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
+        model=model, args=arguments, train_dataset=train, eval_dataset=tokens["validation"],
         processing_class=tokenizer, compute_metrics=epoch_metrics,
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if precision != "fp32" else None),
-        callbacks=[Guard(), *stop_early, *callbacks])
-    trainer.similar_length = recipe.batches_of_similar_length
-    trainer.remove_callback(_printer())
+        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if runtime.device() == "cuda" else None, **padding),
+        callbacks=[Guard(n_classes, constant), *stop_early, *callbacks])
+    trainer.remove_callback(PrinterCallback)
     return trainer
 
 
 def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
-        folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, label: str = "") -> Fit:
+        folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, label: str = "",
+        resume: bool = True, save_seconds: float = 120) -> Fit:
     """Train, showing one line of progress, and return the best model by validation macro F1.
 
-    Args are those of `build`, and a label for the line of progress.
+    An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole one and
+    gives the same weights, bit for bit on the same machine. They are deleted when training has ended.
+
+    Args:
+        label: for the line of progress.
+        resume: go on from checkpoints of the same training (weights, data, recipe, seed); off deletes them.
+        save_seconds: time between checkpoints within an epoch; each end of an epoch has one too.
+        The others are those of `build`.
 
     Raises:
-        TrainingError: the loss or a gradient became NaN or infinite.
+        trainer.TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
+        InputError: the disk has no room for a checkpoint.
     """
-    timer = _Timer(f"{label}: " if label else "")
-    with tempfile.TemporaryDirectory(prefix="checkpoints-", dir=folder) as checkpoints:
-        trainer = build(model, tokenizer, tokens, recipe, seed, Path(checkpoints), [timer, *callbacks], keep_best)
-        trainer.train()
+    place = folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
+    if not resume:
+        shutil.rmtree(place, ignore_errors=True)
+    newest, notes = checkpoints.newest_whole(place)
+    progress = Progress(f"{label}: " if label else "", save_seconds if keep_best else None)
+    trainer = build(model, tokenizer, tokens, recipe, seed, place, [progress, *callbacks], keep_best)
+    if newest:
+        notes.append(f"Training went on from {newest.name}, which an interrupted run of the same training had left.")
+    try:
+        with first_token_only(model):
+            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        shutil.rmtree(place)
+    finally:
+        if not checkpoints.in_order(place):
+            shutil.rmtree(place, ignore_errors=True)
+    progress, guard = (next(c for c in trainer.callback_handler.callbacks if isinstance(c, kind)) for kind in (Progress, Guard))
     samples = len(tokens["train"]) * trainer.state.epoch
-    return Fit(trainer, recipe, history(trainer), timer.seconds, samples / timer.seconds)
+    return Fit(trainer, recipe, history(trainer), progress.seconds, samples / progress.seconds, (*notes, *guard.warnings))
+
+
+def _precision(recipe: Recipe) -> str:
+    return runtime.precision() if recipe.precision == "auto" else recipe.precision
+
+
+def _identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: int) -> str:
+    """Return a short name for a training: a digest of all that decides its outcome on this machine."""
+    settings = dataclasses.asdict(recipe) | {"precision": _precision(recipe), "seed": seed, "labels": model.config.id2label}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for tensor in model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    for split in ("train", "validation"):
+        table = tokens[split].to_pandas()
+        digest.update(pd.util.hash_pandas_object(table["input_ids"].map(tuple), index=False).to_numpy())
+        digest.update(table["label"].to_numpy())
+    return digest.hexdigest()[:12]
 
 
 def history(trainer: Trainer) -> pd.DataFrame:
@@ -219,8 +298,7 @@ def history(trainer: Trainer) -> pd.DataFrame:
 
 def save(fitted: Fit, folder: Path) -> str:
     """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256."""
-    from .hub import hash_files
-
+    fitted.trainer.processing_class.model_max_length = fitted.recipe.max_length
     fitted.trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing here reads
     return hash_files(folder / "model.safetensors")["model.safetensors"]
@@ -239,102 +317,45 @@ def epoch_metrics(prediction) -> dict[str, float]:
     }
 
 
-class TextTrainer(Trainer):
-    """A Trainer whose training batches hold texts of similar length, in an order that seed and epoch decide.
+def padded_tokens(tokens: Dataset, batch_size: int, seed: int, max_length: int) -> pd.DataFrame:
+    """Return how many tokens an epoch computes under four ways of padding: columns own and padding, indexed by the way."""
+    lengths = row_lengths(tokens)
 
-    Short texts are then not padded to the length of long ones. The stock `group_by_length` sampler has no generator
-    of its own, so its order after a resume differs; this one depends on nothing but seed and epoch.
-    """
+    def widths(order: np.ndarray) -> int:
+        batches = [lengths[order[start:start + batch_size]] for start in range(0, len(order), batch_size)]
+        return int(sum(len(batch) * batch.max() for batch in batches))
 
-    similar_length = True
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None):
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        if not self.similar_length:
-            return super()._get_train_sampler(dataset)
-        return SimilarLengthSampler(_lengths(dataset), self.args.train_batch_size, self.args.data_seed)
-
-    def _get_eval_sampler(self, eval_dataset: Dataset):
-        return np.argsort(_lengths(eval_dataset), kind="stable")[::-1].tolist()
+    sampler = SimilarLengthSampler(lengths, batch_size, seed)
+    computed = {f"all padded to {max_length}": len(lengths) * max_length,
+                "all padded to the longest text": int(len(lengths) * lengths.max()),
+                "random batches": widths(np.random.default_rng(seed).permutation(len(lengths))),
+                "batches of similar length": widths(np.array(list(sampler)))}
+    own = int(lengths.sum())
+    return pd.DataFrame({"own": own, "padding": {way: total - own for way, total in computed.items()}})
 
 
-class SimilarLengthSampler(torch.utils.data.Sampler):
-    """Yields row numbers so that each run of `batch_size` has similar lengths, the runs in random order.
+def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, seed: int = 0) -> float:
+    """Return the multiply-adds of an epoch in the linear layers of a model, in units of 10^12.
+
+    A layer costs its weights for each token; training it costs three times that, for gradients of weights and inputs.
+    Attention scores and what costs no matrix product are left out.
 
     Args:
-        lengths: tokens of each row.
-        batch_size: rows a batch.
-        seed: with the epoch, decides the order; rows of equal length are shuffled among batches too.
+        tokens: tokenized rows (column input_ids).
+        recipe: decides padding, what is frozen, and whether the last layer is shortened (see `first_token_only`).
     """
-
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int) -> None:
-        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        generator = np.random.default_rng([self.seed, self.epoch])
-        noise = generator.uniform(0, 1, len(self.lengths))
-        by_length = np.lexsort((noise, self.lengths))
-        full = len(by_length) // self.batch_size * self.batch_size
-        rest = generator.permutation(len(by_length))[: len(by_length) - full]  # the short batch, from any lengths
-        batches = np.delete(by_length, rest).reshape(-1, self.batch_size)
-        yield from generator.permutation(batches).ravel().tolist()
-        yield from by_length[rest].tolist()
-
-
-def padded_tokens(tokens: Dataset, batch_size: int, seed: int) -> dict[str, int]:
-    """Return how many tokens an epoch computes: the texts' own, in batches of similar length, all padded to the longest."""
-    lengths = _lengths(tokens)
-    order = lengths[list(SimilarLengthSampler(lengths, batch_size, seed))]
-    batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
-    return {"tokens in the texts": int(lengths.sum()),
-            "padded in batches of similar length": int(sum(len(batch) * batch.max() for batch in batches)),
-            "padded to the longest text": int(len(lengths) * lengths.max())}
-
-
-class Guard(TrainerCallback):
-    """Stops training at the first loss or gradient norm that is not a finite number."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        for name in ("loss", "grad_norm", "eval_loss"):
-            value = (logs or {}).get(name)
-            if value is not None and not math.isfinite(value):
-                raise TrainingError(f"{name} became {value} at step {state.global_step} (epoch {state.epoch:.2f}, learning "
-                                    f"rate {args.learning_rate:g}); no model was saved; try a learning rate ten times smaller")
-
-
-class _Timer(TrainerCallback):
-    """Shows progress and adds up the seconds spent in training steps, without validation and saving."""
-
-    def __init__(self, label: str) -> None:
-        self.label, self.seconds, self.steps, self._line = label, 0.0, 0, runtime.ProgressLine()
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        self._started = time.perf_counter()
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        self.seconds += time.perf_counter() - self._started
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.steps += 1
-        elapsed = self.seconds + time.perf_counter() - self._started
-        left = elapsed / self.steps * (state.max_steps - state.global_step)
-        self._line.show(f"{self.label}step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=True)
-
-
-def _printer() -> type:
-    from transformers.trainer_callback import PrinterCallback
-    return PrinterCallback
-
-
-def _lengths(dataset: Dataset) -> np.ndarray:
-    return np.array([len(ids) for ids in dataset["input_ids"]])
+    padded = padded_tokens(tokens, recipe.batch_size, seed, recipe.max_length).sum(axis=1)
+    way = {"similar_length": "batches of similar length", "random": "random batches", "padded": "all padded to the longest text"}
+    positions, layers = int(padded[way[recipe.batches]]), layers_of(model)
+    frozen = round(recipe.frozen_share * len(layers))
+    total = 0
+    with first_token_only(model) as shortened:
+        for i, layer in enumerate(layers):
+            weights = {name: p.numel() for name, p in layer.named_parameters() if p.ndim == 2}
+            every = sum(weights.values())
+            first = 0
+            if shortened and i == len(layers) - 1:
+                projections = ("query", "key", "value", "q_lin", "k_lin", "v_lin", "attention.out_lin")
+                first = sum(n for name, n in weights.items() if not any(part in name for part in projections))
+            total += ((every - first) * positions + first * len(tokens)) * (1 if i < frozen else 3)
+    return total / 1e12

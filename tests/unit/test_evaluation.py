@@ -75,6 +75,77 @@ def test_worst_errors_come_by_loss_and_leave_out_right_answers():
     assert worst["confidence"].tolist() == pytest.approx([0.99, 0.8]) and set(worst["predicted"]) == {"b"}
 
 
+def test_compare_by_hand():
+    true, first, second = [0] * 5 + [1] * 5, [0] * 5 + [1] * 5, [0, 0, 1, 1, 1] + [1] * 5
+    found = evaluation.compare(true, first, second)
+    assert (found["first_right"], found["second_right"]) == (3, 0)
+    assert found["p_value"] == pytest.approx(2 * 0.5**3)  # three of three, two-sided
+    assert found["difference"] == pytest.approx(0.3)
+    assert found["macro_f1_difference"] == pytest.approx(1 - f1_score(true, second, average="macro"))
+    assert evaluation.compare(true, first, first)["p_value"] == 1.0
+    assert evaluation.compare(true, second, first)["difference"] == pytest.approx(-0.3)
+
+
+def test_compare_equals_a_paired_bootstrap_over_rows():
+    rng = np.random.default_rng(3)
+    true = rng.integers(0, 4, 400)
+    first, second = (np.where(rng.random(400) < share, true, rng.integers(0, 4, 400)) for share in (0.8, 0.7))
+    rows = rng.integers(0, 400, (1500, 400))
+    slow = np.percentile([f1_score(true[r], first[r], average="macro") - f1_score(true[r], second[r], average="macro")
+                          for r in rows], [2.5, 97.5])
+    slow_accuracy = np.percentile(((first == true)[rows].mean(1) - (second == true)[rows].mean(1)), [2.5, 97.5])
+    found = evaluation.compare(true, first, second, resamples=4000)
+    assert found["macro_f1_difference_ci95"] == pytest.approx(slow, abs=0.01)
+    assert found["difference_ci95"] == pytest.approx(slow_accuracy, abs=0.01)
+
+
+def test_models_are_compared_on_the_same_rows_only():
+    with pytest.raises(ValueError, match="the same rows: got 2 labels, 2 and 3 answers"):
+        evaluation.compare([0, 1], [0, 1], [0, 1, 1])
+
+
+def test_over_seeds_by_hand():
+    table = evaluation.over_seeds([{"accuracy": 0.9, "macro_f1": 0.8}, {"accuracy": 0.94, "macro_f1": 0.9}])
+    assert table.loc["accuracy"].tolist() == pytest.approx([0.92, 0.02 * 2**0.5, 0.9, 0.94, 2])
+
+
+def test_calibration_by_hand():
+    chances = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4], [0.4, 0.6]])
+    table = evaluation.reliability([0, 1, 0, 1], chances)
+    assert table["confidence"].tolist() == pytest.approx([0.6, 0.95]) and table["accuracy"].tolist() == [1.0, 0.5]
+    assert evaluation.calibration_error([0, 1, 0, 1], chances) == pytest.approx((0.4 * 2 + 0.45 * 2) / 4)
+
+
+def test_temperature_undoes_overconfidence_and_changes_no_answer():
+    rng = np.random.default_rng(0)
+    honest = rng.dirichlet([0.5] * 3, 5000)
+    true = [rng.choice(3, p=p) for p in honest]
+    loud = evaluation.rescale(honest, 1 / 3)
+    found = evaluation.temperature(true, loud)
+    assert found == pytest.approx(3, rel=0.1)
+    cooled = evaluation.rescale(loud, found)
+    assert (cooled.argmax(1) == loud.argmax(1)).all()
+    assert evaluation.calibration_error(true, cooled) < 0.03 < evaluation.calibration_error(true, loud)
+
+
+def test_wrong_labels_are_found():
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 300)
+    chances = np.full((300, 3), 0.02)
+    chances[np.arange(300), true] = 0.96
+    given = true.copy()
+    given[:6] = (given[:6] + 1) % 3
+    table = evaluation.label_issues(split(given.tolist()), chances, n=4)
+    assert table.attrs["found"] == 6 and len(table) == 4
+    assert set(table["text"]) <= {f"t{i}" for i in range(6)}
+    assert (table["label"] != table["the model says"]).all()
+
+
+def test_wrong_labels_are_sought_where_a_class_never_occurs():
+    chances = np.array([[0.9, 0.05, 0.05], [0.05, 0.05, 0.9]] * 20)
+    assert evaluation.label_issues(split([0, 2] * 20), chances).empty
+
+
 FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
 
 

@@ -19,6 +19,9 @@ HISTORY = pd.DataFrame({"epoch": [0.5, 1, 1.5, 2], "loss": [2, 1.5, 1.2, 1], "ev
 def figures():
     yield "class_balance", plots.class_balance(pd.DataFrame({"train": [5, 3], "test": [1, 1]}, index=["a", "b"]))
     yield "text_lengths", plots.text_lengths(pd.DataFrame({"words": [3, 5, 5], "tokens": [5, 7, 200]}), max_length=96)
+    yield "padding", plots.padding(pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}}))
+    yield "reliability", plots.reliability({"as it is": pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95],
+                                                                      "rows": [10, 90]})})
     yield "learning_curves", plots.learning_curves(HISTORY)
     yield "confusion", plots.confusion([0, 1, 2], [0, 1, 1], LABELS, "title")
     yield "intervals", plots.intervals({"majority": SCORE | {"accuracy": 0.3}, "mine": SCORE}, title="On test")
@@ -41,7 +44,7 @@ def drawn():
 
 
 def test_every_figure_draws_without_a_warning(drawn):
-    assert len(drawn) == 10
+    assert len(drawn) == 12
 
 
 def test_labels_of_an_axis_do_not_overlap(drawn):

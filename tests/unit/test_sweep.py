@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from textlab import params, sweep, training
+from textlab import params, sweep, trainer, training
 
 SPACE = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "epochs": {"low": 1, "high": 4}, "batch_size": [8, 16]}
 
@@ -35,15 +35,15 @@ def test_a_best_value_at_the_edge_is_reported(best, words):
     assert all(word in found[0] for word in words)
 
 
-def test_everything_searchable_is_a_setting_of_the_recipe():
+def test_the_rules_of_a_recipe_and_its_settings_are_the_same_with_the_same_types():
     defaults = {field.name: field.default for field in dataclasses.fields(training.Recipe)}
-    assert all(isinstance(defaults[name], rule.type) for name, rule in params.SEARCHABLE.items())
+    assert {name: type(value) for name, value in defaults.items()} == {name: rule.type for name, rule in params.RECIPE.items()}
 
 
 def test_a_diverging_trial_is_one_failed_trial():
     def run_trial(number, settings):
         if number == 1:
-            raise training.TrainingError("loss became nan")
+            raise trainer.TrainingError("loss became nan")
         return float(number)
 
     study = sweep.search(run_trial, SPACE, n_trials=3, seed=1)
@@ -52,7 +52,7 @@ def test_a_diverging_trial_is_one_failed_trial():
 
 def test_a_sweep_without_any_result_fails():
     def run_trial(number, settings):
-        raise training.TrainingError("loss became nan")
+        raise trainer.TrainingError("loss became nan")
 
-    with pytest.raises(training.TrainingError, match="none of the 2 trials"):
+    with pytest.raises(trainer.TrainingError, match="none of the 2 trials"):
         sweep.search(run_trial, SPACE, n_trials=2, seed=1)

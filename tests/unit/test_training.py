@@ -1,14 +1,18 @@
 """The recipe as a Trainer: order of batches, guards, repeatability, saving."""
 
 import math
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from safetensors.torch import load_file
+from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from textlab import InputError, data, evaluation, hub, training
+from textlab import InputError, checkpoints, data, evaluation, hub, trainer, training
 
 LABELS = ["bad", "good"]
 
@@ -53,7 +57,7 @@ def test_same_seed_same_weights_other_seed_other_weights(setting, tmp_path):
     assert not torch.equal(first, weights(run(setting, tmp_path, seed=2)))
 
 
-class Ruin(training.TrainerCallback):
+class Ruin(TrainerCallback):
     """Empties the output layer at the end of the last epoch, so that the last model is the worst."""
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
@@ -105,27 +109,60 @@ def test_layers_are_found_in_other_architectures():
         assert trained == [False, False, True, True, True, True]
 
 
-@pytest.mark.parametrize("learning_rate", [1e30])
+@pytest.mark.parametrize("learning_rate", [1e30, 10.0])
 def test_a_diverging_run_stops_with_one_line(setting, tmp_path, learning_rate):
-    with pytest.raises(training.TrainingError) as error:
-        run(setting, tmp_path, learning_rate=learning_rate)
-    assert "step" in str(error.value) and "learning rate 1e+30" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(trainer.TrainingError) as error:
+        run(setting, tmp_path, learning_rate=learning_rate, epochs=9)
+    assert "step" in str(error.value) and "learning rate " in str(error.value) and "\n" not in str(error.value)
 
 
-def test_guard_lets_finite_numbers_pass_and_stops_others():
-    from transformers import TrainerControl, TrainerState, TrainingArguments
+def poison(value, step):
+    """A callback that puts a number into the weights after a step, so that the next one cannot be finite."""
+    class Poison(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            if state.global_step == step:
+                with torch.no_grad():
+                    model.classifier.weight[0, 0] = value
 
-    guard, state = training.Guard(), TrainerState(global_step=7, epoch=0.5)
-    arguments = TrainingArguments(output_dir="unused", learning_rate=1.0, use_cpu=True, report_to="none")
-    guard.on_log(arguments, state, TrainerControl(), logs={"loss": 0.0, "grad_norm": 1e9})
-    for logs in ({"loss": math.nan}, {"grad_norm": math.inf}, {"eval_loss": math.nan}):
-        with pytest.raises(training.TrainingError, match="at step 7"):
-            guard.on_log(arguments, state, TrainerControl(), logs=logs)
+    return Poison()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_the_first_loss_that_is_no_number_stops_training_and_keeps_the_last_good_checkpoint(setting, tmp_path, value):
+    with pytest.raises(trainer.TrainingError, match=r"at step 12 \(epoch 2, batch 4 of 8 with rows \d+, .* learning rate 0.00"
+                       r".*checkpoint-8 is the last good one"):
+        run(setting, tmp_path, callbacks=[poison(value, 11)])
+    (kept,) = tmp_path.glob("checkpoints-*/checkpoint-*")
+    assert kept.name == "checkpoint-8" and not checkpoints.fault(kept)
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(kept / "model.safetensors").values())
+
+
+def test_the_rows_that_the_guard_names_are_those_of_the_batch(setting, tmp_path):
+    tokens = setting[2]
+    seen = []
+
+    class Spy(trainer.TextTrainer):
+        def training_step(self, model, inputs, *args, **kwargs):
+            seen.append(inputs["input_ids"].tolist())
+            return super().training_step(model, inputs, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "TextTrainer", Spy)
+        with pytest.raises(trainer.TrainingError) as error:
+            run(setting, tmp_path, callbacks=[poison(math.nan, 11)], batch_size=4)
+    rows = [int(row) for row in re.search(r"rows ([\d, ]+) of train", str(error.value))[1].split(",")]
+    assert [tokens["train"][row]["input_ids"] for row in rows] == [[i for i in ids if i] for ids in seen[-1]]
+
+
+def test_a_collapsed_epoch_is_named(setting, tmp_path):
+    fitted = run(setting, tmp_path, learning_rate=1e-9)
+    assert len(fitted.notes) == 2 and "answers every text with one class" in fitted.notes[0]
+    assert not run(setting, tmp_path, epochs=4, learning_rate=0.01).notes[2:]
 
 
 def test_sampler_gives_every_row_once_in_batches_of_similar_length():
     lengths = np.random.default_rng(0).integers(3, 60, 1003)
-    sampler = training.SimilarLengthSampler(lengths, 32, seed=5)
+    sampler = trainer.SimilarLengthSampler(lengths, 32, seed=5)
     order = list(sampler)
     assert sorted(order) == list(range(1003)) and len(sampler) == 1003
     spans = [np.ptp(lengths[order[i:i + 32]]) for i in range(0, 992, 32)]
@@ -136,36 +173,154 @@ def test_sampler_gives_every_row_once_in_batches_of_similar_length():
 
 def test_order_depends_on_seed_and_epoch_alone():
     lengths = np.random.default_rng(0).integers(3, 60, 200)
-    sampler = training.SimilarLengthSampler(lengths, 16, seed=5)
+    sampler = trainer.SimilarLengthSampler(lengths, 16, seed=5)
     first = list(sampler)
-    assert first == list(sampler) == list(training.SimilarLengthSampler(lengths, 16, seed=5))
-    sampler.set_epoch(1)
-    assert list(sampler) != first
-    assert list(training.SimilarLengthSampler(lengths, 16, seed=6)) != first
+    assert first == list(sampler) == list(trainer.SimilarLengthSampler(lengths, 16, seed=5))
+    assert list(trainer.SimilarLengthSampler(lengths, 16, seed=5, epoch=lambda: 1)) != first
+    assert list(trainer.SimilarLengthSampler(lengths, 16, seed=6)) != first
 
 
 def test_fewer_rows_than_a_batch():
-    assert sorted(training.SimilarLengthSampler(np.array([3, 9, 4]), 32, seed=0)) == [0, 1, 2]
+    assert sorted(trainer.SimilarLengthSampler(np.array([3, 9, 4]), 32, seed=0)) == [0, 1, 2]
 
 
 def test_the_trainer_changes_the_order_with_the_epoch(setting, tmp_path):
     seen = []
 
-    class Spy(training.TrainerCallback):
-        def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
-            self.loader = train_dataloader
-
+    class Spy(TrainerCallback):
         def on_step_end(self, args, state, control, train_dataloader=None, **kwargs):
-            seen.append((state.epoch, train_dataloader.batch_sampler.sampler.epoch))
+            seen.append(list(train_dataloader.batch_sampler.sampler))
 
     run(setting, tmp_path, callbacks=[Spy()])
-    assert {epoch for _, epoch in seen} == {0, 1}
+    assert seen[0] == seen[6] != seen[8] == seen[14]
 
 
 def test_padded_tokens_by_hand():
     tokens = Dataset.from_dict({"input_ids": [[1] * n for n in (2, 4, 2, 4)]})
-    assert training.padded_tokens(tokens, batch_size=2, seed=0) == {
-        "tokens in the texts": 12, "padded in batches of similar length": 12, "padded to the longest text": 16}
+    table = training.padded_tokens(tokens, batch_size=2, seed=0, max_length=8)
+    assert set(table["own"]) == {12}
+    assert table["padding"].drop("random batches").to_dict() == {
+        "all padded to 8": 20, "all padded to the longest text": 4, "batches of similar length": 0}
+    assert table.loc["random batches", "padding"] in (0, 4)
+
+
+def test_work_by_hand(setting):
+    model = training.load_model(setting[0], LABELS, training.make_recipe("short_text"), 1)
+    width, inner = model.config.hidden_size, model.config.intermediate_size
+    tokens = Dataset.from_dict({"input_ids": [[1] * 4, [1] * 4]})
+    qkv, rest = 3 * width**2, width**2 + 2 * width * inner
+    recipe = training.make_recipe("short_text", frozen_share=0.5, batch_size=2)  # two layers: one frozen, one shortened
+    assert training.work(model, tokens, recipe) * 1e12 == pytest.approx(8 * (qkv + rest) + 3 * (8 * qkv + 2 * rest))
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta", "electra"])
+def test_a_shortened_last_layer_gives_the_same_answers_and_gradients(kind):
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    sizes = {"distilbert": {"dim": 32, "n_heads": 2, "n_layers": 2, "hidden_dim": 64}}.get(
+        kind, {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 64})
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(kind, vocab_size=50, num_labels=3, **sizes)).eval()
+    ids = torch.randint(5, 50, (4, 9))
+    mask = (torch.arange(9) < torch.tensor([[9], [4], [6], [2]])).long()
+
+    def answers():
+        model.zero_grad()
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        logits.square().sum().backward()
+        return logits.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    plain = answers()
+    seen = []
+    handle = training.layers_of(model)[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with training.first_token_only(model) as shortened:
+        assert shortened
+        short = answers()
+    states = seen[0][0] if isinstance(seen[0], tuple) else seen[0]
+    assert states.shape == (4, 1, 32)  # the other tokens were not computed
+    handle.remove()
+    for a, b in zip(plain, short):
+        assert torch.allclose(a, b, atol=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(plain, answers()))  # and nothing stays behind
+
+
+def test_a_model_whose_head_reads_more_is_left_alone():
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(
+        "modernbert", vocab_size=50, hidden_size=32, num_attention_heads=2, num_hidden_layers=2, intermediate_size=64, pad_token_id=0))
+    with training.first_token_only(model) as shortened:
+        assert not shortened
+
+
+def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
+    source, tokenizer, tokens, _ = setting
+    recipe = training.make_recipe("short_text", layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8)
+    model = training.load_model(source, LABELS, recipe, 1)
+    trainer = training.build(model, tokenizer, tokens, recipe, 1, tmp_path)
+    rates = {id(p): group["lr"] for group in trainer.create_optimizer().param_groups for p in group["params"]}
+    found = {name: rates[id(p)] for name, p in model.named_parameters()}
+    assert {rate for name, rate in found.items() if "layer.1." in name or "classifier" in name or "pooler" in name} == {0.8}
+    assert {rate for name, rate in found.items() if "layer.0." in name} == {0.4}
+    assert {rate for name, rate in found.items() if "embeddings" in name} == {0.2}
+
+
+def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path):
+    source, tokenizer, tokens, _ = setting
+    rare = DatasetDict(train=tokens["train"].select([*range(0, 60, 2), 1, 3]), validation=tokens["validation"])
+    model = training.load_model(source, LABELS, training.make_recipe("short_text"), 1)
+    logits = torch.tensor([[2.0, -1.0], [0.5, 0.0]])
+    labels = torch.tensor([0, 1])
+
+    def loss(**chosen):
+        trainer = training.build(model, tokenizer, rare, training.make_recipe("short_text", **chosen), 1, tmp_path)
+        return trainer.compute_loss_func(SimpleNamespace(logits=logits), labels).item()
+
+    each = -logits.log_softmax(1)
+    weights = torch.tensor([32 / (2 * 30), 32 / (2 * 2)])
+    assert loss(class_weights=True) == pytest.approx(((weights * each[[0, 1], labels]).sum() / weights.sum()).item())
+    assert loss(label_smoothing=0.2) == pytest.approx((0.8 * each[[0, 1], labels] + 0.2 * each.mean(1)).mean().item())
+
+
+def test_averaged_weights_are_what_is_validated_and_returned(setting, tmp_path):
+    raw, averaged = (run(setting, tmp_path, average=decay, epochs=3, learning_rate=0.01) for decay in (0.0, 0.9))
+    assert not torch.equal(weights(raw), weights(averaged))
+    best = averaged.history["eval_macro_f1"].max()
+    assert averaged.trainer.evaluate()["eval_macro_f1"] == pytest.approx(best)
+    by_hand = Moving(0.9)
+    last = run(setting, tmp_path / "hand", callbacks=[by_hand], average=0.9, epochs=1, patience=1)
+    assert torch.allclose(weights(last), by_hand.mean, atol=1e-6)
+
+
+class Moving(TrainerCallback):
+    """The moving average, computed another way."""
+
+    def __init__(self, decay):
+        self.decay, self.mean = decay, None
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        self.mean = torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        decay = min(self.decay, (1 + state.global_step) / (10 + state.global_step))
+        self.mean = decay * self.mean + (1 - decay) * torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_the_labs_mistake_is_called_out(tmp_path):
+    """The first 100 rows, sorted by label, 3 epochs at 2e-5: the model answers everything alike, and that is said."""
+    texts = data.load("practice").splits
+    order = np.argsort(texts["train"]["label"], kind="stable")[:100].tolist()
+    first = DatasetDict(train=texts["train"].select(order), validation=texts["validation"].select(range(100)))
+    source, recipe = hub.resolve_model("tiny"), training.make_recipe("lab")
+    tokenizer = training.load_tokenizer(source)
+    names = texts["train"].features["label"].names
+    fitted = training.fit(training.load_model(source, names, recipe, 1), tokenizer, data.tokenize(first, tokenizer, recipe.max_length),
+                          recipe, 1, tmp_path)
+    assert len(fitted.notes) == 3 and all("one class" in note for note in fitted.notes)
+    answers = evaluation.predict(fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length).argmax(1)
+    scores = {"majority": evaluation.score(first["validation"], np.zeros(100, int)), "svm": {"macro_f1": 0.5},
+              "model": evaluation.score(first["validation"], answers)}
+    assert "a single class" in evaluation.guards(answers, scores, names)[0]
 
 
 def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path):

@@ -1,0 +1,313 @@
+"""A transformers Trainer for short texts: batches of similar length, averaged weights, guards, safe checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, Trainer, TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from . import checkpoints, runtime
+
+#: A training loss this many times that of guessing (log of the number of classes) is divergence, not bad luck.
+DIVERGED = 5
+AVERAGE = "average.safetensors"
+
+
+class TrainingError(RuntimeError):
+    """Training was stopped because going on could not give a usable model; the message says why in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class SimilarLengthSampler(torch.utils.data.Sampler):
+    """Yields row numbers so that each run of `batch_size` has similar lengths, the runs in random order.
+
+    The order depends on nothing but the lengths, the seed and the epoch, so a resumed training sees the same batches.
+    (The stock `group_by_length` sampler has no generator of its own, and its order after a resume differs.)
+
+    Args:
+        lengths: tokens of each row; all equal gives plain random batches.
+        batch_size: rows a batch.
+        seed: with the epoch, decides the order; rows of equal length are shuffled among batches too.
+        epoch: returns the epoch to give the order of.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, epoch: Callable[[], int] = lambda: 0) -> None:
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng([self.seed, self.epoch()])
+        noise = generator.uniform(0, 1, len(self.lengths))
+        by_length = np.lexsort((noise, self.lengths))
+        full = len(by_length) // self.batch_size * self.batch_size
+        rest = generator.permutation(len(by_length))[: len(by_length) - full]  # the short batch, from any lengths
+        batches = np.delete(by_length, rest).reshape(-1, self.batch_size)
+        yield from generator.permutation(batches).ravel().tolist()
+        yield from by_length[rest].tolist()
+
+
+class TextTrainer(Trainer):
+    """A Trainer that does what training on short texts needs; all that users know of Trainer keeps working.
+
+    Args:
+        recipe: the `training.Recipe` that the arguments were made from.
+        class_weights: weight of each class in the loss, or None.
+        The others are those of Trainer.
+    """
+
+    def __init__(self, *args, recipe, class_weights: torch.Tensor | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.recipe = recipe
+        self._draft: Path | None = None  # where a checkpoint is being written
+        self._average: dict[str, torch.Tensor] | None = None
+        self._loss: torch.Tensor | None = None
+        if class_weights is not None or recipe.label_smoothing:
+            self.compute_loss_func = lambda outputs, labels, **_: cross_entropy(
+                outputs.logits, labels, weight=None if class_weights is None else class_weights.to(labels.device),
+                label_smoothing=recipe.label_smoothing)
+
+    # Batches
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SimilarLengthSampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        lengths = row_lengths(dataset) if self.recipe.batches == "similar_length" else np.zeros(len(dataset))
+        return SimilarLengthSampler(lengths, self.args.train_batch_size, self.args.data_seed,
+                                    epoch=lambda: int(self.state.epoch or 0))
+
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> list[int]:
+        return np.argsort(row_lengths(eval_dataset), kind="stable")[::-1].tolist()
+
+    # Learning rates
+
+    def create_optimizer(self, model: PreTrainedModel | None = None) -> torch.optim.Optimizer:
+        """Return the optimizer; with `layer_lr_decay`, each layer learns that much slower than the one above it."""
+        if self.optimizer is None and self.recipe.layer_lr_decay != 1:
+            decayed = set(self.get_decay_parameter_names(self.model))
+            groups: dict[tuple, list] = {}
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    key = self.recipe.layer_lr_decay ** _layers_above(self.model, name), name in decayed
+                    groups.setdefault(key, []).append(parameter)
+            kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = kind([{"params": parameters, "lr": self.args.learning_rate * share,
+                                    "weight_decay": self.args.weight_decay if decays else 0.0}
+                                   for (share, decays), parameters in groups.items()], **arguments)
+        return super().create_optimizer(model)
+
+    # Guards: a step that would ruin the weights is not taken
+
+    def training_step(self, *args, **kwargs) -> torch.Tensor:
+        """Return the loss of a batch, as Trainer does, and remember it for the guard."""
+        self._loss = super().training_step(*args, **kwargs)
+        return self._loss
+
+    def _get_grad_norm(self, model, grad_norm=None):
+        norm = super()._get_grad_norm(model, grad_norm)
+        watched = self._loss if self.args.fp16 else norm  # with fp16, the loss scaler skips steps of infinite gradients
+        if not math.isfinite(watched):
+            what = f"the gradient became {float(norm)}" if math.isfinite(self._loss) else f"the loss became {float(self._loss)}"
+            raise TrainingError(self._place(what))
+        return norm
+
+    def _place(self, what: str) -> str:
+        """Return what happened and where, in one line."""
+        state, size = self.state, self.args.train_batch_size
+        batches = math.ceil(len(self.train_dataset) / size)
+        epoch, batch = divmod(state.global_step, batches)
+        rows = list(self._get_train_sampler())[batch * size:(batch + 1) * size]
+        kept = checkpoints.in_order(Path(self.args.output_dir))
+        return (f"{what} at step {state.global_step + 1} (epoch {epoch + 1}, batch {batch + 1} of {batches} with rows "
+                f"{', '.join(map(str, rows[:5]))}{' ...' if len(rows) > 5 else ''} of train, counted from 0; learning rate "
+                f"{self._get_learning_rate():g}); no model was saved{f', {kept[-1].name} is the last good one' if kept else ''}; "
+                "try a learning rate ten times smaller")
+
+    # Averaged weights: an exponential moving average is what is validated, kept and returned
+
+    def train(self, *args, **kwargs):
+        """Train; the model then holds the best epoch's weights, or the last one's when no best one is kept."""
+        self.add_callback(_Moments(self))
+        outcome = super().train(*args, **kwargs)
+        if self._average and not self.state.best_model_checkpoint:
+            self.model.load_state_dict(self._average, strict=False)
+        self._average = None
+        return outcome
+
+    def begin(self) -> None:
+        """Begin to average the trained weights, or go on as the checkpoint says that training is resumed from."""
+        self.state.best_model_checkpoint = self._best_checkpoint()  # the folder may have been moved
+        if not self.recipe.average:
+            return
+        trained = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
+        saved = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / AVERAGE
+        self._average = {name: tensor.to(trained[name].device) for name, tensor in load_file(saved).items()} \
+            if self.state.global_step else trained
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Take the weights of a finished step into the average, which forgets its beginning faster at first."""
+        if self._average is None:
+            return
+        decay = min(self.recipe.average, (1 + self.state.global_step) / (10 + self.state.global_step))
+        names = dict(self.model.named_parameters())
+        torch._foreach_lerp_(list(self._average.values()), [names[name].detach() for name in self._average], 1 - decay)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the averaged weights into the model while something is measured."""
+        if self._average is None:
+            yield
+            return
+        names = dict(self.model.named_parameters())
+        own = {name: names[name].detach().clone() for name in self._average}
+        self.model.load_state_dict(self._average, strict=False)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(own, strict=False)
+
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """Return the metrics of the averaged weights while training, of the model otherwise."""
+        with self._averaged():
+            return super().evaluate(*args, **kwargs)
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self._average is not None:
+            self.model.load_state_dict(load_file(Path(self.state.best_model_checkpoint) / AVERAGE), strict=False)
+
+    # Checkpoints
+
+    def _get_output_dir(self, trial=None) -> str:
+        return str(self._draft or super()._get_output_dir(trial))
+
+    def _save_checkpoint(self, model, trial) -> None:
+        folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
+        trained = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
+        checkpoints.need_space(folder, self.model.get_memory_footprint() + trained * (3 if self._average else 2))
+        self._draft = folder / ".draft"
+        try:
+            super()._save_checkpoint(model, trial)
+            if self._average is not None:
+                save_file(self._average, self._draft / name / AVERAGE)
+        finally:
+            draft, self._draft = self._draft, None
+            self.state.best_model_checkpoint = self._best_checkpoint()
+        checkpoints.publish(draft / name, folder / name)
+        checkpoints.prune(folder, checkpoints.best_of(folder / name))
+
+    def _best_checkpoint(self) -> str | None:
+        step = self.state.best_global_step
+        return str(Path(self.args.output_dir) / f"checkpoint-{step}") if step else None
+
+
+class _Moments(TrainerCallback):
+    """Calls the trainer at the right moments."""
+
+    def __init__(self, trainer: TextTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.trainer.begin()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.trainer.update_average()
+
+
+class Guard(TrainerCallback):
+    """Stops a training whose loss shows that it has diverged, and says so when a model answers with one class only.
+
+    Args:
+        n_classes: of the data; guessing has a loss of log(n_classes).
+        majority: macro F1 on validation of always answering the most frequent class.
+    """
+
+    def __init__(self, n_classes: int, majority: float) -> None:
+        self.chance, self.majority, self.warnings = math.log(n_classes), majority, []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        for name in ("loss", "eval_loss"):
+            value = (logs or {}).get(name, 0.0)
+            if not value <= DIVERGED * self.chance:  # also true for NaN
+                raise TrainingError(f"{'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step "
+                                    f"{state.global_step} (epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), far above "
+                                    f"the {self.chance:.2f} of guessing; no model was saved; try a learning rate ten times smaller")
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        score, classes = metrics["eval_macro_f1"], metrics["eval_predicted_classes"]
+        if classes == 1 or score <= self.majority:
+            what = "answers every text with one class" if classes == 1 else \
+                f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
+            self.warnings.append(f"After epoch {state.epoch:.3g} the model {what}.")
+
+
+class Progress(TrainerCallback, ExportableState):
+    """Shows one line of progress, adds up the seconds spent in training steps, and asks for checkpoints by the clock.
+
+    Args:
+        label: what the line begins with.
+        save_seconds: time between checkpoints within an epoch; None for none.
+        seconds: spent in steps before a resume, without validation and saving.
+    """
+
+    def __init__(self, label: str = "", save_seconds: float | None = None, seconds: float = 0.0) -> None:
+        self.label, self.save_seconds, self.seconds = label, save_seconds, seconds
+        self._line, self._started, self._saved = runtime.ProgressLine(), None, time.monotonic()
+
+    def state(self) -> dict:
+        """Return what a resumed training goes on with."""
+        return {"args": {"label": self.label, "save_seconds": self.save_seconds, "seconds": self._elapsed()}, "attributes": {}}
+
+    def _elapsed(self) -> float:
+        return self.seconds + (time.perf_counter() - self._started if self._started else 0.0)
+
+    def _pause(self) -> None:
+        self.seconds, self._started = self._elapsed(), None
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self._started = self._started or time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        left = self._elapsed() / state.global_step * (state.max_steps - state.global_step)
+        self._line.show(f"{self.label}step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
+        if self.save_seconds is not None and time.monotonic() - self._saved >= self.save_seconds:
+            control.should_save = True
+            self._pause()
+
+    def on_save(self, args, state, control, **kwargs):
+        self._saved = time.monotonic()
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        self._pause()
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=True)
+
+
+def row_lengths(dataset: Dataset) -> np.ndarray:
+    """Return the number of tokens of each row."""
+    return np.array([len(ids) for ids in dataset["input_ids"]])
+
+
+def _layers_above(model: PreTrainedModel, parameter: str) -> int:
+    """Return how many Transformer layers lie above a parameter: 0 for the last layer and the head."""
+    from .training import layers_of
+
+    layers = layers_of(model)
+    place = {id(p): i for i, layer in enumerate(layers) for p in layer.parameters()}
+    found = model.get_parameter(parameter)
+    below = any(found is p for p in model.get_input_embeddings().parameters()) or ".embeddings." in f".{parameter}"
+    return len(layers) if below else len(layers) - 1 - place.get(id(found), len(layers) - 1)
