@@ -334,7 +334,7 @@ def padded_tokens(tokens: Dataset, batch_size: int, seed: int, max_length: int) 
     return pd.DataFrame({"own": own, "padding": {way: total - own for way, total in computed.items()}})
 
 
-def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, seed: int = 0) -> float:
+def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool = True) -> float:
     """Return the multiply-adds of an epoch in the linear layers of a model, in units of 10^12.
 
     A layer costs its weights for each token; training it costs three times that, for gradients of weights and inputs.
@@ -342,9 +342,10 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, seed: int = 0)
 
     Args:
         tokens: tokenized rows (column input_ids).
-        recipe: decides padding, what is frozen, and whether the last layer is shortened (see `first_token_only`).
+        recipe: decides padding and what is frozen.
+        shorten: count the last layer as `first_token_only` leaves it, where that is possible.
     """
-    padded = padded_tokens(tokens, recipe.batch_size, seed, recipe.max_length).sum(axis=1)
+    padded = padded_tokens(tokens, recipe.batch_size, 0, recipe.max_length).sum(axis=1)
     way = {"similar_length": "batches of similar length", "random": "random batches", "padded": "all padded to the longest text"}
     positions, layers = int(padded[way[recipe.batches]]), layers_of(model)
     frozen = round(recipe.frozen_share * len(layers))
@@ -354,7 +355,7 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, seed: int = 0)
             weights = {name: p.numel() for name, p in layer.named_parameters() if p.ndim == 2}
             every = sum(weights.values())
             first = 0
-            if shortened and i == len(layers) - 1:
+            if shorten and shortened and i == len(layers) - 1:
                 projections = ("query", "key", "value", "q_lin", "k_lin", "v_lin", "attention.out_lin")
                 first = sum(n for name, n in weights.items() if not any(part in name for part in projections))
             total += ((every - first) * positions + first * len(tokens)) * (1 if i < frozen else 3)
