@@ -170,6 +170,7 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         callbacks: added to the guard and early stopping.
         keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
     """
+    tokenizer.model_max_length = recipe.max_length  # saved with the tokenizer, so that prediction cuts texts as training did
     precision = runtime.precision() if recipe.precision == "auto" else recipe.precision
     every_epoch = "epoch" if keep_best else "no"
     arguments = TrainingArguments(
@@ -338,3 +339,18 @@ def _printer() -> type:
 
 def _lengths(dataset: Dataset) -> np.ndarray:
     return np.array([len(ids) for ids in dataset["input_ids"]])
+
+
+def first_token_only(model: PreTrainedModel) -> bool:
+    """Make the last layer compute, after attention, the first token alone: its head reads no other; return whether it did.
+
+    Known are encoders of the BERT and DistilBERT kind. Logits stay the same up to rounding.
+    """
+    last = layers_of(model)[-1] if model.config.model_type in ("bert", "roberta", "xlm-roberta", "electra", "distilbert") else None
+    if last is None:
+        return False
+    place = last.sa_layer_norm if hasattr(last, "sa_layer_norm") else last.attention.output
+    if not getattr(place, "first_token_only", False):
+        place.register_forward_pre_hook(lambda module, inputs: tuple(states[:, :1] for states in inputs))
+        place.first_token_only = True
+    return True

@@ -8,7 +8,7 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from transformers.utils import logging as transformers_logging
 
-from textlab import InputError, data, evaluation, hub, training
+from textlab import InputError, data, hub, prediction, training
 
 LABELS = ["bad", "good"]
 
@@ -40,7 +40,7 @@ def weights(fitted):
 def test_a_tiny_model_learns_and_reports_what_it_did(setting, tmp_path):
     fitted = run(setting, tmp_path, epochs=4)
     _, tokenizer, _, splits = setting
-    chances = evaluation.predict(fitted.model, tokenizer, splits["validation"]["text"][:], 32)
+    chances = prediction.probabilities(fitted.model, tokenizer, splits["validation"]["text"][:], 32)
     assert (chances.argmax(1) == splits["validation"]["label"][:]).mean() > 0.9
     assert fitted.history["eval_macro_f1"].notna().sum() == 4
     assert fitted.seconds > 0 and fitted.samples_per_second == pytest.approx(64 * fitted.epochs / fitted.seconds)
@@ -177,7 +177,7 @@ def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path):
     texts = ["this is awful", "lovely"]
     loaded = training.load_model(saved, LABELS, fitted.recipe, seed=99, keep_head=True)
     tokenizer = training.load_tokenizer(saved)
-    assert np.array_equal(evaluation.predict(loaded, tokenizer, texts, 32), evaluation.predict(fitted.model, tokenizer, texts, 32))
+    assert np.array_equal(prediction.probabilities(loaded, tokenizer, texts, 32), prediction.probabilities(fitted.model, tokenizer, texts, 32))
     assert loaded.config.id2label == {0: "bad", 1: "good"}
 
 
