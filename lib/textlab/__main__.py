@@ -92,10 +92,12 @@ def _add_predict(verbs) -> None:
                "  python -m textlab predict models:/emotion@champion tweets.parquet -o labelled.parquet --text-column tweet")
     predict.add_argument("model", metavar="MODEL", help="a model's folder or the output folder of its run; "
                          "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]")
-    predict.add_argument("file", metavar="FILE", type=Path, help="txt (one text a line), csv, tsv, jsonl or parquet")
+    predict.add_argument("file", metavar="FILE", type=Path,
+                         help="txt (one text a line, or text;label with that as first line), csv, tsv, jsonl, parquet")
     predict.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write")
     predict.add_argument("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet")
-    predict.add_argument("--tracking-uri", metavar="URI", default="", help="MLflow store of MODEL (default: the project's own)")
+    predict.add_argument("--tracking-uri", metavar="URI", default="",
+                         help="MLflow store of MODEL (default: the project's own)")
     predict.set_defaults(function=_predict)
 
 

@@ -190,8 +190,8 @@ READERS = {".csv": _read_csv, ".tsv": _read_csv, ".txt": _read_txt, ".jsonl": _r
 def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list[str | None], float]]:
     """Yield the texts of a file a chunk at a time, and the share of the file that was read by then, above 0.
 
-    A txt file holds one text a line here. Lines without any content are left out in csv, tsv and jsonl, as when training,
-    and are empty texts in txt.
+    A txt file holds one text a line here, unless its first line is a header such as `text;label`. Lines without any content
+    are left out, as when training, but for a txt file of texts alone, where they are empty texts.
 
     Args:
         path: txt, csv, tsv, jsonl or parquet.
@@ -233,7 +233,12 @@ def _stream_lines(path: Path, pick: Callable[[list[str]], str], rows: int) -> It
 
 
 def _stream_txt(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) -> Iterator[str]:
-    return (line.rstrip("\n") for line in stream)
+    first = stream.readline()
+    text, _, label = (part.strip().lower() for part in first.rpartition(";"))
+    if text in TEXT_COLUMNS and label in LABEL_COLUMNS:
+        yield from (line.rpartition(";")[0] for line in stream if line.strip())
+    else:
+        yield from (line.rstrip("\n") for line in itertools.chain([first] if first else [], stream))
 
 
 def _stream_csv(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) -> Iterator[str]:

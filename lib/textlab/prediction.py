@@ -81,7 +81,7 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
 
     Args:
         model, tracking_uri: see `predict`.
-        source: txt (a text a line), csv, tsv, jsonl or parquet.
+        source: txt (a text a line, or `text;label` with that as its first line), csv, tsv, jsonl or parquet.
         target: csv, jsonl or parquet, by its ending; columns as `predict` returns them.
         text_column: of the source; empty means the first usual name that is there.
 
@@ -94,8 +94,8 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
     classifier = load(model, tracking_uri)
     if source.suffix.lower() == ".txt" and all(text.rpartition(";")[2].strip() in classifier.labels for text in first[0]):
-        raise InputError(f"{source.name} holds lines text;label, but the labels must not be shown to the model; "
-                         "give a file with a text a line")
+        raise InputError(f"{source.name} holds lines text;label, and the model must not see the labels; "
+                         "put the line text;label on top, so that they are left out")
     rows = unanswered = 0
     line, started = runtime.ProgressLine(), time.monotonic()
     with results.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
@@ -180,7 +180,7 @@ def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, te
 
 
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield all row numbers, the shortest rows first, so many at a time as make at most `budget` padded tokens (or one row)."""
+    """Yield all row numbers, the shortest rows first, as many as fit `budget` padded tokens at a time (or one)."""
     batch: list[int] = []
     for row in np.argsort(lengths, kind="stable").tolist():
         if batch and lengths[row] * (len(batch) + 1) > budget:

@@ -210,7 +210,7 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise InputError(f"model: {uri} cannot be had from {_short(store)}: {str(error).splitlines()[0]}") from None
     if not (found / "model" / "config.json").is_file():
-        raise InputError(f"model: {uri} is not a transformers model with its own weights; accepted are those that notebook 3 logs")
+        raise InputError(f"model: {uri} is no transformers model with its own weights; use one that notebook 3 logged")
     shutil.copytree(found / "components" / "tokenizer", found / "model", dirs_exist_ok=True)
     return found / "model"
 

@@ -346,9 +346,9 @@ def first_token_only(model: PreTrainedModel) -> bool:
 
     Known are encoders of the BERT and DistilBERT kind. Logits stay the same up to rounding.
     """
-    last = layers_of(model)[-1] if model.config.model_type in ("bert", "roberta", "xlm-roberta", "electra", "distilbert") else None
-    if last is None:
+    if model.config.model_type not in ("bert", "roberta", "xlm-roberta", "electra", "distilbert"):
         return False
+    last = layers_of(model)[-1]
     place = last.sa_layer_norm if hasattr(last, "sa_layer_norm") else last.attention.output
     if not getattr(place, "first_token_only", False):
         place.register_forward_pre_hook(lambda module, inputs: tuple(states[:, :1] for states in inputs))

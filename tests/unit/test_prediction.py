@@ -184,6 +184,13 @@ def test_streams_give_what_the_whole_readers_give(tmp_path):
         assert shares == sorted(shares) and 0 < shares[0] and shares[-1] == 1
 
 
+@pytest.mark.parametrize("content, texts", [
+    (b"so fine\n\nso; sad", ["so fine", "", "so; sad"]), (b"text;label_name\r\nso; fine;good\r\n\r\nso sad;bad\r\n", ["so; fine", "so sad"])])
+def test_a_txt_file_holds_texts_alone_or_says_that_labels_follow(tmp_path, content, texts):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert list(files.stream_texts(tmp_path / "a.txt", "", 9)) == [(texts, 1.0)]
+
+
 @pytest.mark.parametrize("name, content, message", [
     ("a.doc", b"x", "a.doc is of an unknown format; accepted are .csv"),
     ("gone.csv", None, "gone.csv cannot be read"),
