@@ -23,6 +23,8 @@ from . import InputError, files, hub, results, runtime, training
 
 #: Rows that are read, sorted by length and written at a time, and padded tokens a batch: what is fastest on a CPU and a GPU.
 CHUNK, CPU_TOKENS, GPU_TOKENS = 2048, 1024, 32768
+#: Answers whose best two probabilities are closer than this are computed again in fp32: bf16 was off by 0.017 at most.
+CLOSE = 0.05
 OUTPUTS = (".csv", ".jsonl", ".parquet")
 
 _TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
@@ -156,26 +158,37 @@ def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, te
     """Return class probabilities, shape (len(texts), classes), in the order of the texts.
 
     Batches are made of texts of similar length, so that little padding is computed, in the precision that the hardware
-    is fast at.
+    is fast at, but for the close calls, which are computed in fp32, so that the labels are those of fp32.
 
     Args:
         max_length: tokens; longer texts are cut.
         batch_tokens: tokens a batch, padding included; None means what suits the model's device.
     """
     precision = runtime.precision() if model.device.type == runtime.device() else "fp32"
-    mixed = torch.autocast(model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision),
-                           enabled=precision != "fp32")
     budget = batch_tokens or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
     ids = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False,
                     return_token_type_ids=False)["input_ids"] if len(texts) else []
-    chances = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
     was_training = model.training
     model.eval()
+    chances = _forward(model, tokenizer, ids, budget, precision)
+    if precision != "fp32" and chances.shape[1] > 1:
+        second, first = np.partition(chances, (-2, -1), axis=1)[:, -2:].T
+        close = np.flatnonzero(first - second < CLOSE)
+        chances[close] = _forward(model, tokenizer, [ids[i] for i in close], budget, "fp32")
+    model.train(was_training)
+    return chances
+
+
+def _forward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], budget: int,
+             precision: str) -> np.ndarray:
+    """Return class probabilities of tokenized texts; the softmax is computed in fp32."""
+    chances = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+    mixed = torch.autocast(model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision),
+                           enabled=precision != "fp32")
     with torch.inference_mode(), mixed:
         for rows in _batches([len(row) for row in ids], budget):
             batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)
             chances[rows] = model(**batch).logits.float().softmax(-1).cpu().numpy()
-    model.train(was_training)
     return chances
 
 

@@ -5,7 +5,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
-from textlab import evaluation, hub, prediction, training
+from textlab import evaluation, hub, prediction, runtime, training
 
 
 def split(labels, names=("a", "b", "c"), texts=None):
@@ -94,7 +94,8 @@ def test_a_handful_of_rows_is_no_evidence():
     assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
 
 
-def test_prediction_does_not_depend_on_order_or_batches():
+def test_prediction_does_not_depend_on_order_or_batches(monkeypatch):
+    monkeypatch.setattr(runtime, "precision", lambda: "fp32")
     source = hub.resolve_model("tiny")
     tokenizer = training.load_tokenizer(source)
     model = training.load_model(source, ["a", "b", "c"], training.Recipe(), seed=1)
