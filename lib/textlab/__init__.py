@@ -15,3 +15,10 @@ class InputError(ValueError):
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
+
+
+def __getattr__(name: str):
+    if name == "predict":  # on demand: it needs torch, and importing the package must not
+        from .prediction import predict
+        return predict
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,10 +12,11 @@ from . import InputError, __version__
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="textlab", description="Run the notebooks as jobs.")
+    parser = argparse.ArgumentParser(prog="textlab", description="Run the notebooks as jobs, and use what they trained.")
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_run(verbs)
+    _add_predict(verbs)
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch queue's stop is as clean as Ctrl-C
     try:
@@ -79,6 +80,38 @@ def _run(chosen: argparse.Namespace) -> int:
         print(f"{outcome.notebook}: {state}", file=sys.stderr)
     print(folder / "index.html")
     return outcomes[-1].status
+
+
+def _add_predict(verbs) -> None:
+    predict = verbs.add_parser(
+        "predict", help="let a trained model label the texts of a file",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Write text, label and a probability p_<label> for each label; rows keep their order.\n"
+                    "A row without a text gets no label. OUT is written whole or not at all.",
+        epilog="examples:\n  python -m textlab predict outputs/demo texts.txt -o labelled.csv\n"
+               "  python -m textlab predict models:/emotion@champion tweets.parquet -o labelled.parquet --text-column tweet")
+    predict.add_argument("model", metavar="MODEL", help="a model's folder or the output folder of its run; "
+                         "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]")
+    predict.add_argument("file", metavar="FILE", type=Path,
+                         help="txt (one text a line, or text;label with that as first line), csv, tsv, jsonl, parquet")
+    predict.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write")
+    predict.add_argument("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet")
+    predict.add_argument("--tracking-uri", metavar="URI", default="",
+                         help="MLflow store of MODEL (default: the project's own)")
+    predict.set_defaults(function=_predict)
+
+
+def _predict(chosen: argparse.Namespace) -> int:
+    from . import prediction
+
+    try:
+        done = prediction.predict_file(chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri)
+    except OSError as error:  # such as a full disk
+        print(f"textlab: {chosen.out} cannot be written: {error}", file=sys.stderr)
+        return 1
+    print(done, file=sys.stderr)
+    print(chosen.out)
+    return 0
 
 
 if __name__ == "__main__":

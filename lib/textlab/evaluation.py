@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from datasets import Dataset, DatasetDict
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -17,7 +16,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
@@ -75,26 +73,6 @@ def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]
         model.fit(splits["train"]["text"][:], splits["train"]["label"][:])
         answers[name] = {split: model.predict(splits[split]["text"][:]) for split in splits if split != "train"}
     return answers
-
-
-def predict(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int,
-            batch_size: int = 64) -> np.ndarray:
-    """Return class probabilities, shape (len(texts), classes), in the order of the texts.
-
-    Batches are made of texts of similar length, so that little padding is computed.
-    """
-    ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    probabilities = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start:start + batch_size]
-            batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)
-            probabilities[rows] = model(**batch).logits.float().softmax(-1).cpu().numpy()
-    model.train(was_training)
-    return probabilities
 
 
 def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str]) -> pd.DataFrame:

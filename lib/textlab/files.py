@@ -7,10 +7,13 @@ or row, counted from 1, so that what is found later can be shown where it stands
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -58,15 +61,17 @@ def split_names(names: list[str]) -> dict[str, str]:
 
 def pick_columns(names: list[str], where: str, text_column: str, label_column: str) -> list[str]:
     """Return the names of the text and the label column: those asked for, else the first usual ones."""
-    picked = []
-    wishes = {"text_column": (text_column, TEXT_COLUMNS), "label_column": (label_column, LABEL_COLUMNS)}
-    for parameter, (asked, usual) in wishes.items():
-        found = [n for n in names if n == asked] if asked else [n for word in usual for n in names if n.lower() == word]
-        if not found:
-            wanted = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
-            raise InputError(f"{where}: {wanted}; there is: {', '.join(map(repr, names))}; set {parameter} to one of these")
-        picked.append(found[0])
-    return picked
+    return [pick_column(names, where, "text_column", text_column, TEXT_COLUMNS),
+            pick_column(names, where, "label_column", label_column, LABEL_COLUMNS)]
+
+
+def pick_column(names: list[str], where: str, parameter: str, asked: str, usual: tuple[str, ...]) -> str:
+    """Return the column name that a parameter asks for, or the first usual one if it is empty."""
+    found = [n for n in names if n == asked] if asked else [n for word in usual for n in names if n.lower() == word]
+    if not found:
+        wanted = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
+        raise InputError(f"{where}: {wanted}; there is: {', '.join(map(repr, names))}; set {parameter} to one of these")
+    return found[0]
 
 
 def read_files(files: list[Path], pick: Pick) -> pd.DataFrame:
@@ -101,21 +106,27 @@ def _text(path: Path) -> str:
 def _read_csv(path: Path, pick: Pick) -> pd.DataFrame:
     """Read csv (separated by `,`, `;` or a tab, whichever its header has most of) or tsv."""
     text = _text(path)
-    header = text.partition("\n")[0]
-    separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)
+    separator = _separator(path, text.partition("\n")[0])
     try:  # the header is read as a row, else pandas would let a longer first row pass
         table = pd.read_csv(io.BytesIO(text.encode()), sep=separator, header=None, dtype="str", na_filter=False,
                             skip_blank_lines=False)
     except pd.errors.ParserError as error:
-        reason = one_line(error).removeprefix("Error tokenizing data. C error: ")
-        reason = re.sub(r"starting at row (\d+)", lambda match: f"starting at line {int(match[1]) + 1}", reason)
-        raise InputError(f"{path.name}: {reason}; put texts with {separator!r} or quotes in them between double quotes"
-                         ) from None
+        raise InputError(_csv_fault(path, separator, error)) from None
     breaks = sum(table[column].str.count("\n") for column in table)
     table.index = 1 + np.arange(len(table)) + breaks.cumsum() - breaks
     names = table.iloc[0].str.strip().to_list()
     table = table[1:][(table[1:] != "").any(axis=1)]
     return table[[names.index(name) for name in pick(names, path.name)]].set_axis(["text", "label"], axis=1)
+
+
+def _separator(path: Path, header: str) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)
+
+
+def _csv_fault(path: Path, separator: str, error: pd.errors.ParserError) -> str:
+    reason = one_line(error).removeprefix("Error tokenizing data. C error: ")
+    reason = re.sub(r"starting at row (\d+)", lambda match: f"starting at line {int(match[1]) + 1}", reason)
+    return f"{path.name}: {reason}; put texts with {separator!r} or quotes in them between double quotes"
 
 
 def _read_txt(path: Path, pick: Pick) -> pd.DataFrame:
@@ -137,17 +148,23 @@ def _read_jsonl(path: Path, pick: Pick) -> pd.DataFrame:
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            records[number] = json.loads(line)
-            if "\\ud" in line.lower():  # half of an escaped pair cannot be written as UTF-8: a ValueError too
-                json.dumps(records[number], ensure_ascii=False).encode()
-        except ValueError as error:
-            raise InputError(f"{path.name}, line {number}: not JSON ({error}); write one object per line") from None
-        if not isinstance(records[number], dict):
-            raise InputError(f"{path.name}, line {number}: not a JSON object; write one object per line")
+        records[number] = _record(path, number, line)
     columns = pick(list(dict.fromkeys(key for record in records.values() for key in record)), path.name)
     rows = [[record.get(column) for column in columns] for record in records.values()]
     return pd.DataFrame(rows, index=list(records), columns=["text", "label"], dtype=object)
+
+
+def _record(path: Path, number: int, line: str) -> dict:
+    """Return the JSON object of a line."""
+    try:
+        record = json.loads(line)
+        if "\\ud" in line.lower():  # half of an escaped pair cannot be written as UTF-8: a ValueError too
+            json.dumps(record, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise InputError(f"{path.name}, line {number}: not JSON ({error}); write one object per line") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path.name}, line {number}: not a JSON object; write one object per line")
+    return record
 
 
 def _read_parquet(path: Path, pick: Pick) -> pd.DataFrame:
@@ -168,6 +185,111 @@ def from_arrow(table: pa.Table, where: str, pick: Pick) -> pd.DataFrame:
 
 
 READERS = {".csv": _read_csv, ".tsv": _read_csv, ".txt": _read_txt, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+
+
+def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list[str | None], float]]:
+    """Yield the texts of a file a chunk at a time, and the share of the file that was read by then, above 0.
+
+    A txt file holds one text a line here, unless its first line is a header such as `text;label`. Lines without any content
+    are left out, as when training, but for a txt file of texts alone, where they are empty texts.
+
+    Args:
+        path: txt, csv, tsv, jsonl or parquet.
+        text_column: empty means the first of TEXT_COLUMNS that is there; a txt file has none.
+        rows: a chunk.
+
+    Raises:
+        InputError: the file cannot be read to its end, or has no rows, or no text column.
+    """
+    if path.suffix.lower() not in READERS:
+        raise InputError(f"{path.name} is of an unknown format; accepted are {', '.join(READERS)}")
+    if text_column and path.suffix.lower() == ".txt":
+        raise InputError(f"{path.name}: got the text column {text_column!r}, but a txt file has no columns; leave it out")
+    pick = partial(pick_column, where=path.name, parameter="text_column", asked=text_column, usual=TEXT_COLUMNS)
+    found = False
+    try:
+        if path.suffix.lower() == ".parquet":
+            chunks = _stream_parquet(path, pick, rows)
+        else:
+            chunks = _stream_lines(path, pick, rows)
+        for texts, share in chunks:
+            found = found or bool(texts)
+            yield texts, share
+    except UnicodeDecodeError:
+        raise InputError(_not_utf8(path)) from None
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path.name} cannot be read ({one_line(error)}); check the file") from None
+    if not found:
+        raise InputError(f"{path.name} has no rows; it needs texts")
+
+
+def _stream_lines(path: Path, pick: Callable[[list[str]], str], rows: int) -> Iterator[tuple[list[str | None], float]]:
+    streams = {".txt": _stream_txt, ".jsonl": _stream_jsonl}
+    size = path.stat().st_size
+    with path.open(encoding="utf-8-sig") as stream:
+        texts = streams.get(path.suffix.lower(), _stream_csv)(stream, path, pick)
+        while chunk := list(itertools.islice(texts, rows)):
+            yield chunk, stream.buffer.tell() / size
+
+
+def _stream_txt(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) -> Iterator[str]:
+    first = stream.readline()
+    text, _, label = (part.strip().lower() for part in first.rpartition(";"))
+    if text in TEXT_COLUMNS and label in LABEL_COLUMNS:
+        yield from (line.rpartition(";")[0] for line in stream if line.strip())
+    else:
+        yield from (line.rstrip("\n") for line in itertools.chain([first] if first else [], stream))
+
+
+def _stream_csv(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) -> Iterator[str]:
+    separator = _separator(path, stream.readline())
+    stream.seek(0)
+    try:
+        table = pd.read_csv(stream, sep=separator, header=None, dtype="str", na_filter=False, skip_blank_lines=False,
+                            chunksize=1024)
+        for number, part in enumerate(table):
+            if number == 0:
+                names = part.iloc[0].str.strip().to_list()
+                column, part = names.index(pick(names)), part[1:]
+            yield from part.loc[(part != "").any(axis=1), column]
+    except pd.errors.EmptyDataError:
+        return
+    except pd.errors.ParserError as error:
+        raise InputError(_csv_fault(path, separator, error)) from None
+
+
+def _stream_jsonl(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) -> Iterator[str | None]:
+    column = None
+    for number, line in enumerate(stream, start=1):
+        if line.strip():
+            record = _record(path, number, line)
+            column = column or pick(list(record))
+            text = record.get(column)
+            if not isinstance(text, str | None):
+                raise InputError(f"{path.name}, line {number}: {column!r} holds {text!r}; accepted is a text or null")
+            yield text
+
+
+def _stream_parquet(path: Path, pick: Callable[[list[str]], str], rows: int) -> Iterator[tuple[list[str | None], float]]:
+    with pq.ParquetFile(path) as file:
+        column, done = pick(file.schema_arrow.names), 0
+        kind = file.schema_arrow.field(column).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InputError(f"{path.name}: the column {column!r} holds {kind}; accepted is text; set text_column to another")
+        for batch in file.iter_batches(rows, columns=[column]):
+            done += len(batch)
+            yield batch.column(0).to_pylist(), done / file.metadata.num_rows
+
+
+def _not_utf8(path: Path) -> str:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f"{path.name}, line {number}: byte {line[error.start]:#x} is not UTF-8; save the file as UTF-8"
+    return f"{path.name} is not UTF-8; save the file as UTF-8"
 
 
 def one_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -185,6 +186,33 @@ def load_model(uri: str):
     Loading runs code from the store: load only from stores that you trust.
     """
     return mlflow.transformers.load_model(uri)
+
+
+def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
+    """Copy a logged model with its tokenizer into a folder and return the part that `from_pretrained` loads; runs no code.
+
+    Args:
+        uri: `models:/name@alias`, `models:/name/3`, `runs:/<run id>[/<model>]` or a run id.
+        into: an empty folder.
+        tracking_uri: of the store; empty means the project's own.
+
+    Raises:
+        InputError: there is no such store or model.
+    """
+    store = tracking_uri or default_uri()
+    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).is_file():
+        raise InputError(f"there is no tracking store yet ({_short(store)}): run notebook 03_mlflow_tracking first")
+    full = uri if uri.startswith("models:/") else f"runs:/{uri.removeprefix('runs:/')}"
+    if re.fullmatch(r"runs:/[^/]+/?", full):
+        full = f"{full.rstrip('/')}/model"
+    try:
+        found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into), tracking_uri=store, registry_uri=store))
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise InputError(f"model: {uri} cannot be had from {_short(store)}: {str(error).splitlines()[0]}") from None
+    if not (found / "model" / "config.json").is_file():
+        raise InputError(f"model: {uri} is no transformers model with its own weights; use one that notebook 3 logged")
+    shutil.copytree(found / "components" / "tokenizer", found / "model", dirs_exist_ok=True)
+    return found / "model"
 
 
 def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:

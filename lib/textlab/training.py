@@ -201,6 +201,7 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         callbacks: added to the guard and early stopping.
         keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
     """
+    tokenizer.model_max_length = recipe.max_length  # saved with the tokenizer, so that prediction cuts texts as training did
     precision, train = _precision(recipe), tokens["train"]
     every_epoch = "epoch" if keep_best else "no"
     arguments = TrainingArguments(
@@ -298,7 +299,6 @@ def history(trainer: Trainer) -> pd.DataFrame:
 
 def save(fitted: Fit, folder: Path) -> str:
     """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256."""
-    fitted.trainer.processing_class.model_max_length = fitted.recipe.max_length
     fitted.trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing here reads
     return hash_files(folder / "model.safetensors")["model.safetensors"]

@@ -5,7 +5,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
-from textlab import evaluation, hub, training
+from textlab import evaluation, hub, prediction, runtime, training
 
 
 def split(labels, names=("a", "b", "c"), texts=None):
@@ -165,14 +165,15 @@ def test_a_handful_of_rows_is_no_evidence():
     assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
 
 
-def test_prediction_does_not_depend_on_order_or_batches():
+def test_prediction_does_not_depend_on_order_or_batches(monkeypatch):
+    monkeypatch.setattr(runtime, "precision", lambda: "fp32")
     source = hub.resolve_model("tiny")
     tokenizer = training.load_tokenizer(source)
     model = training.load_model(source, ["a", "b", "c"], training.Recipe(), seed=1)
     texts = ["one", "a much longer text than all of the others here", "two words", "", "x " * 200]
-    together = evaluation.predict(model, tokenizer, texts, max_length=32)
-    single = np.concatenate([evaluation.predict(model, tokenizer, [text], max_length=32) for text in texts])
-    backwards = evaluation.predict(model, tokenizer, texts[::-1], max_length=32, batch_size=2)
+    together = prediction.probabilities(model, tokenizer, texts, max_length=32)
+    single = np.concatenate([prediction.probabilities(model, tokenizer, [text], max_length=32) for text in texts])
+    backwards = prediction.probabilities(model, tokenizer, texts[::-1], max_length=32, batch_tokens=20)
     assert together.shape == (5, 3)
     assert together.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
     assert together == pytest.approx(single, abs=1e-5)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from textlab import InputError, checkpoints, data, evaluation, hub, trainer, training
+from textlab import InputError, checkpoints, data, evaluation, hub, prediction, trainer, training
 
 LABELS = ["bad", "good"]
 
@@ -44,7 +44,7 @@ def weights(fitted):
 def test_a_tiny_model_learns_and_reports_what_it_did(setting, tmp_path):
     fitted = run(setting, tmp_path, epochs=4)
     _, tokenizer, _, splits = setting
-    chances = evaluation.predict(fitted.model, tokenizer, splits["validation"]["text"][:], 32)
+    chances = prediction.probabilities(fitted.model, tokenizer, splits["validation"]["text"][:], 32)
     assert (chances.argmax(1) == splits["validation"]["label"][:]).mean() > 0.9
     assert fitted.history["eval_macro_f1"].notna().sum() == 4
     assert fitted.seconds > 0 and fitted.samples_per_second == pytest.approx(64 * fitted.epochs / fitted.seconds)
@@ -317,7 +317,7 @@ def test_the_labs_mistake_is_called_out(tmp_path):
     fitted = training.fit(training.load_model(source, names, recipe, 1), tokenizer, data.tokenize(first, tokenizer, recipe.max_length),
                           recipe, 1, tmp_path)
     assert len(fitted.notes) == 3 and all("one class" in note for note in fitted.notes)
-    answers = evaluation.predict(fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length).argmax(1)
+    answers = prediction.probabilities(fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length).argmax(1)
     scores = {"majority": evaluation.score(first["validation"], np.zeros(100, int)), "svm": {"macro_f1": 0.5},
               "model": evaluation.score(first["validation"], answers)}
     assert "a single class" in evaluation.guards(answers, scores, names)[0]
@@ -332,7 +332,7 @@ def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path):
     texts = ["this is awful", "lovely"]
     loaded = training.load_model(saved, LABELS, fitted.recipe, seed=99, keep_head=True)
     tokenizer = training.load_tokenizer(saved)
-    assert np.array_equal(evaluation.predict(loaded, tokenizer, texts, 32), evaluation.predict(fitted.model, tokenizer, texts, 32))
+    assert np.array_equal(prediction.probabilities(loaded, tokenizer, texts, 32), prediction.probabilities(fitted.model, tokenizer, texts, 32))
     assert loaded.config.id2label == {0: "bad", 1: "good"}
 
 
