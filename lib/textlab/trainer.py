@@ -119,8 +119,8 @@ class TextTrainer(Trainer):
         norm = super()._get_grad_norm(model, grad_norm)
         watched = self._loss if self.args.fp16 else norm  # with fp16, the loss scaler skips steps of infinite gradients
         if not math.isfinite(watched):
-            what = f"the gradient became {float(norm)}" if math.isfinite(self._loss) else f"the loss became {float(self._loss)}"
-            raise TrainingError(self._place(what))
+            name, value = ("gradient", norm) if math.isfinite(self._loss) else ("loss", self._loss)
+            raise TrainingError(self._place(f"the {name} became {float(value)}"))
         return norm
 
     def _place(self, what: str) -> str:
@@ -129,10 +129,10 @@ class TextTrainer(Trainer):
         batches = math.ceil(len(self.train_dataset) / size)
         epoch, batch = divmod(state.global_step, batches)
         rows = list(self._get_train_sampler())[batch * size:(batch + 1) * size]
-        kept = checkpoints.in_order(Path(self.args.output_dir))
+        kept = [f", {path.name} is the last good one" for path in checkpoints.in_order(Path(self.args.output_dir))][-1:]
         return (f"{what} at step {state.global_step + 1} (epoch {epoch + 1}, batch {batch + 1} of {batches} with rows "
                 f"{', '.join(map(str, rows[:5]))}{' ...' if len(rows) > 5 else ''} of train, counted from 0; learning rate "
-                f"{self._get_learning_rate():g}); no model was saved{f', {kept[-1].name} is the last good one' if kept else ''}; "
+                f"{self._get_learning_rate():g}); no model was saved{''.join(kept)}; "
                 "try a learning rate ten times smaller")
 
     # Averaged weights: an exponential moving average is what is validated, kept and returned
@@ -242,9 +242,10 @@ class Guard(TrainerCallback):
         for name in ("loss", "eval_loss"):
             value = (logs or {}).get(name, 0.0)
             if not value <= DIVERGED * self.chance:  # also true for NaN
-                raise TrainingError(f"{'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step "
-                                    f"{state.global_step} (epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), far above "
-                                    f"the {self.chance:.2f} of guessing; no model was saved; try a learning rate ten times smaller")
+                raise TrainingError(
+                    f"the {'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step {state.global_step} "
+                    f"(epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), far above the {self.chance:.2f} of guessing; "
+                    "no model was saved; try a learning rate ten times smaller")
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         score, classes = metrics["eval_macro_f1"], metrics["eval_predicted_classes"]

@@ -57,7 +57,8 @@ class Recipe:
 RECIPES = {
     "short_text": Recipe(),
     "lab": Recipe(learning_rate=2e-5, batch_size=16, epochs=3, max_length=128, warmup=0.0, dropout=True,
-                  train_embeddings=True, frozen_share=0.0, layer_lr_decay=1.0, label_smoothing=0.0, attention="sdpa", batches="padded", precision="fp32"),
+                  train_embeddings=True, frozen_share=0.0, layer_lr_decay=1.0, label_smoothing=0.0, attention="sdpa",
+                  batches="padded", precision="fp32"),
 }
 
 
@@ -225,12 +226,14 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
     constant = f1_score(validation, np.full(len(validation), np.bincount(labels).argmax()), labels=range(n_classes),
                         average="macro", zero_division=0)
     stop_early = [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if keep_best else []
-    padding = {"padding": "max_length", "max_length": int(row_lengths(train).max())} if recipe.batches == "padded" else {}
+    longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
+    padding = {"padding": "max_length", "max_length": int(longest)} if recipe.batches == "padded" else {
+        "pad_to_multiple_of": 8 if runtime.device() == "cuda" else None}
     trainer = TextTrainer(
         recipe=recipe, class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
         model=model, args=arguments, train_dataset=train, eval_dataset=tokens["validation"],
         processing_class=tokenizer, compute_metrics=epoch_metrics,
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if runtime.device() == "cuda" else None, **padding),
+        data_collator=DataCollatorWithPadding(tokenizer, **padding),
         callbacks=[Guard(n_classes, constant), *stop_early, *callbacks])
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -241,8 +244,8 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         resume: bool = True, save_seconds: float = 120) -> Fit:
     """Train, showing one line of progress, and return the best model by validation macro F1.
 
-    An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole one and
-    gives the same weights, bit for bit on the same machine. They are deleted when training has ended.
+    An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole
+    one and gives the same weights, bit for bit on the same machine. They are deleted when training has ended.
 
     Args:
         label: for the line of progress.
@@ -269,7 +272,8 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
     finally:
         if not checkpoints.in_order(place):
             shutil.rmtree(place, ignore_errors=True)
-    progress, guard = (next(c for c in trainer.callback_handler.callbacks if isinstance(c, kind)) for kind in (Progress, Guard))
+    used = trainer.callback_handler.callbacks  # a resume puts new ones in the place of those that were passed
+    progress, guard = (next(callback for callback in used if isinstance(callback, kind)) for kind in (Progress, Guard))
     samples = len(tokens["train"]) * trainer.state.epoch
     return Fit(trainer, recipe, history(trainer), progress.seconds, samples / progress.seconds, (*notes, *guard.warnings))
 
@@ -346,7 +350,8 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool 
         shorten: count the last layer as `first_token_only` leaves it, where that is possible.
     """
     padded = padded_tokens(tokens, recipe.batch_size, 0, recipe.max_length).sum(axis=1)
-    way = {"similar_length": "batches of similar length", "random": "random batches", "padded": "all padded to the longest text"}
+    way = {"similar_length": "batches of similar length",
+           "random": "random batches", "padded": "all padded to the longest text"}
     positions, layers = int(padded[way[recipe.batches]]), layers_of(model)
     frozen = round(recipe.frozen_share * len(layers))
     total = 0
