@@ -39,7 +39,8 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     if not sources:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
     facts = [{name: getattr(source, name) for name in ("id", "kind", "revision", "files")} for source in sources]
-    contents = {"format": 1, "sources": facts, "listing": None if reach.unreachable(constants.ENDPOINT) else explore.record(task)}
+    listing = None if reach.unreachable(constants.ENDPOINT) else explore.record(task)
+    contents = {"format": 1, "sources": facts, "listing": listing}
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with zipfile.ZipFile(draft, "w", strict_timestamps=False) as archive:

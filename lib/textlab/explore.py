@@ -167,7 +167,7 @@ def on_this_machine(kind: str) -> pd.DataFrame:
         found += [{"id": repo.repo_id, "use_as": f"{repo.repo_id}@{revision.commit_hash}",
                    "revision": revision.commit_hash[:8], "megabytes": revision.size_on_disk / 1e6}
                   for repo in huggingface_hub.scan_cache_dir(cache).repos if repo.repo_type == kind
-                  for revision in repo.revisions]
+                  for revision in repo.revisions if not (revision.snapshot_path / ".parts").exists()]
     return pd.DataFrame(found).set_index("id").round(1)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from huggingface_hub.errors import (GatedRepoError, HFValidationError, LocalEntr
                                     RevisionNotFoundError)
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import filter_repo_objects, validate_repo_id
+from huggingface_hub.utils import WeakFileLock, filter_repo_objects, validate_repo_id
 
 from . import InputError, reach, results, runtime
 
@@ -214,8 +215,11 @@ def _snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
     if not SHA.fullmatch(sha):
         raise ValueError(f"it gives {sha!r} as a revision")
     folder = snapshot_folder(repo, kind, sha)
-    files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
-    write_manifest(folder, repo, kind, files, revision or "main")
+    lock = Path(constants.HF_HUB_CACHE) / ".locks" / f"{sha}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):  # another process may be downloading the same
+        files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
+        write_manifest(folder, repo, kind, files, revision or "main")
     return sha, folder
 
 
@@ -242,11 +246,13 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
     parts.mkdir(parents=True, exist_ok=True)
     for name, entry in entries.items():
         listed = entry.lfs.sha256 if entry.lfs else entry.blob_id
-        if not (folder / name).is_file() or _listed_digest(folder / name, len(listed)) != listed:
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", listed):
+            raise ValueError(f"it lists {listed!r} as a digest")
+        if not (folder / name).is_file() or _listed_digest(folder / name, listed) != listed:
             url = huggingface_hub.hf_hub_url(repo, name, repo_type=kind, revision=folder.name)
             part = parts / listed
             reach.fetch(url, part, entry.size, tell)
-            if (came := _listed_digest(part, len(listed))) != listed:
+            if (came := _listed_digest(part, listed)) != listed:
                 part.unlink()
                 raise InputError(f"{repo}: what came as {name} has digest {came}, but the Hub lists {listed}; it was dropped: "
                                  "run again, or set HF_ENDPOINT to another mirror")
@@ -254,18 +260,16 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
             part.replace(folder / name)
         before += entry.size
     line.show(f"{repo}: {total:,.1f} MB are here", final=True)
-    parts.rmdir()
+    shutil.rmtree(parts)
     return {name: hash_files(folder / name)[Path(name).name] for name in entries}
 
 
-def _listed_digest(file: Path, digits: int) -> str:
-    """Return the digest that the Hub lists for a file: SHA-256 (64 digits) of large ones, else git's (40)."""
-    start = b"" if digits == 64 else b"blob %d\0" % file.stat().st_size
-    digest = hashlib.new("sha256" if digits == 64 else "sha1", start)
+def _listed_digest(file: Path, listed: str) -> str:
+    """Return a file's digest of the kind that the Hub lists for it: SHA-256 of large files, else git's."""
     with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        git = len(listed) == 40
+        return hashlib.file_digest(stream, lambda: hashlib.sha1(b"blob %d\0" % file.stat().st_size) if git else hashlib.sha256()
+                                   ).hexdigest()
 
 
 def verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str],

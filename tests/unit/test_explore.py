@@ -170,3 +170,11 @@ def test_what_is_on_this_machine_works_without_the_hub(standin, hub_at):
     assert hub.resolve_model(models.loc["owner/tiny", "use_as"]) == expected[0]
     assert hub.resolve(texts_here.loc["owner/emotion", "use_as"], kind="dataset") == expected[1]
     assert texts["sha"] == expected[1].revision
+
+
+def test_half_a_download_is_not_offered(standin, monkeypatch):
+    monkeypatch.setattr(reach, "WAITS", ())
+    serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": b"weights"}))
+    standin.fail("model.safetensors", "busy")
+    error(hub.resolve, "owner/m", kind="model")
+    assert list(explore.on_this_machine("model").index) == [hub.PACKAGED]

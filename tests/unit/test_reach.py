@@ -1,5 +1,6 @@
 """Tests of textlab.reach: the probe, and calls that end in bounded time, against a stand-in Hub on this machine."""
 
+import multiprocessing
 import socket
 import threading
 import time
@@ -140,12 +141,27 @@ def test_an_interrupted_download_goes_on_where_it_stopped(standin, model, monkey
 def test_what_is_not_what_the_hub_lists_is_refused(standin, model, name, fault):
     standin.fail(f"GET /owner/m/resolve/{model['sha']}/{name}", fault)
     message = error(hub.resolve, "owner/m", kind="model")
-    listed = hub._listed_digest
     file = hub.snapshot_folder("owner/m", "model", model["sha"]) / name
     assert f"what came as {name} has digest " in message and "run again" in message and not file.exists()
     standin.faults.clear()
     good = hub.resolve("owner/m", kind="model")
-    assert f"but the Hub lists {listed(good.path / name, 64 if name.endswith('s') else 40)}" in message
+    assert f"but the Hub lists {hub._listed_digest(good.path / name, '-' * (64 if name.endswith('s') else 40))}" in message
+
+
+def test_a_mirror_with_nonsense_for_digests(standin, model, monkeypatch):
+    monkeypatch.setattr("standin_hub._blob_id", lambda content: "../../evil")
+    assert "it lists '../../evil' as a digest" in error(hub.resolve, "owner/m", kind="model")
+
+
+def test_processes_that_want_the_same_download_it_once(standin, model):
+    assert reach.unreachable(standin.address) == ""
+    standin.fail("GET /owner/m/resolve", "slow")
+    children = [multiprocessing.get_context("fork").Process(target=hub.resolve, args=("owner/m", "model")) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0, 0, 0] and len(standin.downloads()) == 2
 
 
 def test_a_slow_hub_is_waited_for(standin, model, monkeypatch):
