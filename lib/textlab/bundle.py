@@ -144,7 +144,7 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
         if archive.getinfo(CONTENTS).file_size > LARGEST_CONTENTS:
             raise ValueError
         contents = json.loads(archive.read(CONTENTS))
-        if contents["format"] != 1 or contents["listing"] is not None and not isinstance(contents["listing"], dict):
+        if contents["format"] != 1 or contents["listing"] is not None and not explore.is_listing(contents["listing"]):
             raise ValueError
         for source in contents["sources"]:
             files, names = source["files"], hub.allowed(source["files"], source["kind"])

@@ -187,6 +187,7 @@ def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], re
     """Declare a snapshot whole: write its manifest, and that the branch or tag `ref` of the repository is this revision."""
     content = {"id": repo, "kind": kind, "revision": folder.name, "files": files}
     results.write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    shutil.rmtree(folder / ".parts", ignore_errors=True)
     if not SHA.fullmatch(ref):
         results.write_text(folder.parents[1] / "refs" / ref, folder.name)
 
@@ -260,16 +261,14 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
             part.replace(folder / name)
         before += entry.size
     line.show(f"{repo}: {total:,.1f} MB are here", final=True)
-    shutil.rmtree(parts)
     return {name: hash_files(folder / name)[Path(name).name] for name in entries}
 
 
 def _listed_digest(file: Path, listed: str) -> str:
     """Return a file's digest of the kind that the Hub lists for it: SHA-256 of large files, else git's."""
+    start = hashlib.sha256() if len(listed) == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
     with file.open("rb") as stream:
-        git = len(listed) == 40
-        return hashlib.file_digest(stream, lambda: hashlib.sha1(b"blob %d\0" % file.stat().st_size) if git else hashlib.sha256()
-                                   ).hexdigest()
+        return hashlib.file_digest(stream, lambda: start).hexdigest()
 
 
 def verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str],
