@@ -46,10 +46,11 @@ def unreachable(address: str, timeout: float = 3.0) -> str:
         return "HF_HUB_OFFLINE is set"
     silence = f"no answer within {timeout:g} s"
     answer = []
+    client = httpx2.Client(timeout=timeout)  # takes a moment of work itself, which is not the Hub's fault
 
     def ask() -> None:
         try:
-            got = httpx2.get(f"{address}/api/models", params={"limit": 1}, timeout=timeout)
+            got = client.get(f"{address}/api/models", params={"limit": 1})
             answers = got.status_code == 200 and got.headers.get("content-type", "").startswith("application/json")
             answer.append("" if answers else f"HTTP {got.status_code}, not an answer of a Hub")
         except httpx2.TimeoutException:
