@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,71 @@ def store(tmp_path, empty_store):
     (tmp_path / "mlflow").mkdir()
     shutil.copy(empty_store, tmp_path / "mlflow")
     return tracking.store_uri(tmp_path / "mlflow")
+
+
+def refused_port() -> int:
+    """Return a port of this machine that refuses connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def hub_at(monkeypatch, tmp_path):
+    """Return a function that makes an address the Hub; at first it is one that refuses. The cache is empty."""
+    import datasets
+    import huggingface_hub
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    from textlab import reach
+
+    def set_address(address: str) -> None:
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", address)
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    set_address(f"http://127.0.0.1:{refused_port()}")
+    factory = _http._GLOBAL_CLIENT_FACTORY
+    reach.unreachable.cache_clear()
+    yield set_address
+    huggingface_hub.set_client_factory(factory)
+    reach.unreachable.cache_clear()
+
+
+@pytest.fixture
+def standin(hub_at):
+    """A stand-in Hub that is the Hub."""
+    from standin_hub import StandInHub
+
+    with StandInHub() as server:
+        hub_at(server.address)
+        yield server
+
+
+@pytest.fixture
+def black_hole():
+    """An address that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def serve(standin, repo: dict) -> dict:
+    """Let a stand-in Hub serve a repository, and return it."""
+    standin.repositories.append(repo)
+    return repo
+
+
+def error(function, *args, **options) -> str:
+    """Return the message of the InputError that a call has to raise; it has to be one line."""
+    from textlab import InputError
+
+    with pytest.raises(InputError) as caught:
+        function(*args, **options)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    return str(caught.value)

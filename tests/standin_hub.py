@@ -1,16 +1,21 @@
 """A small Hugging Face Hub on 127.0.0.1 for tests: it serves repositories given as dicts and remembers what was asked.
 
     with StandInHub([repository("model", "owner/name", {"config.json": b"{}"})]) as standin:
+        standin.fail("model.safetensors", "reset", times=1)  # a fault on demand, see FAULTS
         ...  # standin.address is what HF_ENDPOINT would be; standin.requests what was asked of it
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
 import re
+import socket
+import struct
 import threading
+import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
@@ -20,6 +25,9 @@ import pandas as pd
 from textlab import hub
 
 PAGE = 2  # entries of a list in one answer; the next ones stand behind a Link header
+#: What may go wrong with an answer. reset: half of it, then the connection breaks; truncated: half of it, said to be all;
+#: altered: one byte changed; hang: none; slow: in ten pieces, a second in all; busy: 503; wait: 429 with Retry-After.
+FAULTS = ("reset", "truncated", "altered", "hang", "slow", "busy", "wait")
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 
 
@@ -33,6 +41,10 @@ class StandInHub:
     def __init__(self, repositories: Sequence[dict] = ()) -> None:
         self.repositories = list(repositories)
         self.requests: list[str] = []  # "METHOD /path", in the order in which they came
+        self.ranges: list[str] = []  # Range headers, likewise
+        self.token = ""  # with it, gated repositories open, and pushing is allowed
+        self.faults: list[dict] = []
+        self.stopped = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.standin = self
         self.address = f"http://127.0.0.1:{self._server.server_port}"
@@ -42,8 +54,22 @@ class StandInHub:
         return self
 
     def __exit__(self, *_) -> None:
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def fail(self, path: str, fault: str, times: int = 1000, seconds: int = 1) -> None:
+        """Let the next answers to requests whose "METHOD /path" has `path` in it go wrong; `seconds` is for Retry-After."""
+        assert fault in FAULTS
+        self.faults.append({"path": path, "fault": fault, "times": times, "seconds": seconds})
+
+    def fault_for(self, request: str) -> dict | None:
+        """Return the fault of a request, used up by it, or None."""
+        for fault in self.faults:
+            if fault["path"] in request and fault["times"] > 0:
+                fault["times"] -= 1
+                return fault
+        return None
 
     def downloads(self) -> list[str]:
         """Return the names of the files that were downloaded, sorted."""
@@ -59,23 +85,57 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Answer any request; a fault that a test asks for belongs here, before the routes."""
+        """Answer any request, or fail as a test asked for."""
         standin = self.server.standin
         url = urlsplit(self.path)
-        standin.requests.append(f"{self.command} {unquote(url.path)}")
-        form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        request = f"{self.command} {unquote(url.path)}"
+        standin.requests.append(request)
+        standin.ranges += [self.headers["Range"]] if "Range" in self.headers else []
+        size = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(size).decode() if size or "chunked" not in self.headers.get("Transfer-Encoding", "") else self._chunks()
+        self._fault = standin.fault_for(request) or {"fault": ""}
         try:
-            self._route([unquote(part) for part in url.path.split("/")[1:]], parse_qs(url.query), parse_qs(form))
+            if self._fault["fault"] == "hang":
+                standin.stopped.wait(30)
+                self.close_connection = True
+                return
+            if self._fault["fault"] in ("busy", "wait"):
+                busy = self._fault["fault"] == "busy"
+                return self._send(503 if busy else 429, b"", {} if busy else {"Retry-After": str(self._fault["seconds"])})
+            self._route([unquote(part) for part in url.path.split("/")[1:]], parse_qs(url.query), body)
         except _Refusal as refusal:
             status, code = refusal.args
             self._send(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
 
     do_HEAD = do_POST = do_GET
 
-    def _route(self, parts: list[str], query: dict, form: dict) -> None:
+    def _chunks(self) -> str:
+        """Return a body that was sent in chunks."""
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body.decode()
+
+    def _allowed(self) -> bool:
+        token = self.server.standin.token
+        return bool(token) and self.headers.get("Authorization") == f"Bearer {token}"
+
+    def _route(self, parts: list[str], query: dict, body: str) -> None:
+        form = parse_qs(body)
         match parts:
             case [""]:
                 self._send(200, b"")
+            case ["api", "repos", "create"]:
+                self._create(json.loads(body))
+            case ["api", "validate-yaml"]:
+                self._json({"errors": [], "warnings": []})
+            case ["api", "models", owner, name, "preupload", "main"]:
+                self._json({"files": [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
+                                      for file in json.loads(body)["files"]]})
+            case ["api", "models", owner, name, "commit", "main"]:
+                self._commit(self._find("model", owner, name), [json.loads(line) for line in body.splitlines()])
             case ["api", "models" | "datasets" as plural]:
                 self._list(plural[:-1], query)
             case ["api", "models" | "datasets" as plural, owner, name, *rest]:
@@ -93,6 +153,21 @@ class _Handler(BaseHTTPRequestHandler):
             if (repo["kind"], repo["id"]) == (kind, f"{owner}/{name}"):
                 return repo
         raise _Refusal(404, "RepoNotFound")
+
+    def _create(self, wanted: dict) -> None:
+        if not self._allowed():
+            raise _Refusal(401, "")
+        self.server.standin.repositories.append(repository("model", f"{wanted['organization']}/{wanted['name']}"
+                                                           if wanted.get("organization") else wanted["name"], {})
+                                                | {"private": wanted.get("private") or wanted.get("visibility") == "private"})
+        self._json({"url": f"{self.server.standin.address}/{self.server.standin.repositories[-1]['id']}"})
+
+    def _commit(self, repo: dict, lines: list[dict]) -> None:
+        if not self._allowed():
+            raise _Refusal(403, "")
+        repo["files"] |= {line["value"]["path"]: base64.b64decode(line["value"]["content"])
+                          for line in lines if line["key"] == "file"}
+        self._json({"commitUrl": f"{self.server.standin.address}/{repo['id']}/commit/{repo['sha']}", "commitOid": repo["sha"]})
 
     def _list(self, kind: str, query: dict) -> None:
         wanted = {*query.get("pipeline_tag", []), *query.get("filter", [])}
@@ -117,12 +192,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, repo: dict, revision: str, path: str) -> None:
         _check(repo, revision)
-        if repo["gated"]:  # its page and its list of files are public, its files are not
+        if repo["gated"] and not self._allowed():  # its page and its list of files are public, its files are not
             raise _Refusal(401, "GatedRepo")
         if path not in repo["files"]:
             raise _Refusal(404, "EntryNotFound")
         content = repo["files"][path]
-        headers = {"X-Repo-Commit": repo["sha"], "ETag": f'"{_blob_id(content)}"', "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": repo["sha"], "ETag": f'"{_lfs_digest(path, content) or _blob_id(content)}"', "Accept-Ranges": "bytes"}
         if part := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start, end = int(part[1]), min(int(part[2] or len(content)), len(content) - 1)
             headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
@@ -134,12 +209,27 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"} | (headers or {}))
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        if self._fault["fault"] == "altered":
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if self._fault["fault"] == "truncated":
+            body = body[:len(body) // 2]
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | (headers or {})).items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        if self._fault["fault"] == "reset":
+            self.wfile.write(body[:len(body) // 2])
+            time.sleep(0.1)  # else what was sent is dropped too
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+            return
+        pieces = 10 if self._fault["fault"] == "slow" else 1
+        for piece in range(pieces):
+            time.sleep(0.1 * (pieces > 1))
+            self.wfile.write(body[len(body) * piece // pieces:len(body) * (piece + 1) // pieces])
 
     def log_message(self, *_) -> None:
         """Stay quiet."""
@@ -152,9 +242,12 @@ def _check(repo: dict, revision: str) -> None:
 
 def _info(repo: dict) -> dict:
     public = {key: repo[key] for key in ("id", "sha", "tags", "downloads", "likes", "lastModified", "gated")}
-    if repo["weights"]:
+    public |= {"cardData": repo["card"]} | ({"mainSize": repo["size"]} if repo["size"] else {})
+    if repo["kind"] == "model":
+        public |= {"pipeline_tag": repo["tags"][0] if repo["tags"] else None, "model-index": repo["index"]}
+    if repo["weights"] and repo["kind"] == "model":
         public["safetensors"] = {"parameters": {"F32": repo["weights"]}, "total": repo["weights"]}
-    return public | {"private": False, "siblings": [{"rfilename": name} for name in repo["files"]]}
+    return public | {"private": repo["private"], "siblings": [{"rfilename": name} for name in repo["files"]]}
 
 
 def _tree(repo: dict, folder: str, recursive: bool) -> list[dict]:
@@ -163,7 +256,8 @@ def _tree(repo: dict, folder: str, recursive: bool) -> list[dict]:
     inside = {name: content for name, content in repo["files"].items() if name.startswith(prefix)}
     folders = {name[:match.start()] for name in inside for match in re.finditer("/", name) if match.start() > len(prefix)}
     entries = [{"type": "directory", "path": path, "oid": _blob_id(path.encode()), "size": 0} for path in sorted(folders)]
-    entries += [{"type": "file", "path": name, "oid": _blob_id(content), "size": len(content)}
+    entries += [{"type": "file", "path": name, "oid": _blob_id(content), "size": len(content)} |
+                ({"lfs": {"oid": lfs, "size": len(content), "pointerSize": 130}} if (lfs := _lfs_digest(name, content)) else {})
                 for name, content in inside.items()]
     return [entry for entry in entries if recursive or "/" not in entry["path"].removeprefix(prefix)]
 
@@ -172,11 +266,20 @@ def _blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+def _lfs_digest(name: str, content: bytes) -> str:
+    """Return the SHA-256 of a file that the Hub would keep as a large one, else an empty string."""
+    return hashlib.sha256(content).hexdigest() if name.endswith((".safetensors", ".parquet")) else ""
+
+
 def repository(kind: str, name: str, files: dict[str, bytes], *, tags: Sequence[str] = (), downloads: int = 0,
-               likes: int = 0, modified: str = "2024-01-01", gated: bool = False, weights: int = 0) -> dict:
-    """Return a repository of kind `model` or `dataset`; its revision is a digest of its name and file names."""
+               likes: int = 0, modified: str = "2024-01-01", gated: bool = False, weights: int = 0, size: int = 0,
+               card: dict | None = None, index: list | None = None) -> dict:
+    """Return a repository of kind `model` or `dataset`; its revision is a digest of its name and file names.
+
+    `weights` is a number of parameters, `size` in bytes, `card` the metadata of the card and `index` its model-index.
+    """
     return {"kind": kind, "id": name, "sha": hashlib.sha1(" ".join([kind, name, *files]).encode()).hexdigest(),
-            "files": files, "weights": weights, "tags": list(tags), "downloads": downloads, "likes": likes,
+            "files": files, "weights": weights, "size": size, "card": card or {}, "index": index, "private": False, "tags": list(tags), "downloads": downloads, "likes": likes,
             "lastModified": f"{modified}T00:00:00.000Z", "gated": "manual" if gated else False}
 
 

@@ -12,11 +12,14 @@ from . import InputError, __version__
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="textlab", description="Run the notebooks as jobs, and use what they trained.")
+    parser = argparse.ArgumentParser(
+        prog="textlab", description="Run the notebooks as jobs, use what they trained, carry models and data to and fro.")
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_run(verbs)
     _add_predict(verbs)
+    _add_bundle(verbs)
+    _add_push(verbs)
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch queue's stop is as clean as Ctrl-C
     try:
@@ -45,6 +48,42 @@ def _add_run(verbs) -> None:
     run.add_argument("--out", type=_folder, metavar="DIR", help="folder for everything of the run "
                      "(default: outputs/<profile>, with tracked runs in outputs/mlflow)")
     run.set_defaults(function=_run)
+
+
+def _add_bundle(verbs) -> None:
+    bundle = verbs.add_parser(
+        "bundle", help="carry models, data sets and a listing of candidates to a machine without the Hub",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Make one file where the Hub answers, such as in Colab, and add it where it does not.",
+        epilog="examples:\n  python -m textlab bundle create --model owner/name --dataset dair-ai/emotion -o emotion.zip\n"
+               "  python -m textlab bundle add emotion.zip\n"
+               "  python -m textlab bundle list               what is on this machine\n"
+               "  python -m textlab bundle verify emotion.zip")
+    actions = bundle.add_subparsers(dest="action", required=True, metavar="create|add|list|verify")
+    create = actions.add_parser("create", help="make a bundle")
+    for kind in ("model", "dataset"):
+        create.add_argument(f"--{kind}", action="append", default=[], metavar="ID",
+                            help="owner/name[@revision]; may be given several times")
+    create.add_argument("--task", default="text-classification", help="whose candidates are listed for notebook 1")
+    create.add_argument("-o", dest="file", type=Path, required=True, metavar="FILE", help="such as emotion.zip")
+    actions.add_parser("add", help="put what a bundle holds on this machine").add_argument("file", type=Path)
+    shown = actions.add_parser("list", help="what a bundle holds, or what is on this machine")
+    shown.add_argument("file", type=Path, nargs="?")
+    actions.add_parser("verify", help="compare every file with its digest").add_argument("file", type=Path)
+    bundle.set_defaults(function=_bundle)
+
+
+def _add_push(verbs) -> None:
+    push = verbs.add_parser(
+        "push", help="upload a fine-tuned model with its card to the Hub",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Upload a model folder of a run, into a private repository. HF_TOKEN has to hold a token that may write.",
+        epilog="example:\n  python -m textlab push outputs/demo/model owner/name")
+    push.add_argument("model", type=_folder, metavar="MODEL", help="folder of a saved model, such as outputs/demo/model")
+    push.add_argument("repo", metavar="owner/name")
+    push.add_argument("--public", action="store_true", help="everybody may see a repository that is made now")
+    push.add_argument("--yes", action="store_true", help="overwrite without asking")
+    push.set_defaults(function=_push)
 
 
 def _folder(text: str) -> Path:
@@ -111,6 +150,31 @@ def _predict(chosen: argparse.Namespace) -> int:
         return 1
     print(done, file=sys.stderr)
     print(chosen.out)
+    return 0
+
+
+def _bundle(chosen: argparse.Namespace) -> int:
+    from . import bundle, explore
+
+    if chosen.action == "list" and not chosen.file:
+        for kind in ("model", "dataset"):
+            print(f"{kind}s on this machine:\n{explore.on_this_machine(kind).to_string()}\n")
+        return 0
+    if chosen.action == "create":
+        contents = bundle.create(chosen.file, chosen.model, chosen.dataset, chosen.task)
+    else:
+        contents = {"add": bundle.add, "list": bundle.read, "verify": bundle.verify}[chosen.action](chosen.file)
+    print(bundle.describe(contents))
+    return 0
+
+
+def _push(chosen: argparse.Namespace) -> int:
+    from . import card
+
+    def agree(question: str) -> bool:
+        return chosen.yes or sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    print(card.push(chosen.model, chosen.repo, chosen.public, agree))
     return 0
 
 

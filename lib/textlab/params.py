@@ -90,7 +90,8 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
     "01_hub_exploration": DATA | {
         "model": Rule(str), "max_length": Rule(int, 4, 8192),
         "search_task": Rule(str), "search_sort": Rule(str, choices=("downloads", "likes", "last_modified")),
-        "search_limit": Rule(int, 1, 100),
+        "search_limit": Rule(int, 1, 100), "search_licence": Rule(str), "search_language": Rule(str),
+        "search_max_megabytes": Rule(float, 0, above=True, optional=True),
     } | COMMON,
     "02_fine_tuning": DATA | TRAINING | {
         "recipe_options": Rule(dict, keys=RECIPE), "sentences": Rule(list, items=str), "resume": Rule(bool),

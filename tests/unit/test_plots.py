@@ -30,6 +30,8 @@ def figures():
     yield "one effect", plots.effects(TABLE, ["learning_rate"], "validation_macro_f1")
     yield "parallel", plots.parallel_coordinates(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1")
     yield "run_curves", plots.run_curves({"r1": pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]})}, "macro_f1", "r1", "best")
+    candidates = pd.DataFrame({"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"])
+    yield "downloads_against_size", plots.downloads_against_size({"Models": candidates, "Data sets": candidates[:0]}, ["a/one"])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def drawn():
 
 
 def test_every_figure_draws_without_a_warning(drawn):
-    assert len(drawn) == 12
+    assert len(drawn) == 13
 
 
 def test_labels_of_an_axis_do_not_overlap(drawn):
