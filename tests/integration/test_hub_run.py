@@ -14,7 +14,7 @@ import pytest
 from standin_hub import StandInHub, emotion_data, tiny_model
 
 from conftest import refused_port
-from textlab import card, hub
+from textlab import card
 
 MARKER = "hf_MarkerThatNobodyMaySee"
 MODEL, DATA = "distilbert/distilbert-base-uncased", "dair-ai/emotion"

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from huggingface_hub import constants
 from standin_hub import emotion_data, repository, tiny_model
 
 from conftest import error, refused_port, serve
