@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from transformers import TrainerControl, TrainerState
 
 from textlab import InputError, tracking
+from textlab.store import short
 
 
 @pytest.fixture
@@ -146,4 +147,4 @@ def test_guards_of_a_run(tag, expected):
 
 
 def test_messages_hide_passwords():
-    assert tracking._short("https://me:secret@host/x") == "https://***@host/x"
+    assert short("https://me:secret@host/x") == "https://***@host/x"
