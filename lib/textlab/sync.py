@@ -35,6 +35,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 #: The tag of a copied run that holds the digest of all that was carried; while it fits, there is nothing to do.
 STATE_TAG = "textlab.synced"
+#: A tag by which a server lists the registered versions of a model, by its own numbers.
+VERSIONS_TAG = "mlflow.modelVersions"
 #: A file that MLflow writes into a model's folder when the model is loaded from it.
 LEFT_BEHIND = "registered_model_meta"
 
@@ -243,12 +245,12 @@ class _Carrier:
     def _model(self, model: LoggedModel, experiment: str, run_id: str) -> str:
         """Carry a LoggedModel and return the id of its copy."""
         run = self.target.get_run(run_id)
+        tags = {key: value for key, value in model.tags.items() if key not in (SOURCE_TAG, VERSIONS_TAG)}
         there = self._find_model(model, run)
         if there is None or there.source_run_id != run_id:
             if there:  # it belongs to a copy of the run that lost
                 self.target.delete_logged_model(there.model_id)
-            tags = model.tags | {SOURCE_TAG: _origin(model.tags, model.model_id)}
-            self.target.create_logged_model(experiment, model.name, run_id, tags, model.params, model.model_type)
+            self.target.create_logged_model(experiment, model.name, run_id, tags | {SOURCE_TAG: _origin(model.tags, model.model_id)}, model.params, model.model_type)
             there = self._find_model(model, run)
             self.done["models"] += 1
         self.done["files"] += _Files(self.source, model.artifact_location).carry(_Files(self.target, there.artifact_location))
@@ -260,8 +262,8 @@ class _Carrier:
                                              point.dataset_name, point.dataset_digest))
         for holder, some in points.items():
             self.target.log_batch(holder, metrics=some)
-        if tags := dict(model.tags.items() - there.tags.items() - {SOURCE_TAG: model.tags.get(SOURCE_TAG)}.items()):
-            self.target.set_logged_model_tags(there.model_id, tags)
+        if changed := dict(tags.items() - there.tags.items()):
+            self.target.set_logged_model_tags(there.model_id, changed)
         if str(model.status) != str(there.status) and str(model.status) in ("READY", "FAILED"):
             self.target.finalize_logged_model(there.model_id, str(model.status))
         return there.model_id
@@ -277,7 +279,7 @@ class _Carrier:
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":
                         raise
-                numbers = {version.version: self._version(version) for version in mine}
+                numbers = {str(version.version): self._version(version) for version in mine}
                 self._aliases(model.name, {version: number for version, number in numbers.items() if number})
 
     def _version(self, version: ModelVersion) -> str | None:
@@ -313,14 +315,14 @@ class _Carrier:
 
     def _aliases(self, name: str, numbers: dict[str, str]) -> None:
         """Point the target's aliases where the source's point, unless one has gone to a version that the source lacks."""
-        there = self.target.get_registered_model(name).aliases
+        there = {alias: str(number) for alias, number in self.target.get_registered_model(name).aliases.items()}
         for alias, version in self.source.get_registered_model(name).aliases.items():
-            if version in numbers and there.get(alias) != numbers[version]:
-                if alias not in there or there[alias] in numbers.values():
-                    self.target.set_registered_model_alias(name, alias, numbers[version])
-                    self.done["aliases"] += 1
-                else:
-                    self.done[f"alias {alias} of {name} left at the target's own version"] += 1
+            wanted = numbers.get(str(version))
+            if wanted and there.get(alias, wanted) != wanted and there[alias] not in numbers.values():
+                self.done[f"alias {alias} of {name} left at the target's own version"] += 1
+            elif wanted and there.get(alias) != wanted:
+                self.target.set_registered_model_alias(name, alias, wanted)
+                self.done["aliases"] += 1
 
 
 @contextmanager
@@ -425,7 +427,8 @@ def _facts(run: Run) -> list:
 
 def _facts_of_model(model: LoggedModel) -> list:
     points = sorted((point.key, *_key(point)) for point in model.metrics or [])
-    return [model.model_id, model.name, str(model.status), model.tags, model.params, points]
+    tags = {key: value for key, value in model.tags.items() if key != VERSIONS_TAG}
+    return [model.model_id, model.name, str(model.status), tags, model.params, points]
 
 
 def _digest_of(*facts: Any) -> str:
