@@ -80,6 +80,7 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
     } | COMMON,
     "02_fine_tuning": DATA | TRAINING | {"sentences": Rule(list, items=str)} | COMMON,
     "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
+        "sync_to": STORE["tracking_uri"],
         "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "engine": Rule(str, choices=("local",)),
         "study": Rule(str, pattern=NAMED),
     } | COMMON,

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import select
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +27,7 @@ from . import InputError, store
 from .store import SOURCE_TAG, paged, short
 
 import mlflow
+import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag, ViewType
 from mlflow.entities.model_registry import ModelVersion
@@ -73,16 +77,50 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
             if done != said:
                 print(done, flush=True)
             said = done
-            closed = _pause(5, until_eof)
+            closed = _pause(10, until_eof)
 
 
 def _pause(seconds: float, until_eof: bool) -> bool:
     """Wait; return at once, and True, when the standard input ends."""
     if until_eof:
-        import select
         return bool(select.select([sys.stdin], [], [], seconds)[0])
     time.sleep(seconds)
     return False
+
+
+class Live:
+    """A sync in a process of its own while runs are recorded: a target that does not answer costs the recording nothing.
+
+    Args:
+        source: the store that is recorded in.
+        target: where the runs go; empty means that they stay.
+        experiment: the one to carry.
+        log: file for what it says.
+    """
+
+    def __init__(self, source: str, target: str, experiment: str, log: Path) -> None:
+        self.target, self._process = target, None
+        own = "outputs" if source == store.default_uri() else short(source)
+        self._left = f'python -m textlab sync --from {own} --to {short(target) or "STORE"} --experiment "{experiment}"'
+        if target:
+            command = [sys.executable, "-m", "textlab", "sync", "--from", source, "--to", target, "--experiment", experiment]
+            with log.open("w", encoding="utf-8") as said:
+                self._process = subprocess.Popen([*command, "--watch", "--until-eof"], stdin=subprocess.PIPE, stdout=said,
+                                                 stderr=said, start_new_session=True)
+            if os.name == "posix":
+                psutil.Process(self._process.pid).nice(10)  # training goes first
+
+    def finish(self, seconds: float = 60) -> str:
+        """Let it carry the rest, for a bounded time, and return in one sentence what is left to do."""
+        if not self._process:
+            return f"The runs are in this store only. To carry them to another: {self._left}"
+        self._process.stdin.close()
+        try:
+            if self._process.wait(seconds) == 0:
+                return f"All runs have been carried to {short(self.target)}."
+        except subprocess.TimeoutExpired:
+            store.stop(self._process)
+        return f"{short(self.target)} does not have all runs yet. Once it answers: {self._left}"
 
 
 def carry(source: str, target: str, experiment: str = "") -> str:
