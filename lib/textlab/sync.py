@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ class _Carrier:
     done: Counter = field(default_factory=Counter)
     copies: dict[str, str] = field(default_factory=dict)  # id of a run or model in the source -> in the target
     known: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))  # origin -> runs in the target
+    loose: bool = False  # the run in hand refers to a run or model that has no copy yet
 
     def experiment(self, found: Experiment) -> None:
         """Carry the runs of an experiment and the models that they logged."""
@@ -171,9 +173,13 @@ class _Carrier:
         models = defaultdict(list)
         for model in paged(self.source.search_logged_models, [found.experiment_id]):
             models[model.source_run_id].append(model)
-        for run in (run for part in ([first], runs) for run in part):
+        again = []
+        for run in chain([first], runs):
             if run.info.run_id not in self.copies:
                 self.run(run, copy, models)
+                again += [run] if self.loose else []
+        for run in again:
+            self.run(run, copy, models)
 
     def run(self, run: Run, experiment: str, models: dict[str, list[LoggedModel]]) -> None:
         """Carry a run, its parent first; what another sync disturbs is begun again."""
@@ -187,14 +193,14 @@ class _Carrier:
         for attempt in range(4):
             try:
                 return self._run(run, experiment, models.get(run.info.run_id, []))
-            except MlflowException:
-                if attempt == 3:
+            except MlflowException as error:
+                if attempt == 3 or "API request to" in str(error):  # the latter: no answer at all
                     raise
                 self.known.pop(_origin(run.data.tags, run.info.run_id), None)
                 time.sleep(random.uniform(0.1, 0.5))
 
     def _run(self, run: Run, experiment: str, models: list[LoggedModel]) -> None:
-        origin = _origin(run.data.tags, run.info.run_id)
+        origin, self.loose = _origin(run.data.tags, run.info.run_id), False
         copy = self._claim(run, origin, experiment)
         if copy is None:
             return
@@ -202,15 +208,17 @@ class _Carrier:
         if copy.info.run_id == origin:  # the target holds what the source has a copy of
             return
         files = _Files(self.source, run.info.artifact_uri)
-        state = _digest_of(_facts(run), [_facts_of_model(model) for model in models], files.listing(),
-                           *[_Files(self.source, model.artifact_location).listing() for model in models])
+        others = [[_facts_of_model(model) for model in models], files.listing(),
+                  *[_Files(self.source, model.artifact_location).listing() for model in models]]
+        state = _digest_of(_facts(run), *others)
         if copy.data.tags.get(STATE_TAG) == state and run.info.status != "RUNNING":
             self.copies |= {model.model_id: found.model_id for model in models if (found := self._find_model(model, copy))}
             return
-        there = self.target.get_run(copy.info.run_id)
+        run, there = self.source.get_run(run.info.run_id), self.target.get_run(copy.info.run_id)  # a search leaves model inputs out
+        state = _digest_of(_facts(run), *others)
         tags = {key: value for key, value in run.data.tags.items() if there.data.tags.get(key) != value and key != STATE_TAG}
-        if parent := tags.get("mlflow.parentRunId"):
-            tags |= {"mlflow.parentRunId": self.copies.get(parent, parent)}
+        if (parent := tags.pop("mlflow.parentRunId", None)) in self.copies:
+            tags["mlflow.parentRunId"] = self.copies[parent]
         points = [point for name in run.data.metrics for point in self._missing_points(run, there, name)]
         self.target.log_batch(
             there.info.run_id, metrics=points, tags=[RunTag(*tag) for tag in tags.items()],
@@ -227,7 +235,7 @@ class _Carrier:
                 self.target.update_run(there.info.run_id, status)
         elif (status, run.info.end_time) != (there.info.status, there.info.end_time):
             self.target.set_terminated(there.info.run_id, status, run.info.end_time)
-        if there.data.tags.get(STATE_TAG) != state:
+        if there.data.tags.get(STATE_TAG) != state and not self.loose:
             self.target.set_tag(there.info.run_id, STATE_TAG, state)
             self.done["runs"] += 1
 
@@ -263,8 +271,10 @@ class _Carrier:
     def _links(self, run: Run, there: Run) -> None:
         """Link the copy of a run to the copies of the models that it read and made."""
         have = {link.model_id for link in (*there.inputs.model_inputs, *there.outputs.model_outputs)}
-        into = [copy for link in run.inputs.model_inputs if (copy := self.copies.get(link.model_id)) and copy not in have]
-        made = [(copy, link.step) for link in run.outputs.model_outputs if (copy := self.copies.get(link.model_id)) and copy not in have]
+        read, made = run.inputs.model_inputs, run.outputs.model_outputs
+        self.loose |= any(link.model_id not in self.copies for link in (*read, *made))
+        into = [copy for link in read if (copy := self.copies.get(link.model_id, "")) not in have | {""}]
+        made = [(copy, link.step) for link in made if (copy := self.copies.get(link.model_id, "")) not in have | {""}]
         if into:
             self.target.log_inputs(there.info.run_id, models=[LoggedModelInput(copy) for copy in into])
         if made:
@@ -295,6 +305,7 @@ class _Carrier:
         have = {(point.key, _key(point)) for point in there.metrics or []}
         points = defaultdict(list)
         for point in model.metrics or []:
+            self.loose |= point.run_id not in self.copies
             if (holder := self.copies.get(point.run_id)) and (point.key, _key(point)) not in have:
                 points[holder].append(Metric(point.key, point.value, point.timestamp, point.step, there.model_id,
                                              point.dataset_name, point.dataset_digest))
@@ -459,7 +470,7 @@ def _facts(run: Run) -> list:
     """Return what is carried of a run, but for its files."""
     info, inputs = run.info, [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs]
     tags = {key: value for key, value in run.data.tags.items() if key != STATE_TAG}
-    links = sorted(link.model_id for link in (*run.inputs.model_inputs, *run.outputs.model_outputs))
+    links = sorted(link.model_id for link in run.outputs.model_outputs)
     return [info.run_name, info.status, info.start_time, info.end_time, tags, run.data.params, run.data.metrics, sorted(inputs), links]
 
 

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from mlflow.entities import Metric
+from mlflow.entities import LoggedModelInput, Metric, ViewType
 
 from mlflow_stores import Server, content, fill
 from textlab import InputError, store, sync
@@ -85,6 +85,20 @@ def test_a_run_that_goes_on_is_carried_on(full, empty):
     assert content(empty) == content(full)
 
 
+def test_a_later_run_that_measures_an_earlier_model(full, empty):
+    client = store.open_client(full)
+    place = store.use_experiment(client, "sweep")
+    model = client.search_logged_models([place])[0].model_id
+    later = client.create_run(place, 99_000).info.run_id
+    client.log_inputs(later, models=[LoggedModelInput(model)])
+    client.log_batch(later, [Metric("robustness", 0.25, 99_001, 0, model)])
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+    copy = next(run.info.run_id for run in content_of_runs(empty) if run.info.start_time == 99_000)
+    assert len(store.open_client(empty).get_run(copy).inputs.model_inputs) == 1
+    assert "nothing, all was there" in sync.carry(full, empty)
+
+
 def test_only_the_experiment_asked_for(full, empty):
     client = store.open_client(full)
     client.create_run(store.use_experiment(client, "other"), 1)
@@ -152,7 +166,6 @@ def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
     [thread.join() for thread in threads]
     sync.carry(full, empty)
     assert content(empty) == content(full)
-    from mlflow.entities import ViewType
     client = store.open_client(empty)
     assert client.search_runs([store.use_experiment(client, "sweep")], "", ViewType.DELETED_ONLY)  # the race did happen
 
