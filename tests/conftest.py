@@ -34,20 +34,21 @@ def no_hub():
 def empty_store(tmp_path_factory):
     """An MLflow store without runs; making one takes seconds, so tests get copies of it."""
     from textlab import tracking
+    from textlab.store import store_uri
 
     folder = tmp_path_factory.mktemp("empty-store")
-    tracking.connect(tracking.store_uri(folder), "Default")
+    tracking.connect(store_uri(folder), "Default")
     return folder / "mlflow.db"
 
 
 @pytest.fixture
 def store(tmp_path, empty_store):
     """A private MLflow store: the address to connect to."""
-    from textlab import tracking
+    from textlab.store import store_uri
 
     (tmp_path / "mlflow").mkdir()
     shutil.copy(empty_store, tmp_path / "mlflow")
-    return tracking.store_uri(tmp_path / "mlflow")
+    return store_uri(tmp_path / "mlflow")
 
 
 def refused_port() -> int:

@@ -13,13 +13,15 @@ from . import InputError, __version__
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
     parser = argparse.ArgumentParser(
-        prog="textlab", description="Run the notebooks as jobs, use what they trained, carry models and data to and fro.")
+        prog="textlab", description="Run the notebooks as jobs, use what they trained, carry models, data and runs to and fro.")
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_run(verbs)
     _add_predict(verbs)
     _add_bundle(verbs)
     _add_push(verbs)
+    _add_sync(verbs)
+    _add_ui(verbs)
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch queue's stop is as clean as Ctrl-C
     try:
@@ -84,6 +86,35 @@ def _add_push(verbs) -> None:
     push.add_argument("--public", action="store_true", help="everybody may see a repository that is made now")
     push.add_argument("--yes", action="store_true", help="overwrite without asking")
     push.set_defaults(function=_push)
+
+
+def _add_sync(verbs) -> None:
+    sync = verbs.add_parser(
+        "sync", help="carry tracked runs from one MLflow store to another",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Carry runs, models and the registry to another store. It may be cut off anywhere and repeated: the end is\n"
+                    "complete, with nothing twice. STORE is an MLflow URI (http://..., sqlite:///...), a folder that holds a store,\n"
+                    "such as outputs or the --out of a run, or (--from only) a zip of one.",
+        epilog="examples:\n  python -m textlab sync --from outputs --to http://127.0.0.1:5000\n"
+               "  python -m textlab sync --from colab.zip --to outputs\n"
+               "  python -m textlab sync --from outputs --to https://mlflow.example --experiment emotion --watch")
+    sync.add_argument("--from", dest="source", metavar="STORE", required=True, help="where the runs are")
+    sync.add_argument("--to", dest="target", metavar="STORE", required=True, help="where they go; a folder is made if missing")
+    sync.add_argument("--experiment", default="", metavar="NAME", help="only this one (default: all)")
+    sync.add_argument("--watch", action="store_true", help="go on until Ctrl-C, also while the target does not answer")
+    sync.add_argument("--until-eof", action="store_true", help=argparse.SUPPRESS)  # for sync.Live
+    sync.set_defaults(function=_sync)
+
+
+def _add_ui(verbs) -> None:
+    ui = verbs.add_parser(
+        "ui", help="show tracked runs in MLflow's pages", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Serve a store's pages to this machine alone, and open the browser.",
+        epilog="examples:\n  python -m textlab ui\n  python -m textlab ui outputs/smoke --no-browser")
+    ui.add_argument("store", nargs="?", default="", metavar="STORE", help="a folder or SQLite URI (default: outputs/mlflow)")
+    ui.add_argument("--port", type=int, default=5000, help="wanted port; if it is taken, a free one (default: 5000)")
+    ui.add_argument("--no-browser", action="store_true", help="only print the address")
+    ui.set_defaults(function=_ui)
 
 
 def _folder(text: str) -> Path:
@@ -176,6 +207,19 @@ def _push(chosen: argparse.Namespace) -> int:
 
     print(card.push(chosen.model, chosen.repo, chosen.public, agree))
     return 0
+
+
+def _sync(chosen: argparse.Namespace) -> int:
+    from . import sync
+
+    print(sync.sync(chosen.source, chosen.target, chosen.experiment, chosen.watch, chosen.until_eof))
+    return 0
+
+
+def _ui(chosen: argparse.Namespace) -> int:
+    from . import store
+
+    return store.serve(store.locate(chosen.store) if chosen.store else store.default_uri(), chosen.port, not chosen.no_browser)
 
 
 if __name__ == "__main__":

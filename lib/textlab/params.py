@@ -75,7 +75,7 @@ TRAINING = {
     "model": Rule(str), "recipe": Rule(str, choices=("short_text", "lab")),
     **{name: dataclasses.replace(RECIPE[name], optional=True)
        for name in ("learning_rate", "batch_size", "epochs", "weight_decay", "max_length", "patience")},
-    "max_train_rows": Rule(int, 2, optional=True),
+    "max_train_rows": Rule(int, 2, optional=True), "recipe_options": Rule(dict, keys=RECIPE),
 }
 NAMED = ("(?s).*\\S.*", "that is not empty")
 STORE = {
@@ -94,9 +94,10 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "search_max_megabytes": Rule(float, 0, above=True, optional=True),
     } | COMMON,
     "02_fine_tuning": DATA | TRAINING | {
-        "recipe_options": Rule(dict, keys=RECIPE), "sentences": Rule(list, items=str), "resume": Rule(bool),
+        "resume": Rule(bool), "sentences": Rule(list, items=str),
     } | COMMON,
     "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
+        "sync_to": STORE["tracking_uri"],
         "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "engine": Rule(str, choices=("local",)),
         "study": Rule(str, pattern=NAMED),
     } | COMMON,

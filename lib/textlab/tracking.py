@@ -1,13 +1,14 @@
-"""The only module that talks to MLflow: a local store by default, runs with a truthful status, and the registry."""
+"""Records runs in MLflow, with a truthful status, finds them again, and keeps the registry."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import logging
-import os
 import re
 import shutil
+import signal
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# MLflow reads these at its import: it would send usage statistics and fill notebooks with progress bars.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+from . import InputError, evaluation, runtime, store  # before mlflow: store sets what MLflow reads at its import
 
 import mlflow
 import pandas as pd
@@ -26,10 +25,8 @@ from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-from . import InputError, runtime
 from .data import Data
 from .training import Recipe
 
@@ -37,18 +34,10 @@ from .training import Recipe
 STUDY_TAG, SELECTION_METRIC = "study", "validation_macro_f1"
 
 
-def default_uri() -> str:
-    """Return the address of the project's own store, an SQLite file under the outputs folder."""
-    return store_uri(runtime.outputs_root() / "mlflow")
-
-
-def store_uri(folder: Path) -> str:
-    """Return the address of the SQLite store in a folder."""
-    return f"sqlite:///{Path(folder).absolute() / 'mlflow.db'}"
-
-
 def connect(uri: str, experiment: str, create: bool = True) -> str:
     """Use a store and an experiment from here on; return the store's address.
+
+    Runs that a process of this machine left open when it was killed are closed as KILLED.
 
     Args:
         uri: any MLflow tracking URI; empty means the project's own local store.
@@ -58,37 +47,24 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
     Raises:
         InputError: the store or the experiment is not there, is deleted, or does not answer.
     """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    uri = uri or default_uri()
-    local = re.fullmatch(r"sqlite:///(?P<file>.+)", uri)
-    file = Path(local["file"]) if local else None
-    if file and not file.is_file():
-        if not create:
-            raise InputError(f"there is no tracking store yet ({_short(uri)}): run notebook 03_mlflow_tracking first")
-        file.parent.mkdir(parents=True, exist_ok=True)
+    uri = uri or store.default_uri()
+    client = store.open_client(uri, create)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    try:
-        found = MlflowClient().get_experiment_by_name(experiment)
-        if found and found.lifecycle_stage == "deleted":
-            raise InputError(f"experiment: {experiment!r} is in the store's trash; restore it or choose another name")
-        if not found and not create:
-            names = ", ".join(e.name for e in MlflowClient().search_experiments())
-            raise InputError(f"experiment: the store has no {experiment!r}; it has {names}")
-        if not found:
-            artifacts = (file.absolute().parent / "artifacts").as_uri() if file else None
-            mlflow.create_experiment(experiment, artifact_location=artifacts)
+    with store.one_line_errors(uri):
+        experiment_id = store.use_experiment(client, experiment, create)
+        if create:
+            store.close_stale(client, [experiment_id])
         mlflow.set_experiment(experiment)
-    except (MlflowException, SQLAlchemyError, ImportError) as error:
-        raise InputError(f"tracking_uri: {_short(uri)} cannot be used: {str(error).splitlines()[0]}") from None
     return uri
 
 
 @contextmanager
 def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = None,
         run_id: str | None = None) -> Iterator[Run]:
-    """Record what happens inside as a run; it ends FINISHED, KILLED after Ctrl-C, or FAILED after any other exception.
+    """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception.
+
+    After a kill -9 the next `connect` closes it. Load and memory of the machine are recorded too.
 
     Args:
         name: shown in the UI.
@@ -97,7 +73,9 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
         run_id: of a run to go on with, instead of a new one.
     """
     active = mlflow.start_run(run_id=run_id, run_name=name, parent_run_id=parent, nested=parent is not None,
-                              tags=dict(tags or {}))
+                              tags={**(tags or {}), store.OWNER_TAG: store.owner()}, log_system_metrics=True)
+    main = threading.current_thread() is threading.main_thread()
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler) if main else None
     status = "FAILED"
     try:
         yield active
@@ -106,6 +84,8 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
         status = "KILLED"
         raise
     finally:
+        if main:
+            signal.signal(signal.SIGTERM, usual or signal.SIG_DFL)
         mlflow.end_run(status)
 
 
@@ -152,6 +132,26 @@ def log_data(data: Data) -> None:
         mlflow.log_input(dataset, context=split)
 
 
+def log_frame(table: pd.DataFrame, file: str) -> None:
+    """Log a table as a CSV artifact of the active run."""
+    mlflow.log_text(table.to_csv(), file)
+
+
+def log_card(folder: Path | None) -> None:
+    """Log the card of the pretrained model as `model_card.md`, where its folder has one."""
+    if folder and (card := folder / "README.md").is_file():
+        mlflow.log_text(card.read_text(encoding="utf-8"), "model_card.md")
+
+
+def log_predictions(data: Data, split: str, predicted: Sequence[int]) -> None:
+    """Log the answers for a split as `predictions/<split>.json`, with true classes and the digest of the rows.
+
+    They let `promote` compare two models row by row.
+    """
+    log_table({"rows_sha256": data.digest(split), "labels": list(data.labels), "true": list(map(int, data.splits[split]["label"][:])),
+               "predicted": list(map(int, predicted))}, f"predictions/{split}.json")
+
+
 def log_figure(figure: Figure, name: str) -> None:
     """Log a figure as `figures/<name>.png`."""
     mlflow.log_figure(figure, f"figures/{name}.png")
@@ -159,7 +159,7 @@ def log_figure(figure: Figure, name: str) -> None:
 
 def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
               register_as: str, tags: Mapping[str, str]) -> str:
-    """Log a model with signature, example and pinned requirements, and register it; return the new version.
+    """Log a model with signature, example and pinned requirements; return its new version, which is now the `candidate`.
 
     Args:
         example: texts stored as the input example.
@@ -177,6 +177,7 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
         client.create_registered_model(register_as)
     version = client.create_model_version(register_as, info.model_uri, info.run_id, model_id=info.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
+    set_alias(register_as, "candidate", version.version)
     return str(version.version)
 
 
@@ -199,16 +200,15 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
     Raises:
         InputError: there is no such store or model.
     """
-    store = tracking_uri or default_uri()
-    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).is_file():
-        raise InputError(f"there is no tracking store yet ({_short(store)}): run notebook 03_mlflow_tracking first")
+    address = tracking_uri or store.default_uri()
+    store.open_client(address, create=False)
     full = uri if uri.startswith("models:/") else f"runs:/{uri.removeprefix('runs:/')}"
     if re.fullmatch(r"runs:/[^/]+/?", full):
         full = f"{full.rstrip('/')}/model"
     try:
-        found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into), tracking_uri=store, registry_uri=store))
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise InputError(f"model: {uri} cannot be had from {_short(store)}: {str(error).splitlines()[0]}") from None
+        found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into), tracking_uri=address, registry_uri=address))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"model: {uri} cannot be had from {store.short(address)}: {str(error).splitlines()[0]}") from None
     if not (found / "model" / "config.json").is_file():
         raise InputError(f"model: {uri} is no transformers model with its own weights; use one that notebook 3 logged")
     shutil.copytree(found / "components" / "tokenizer", found / "model", dirs_exist_ok=True)
@@ -231,7 +231,8 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     if "parent" not in table:
         table["parent"] = None
     first = ["run_id", "name", "status", "parent", "started", "minutes"]
-    return table[first + [c for c in table if c.startswith(("params.", "metrics.", "tags.")) and "mlflow." not in c]]
+    return table[first + [c for c in table if c.startswith(("params.", "metrics.", "tags.")) and "mlflow." not in c
+                          and "textlab." not in c]]
 
 
 def comparable_runs(experiment: str, metric: str) -> tuple[pd.DataFrame, int]:
@@ -332,14 +333,50 @@ def set_alias(name: str, alias: str, version: int | str) -> None:
     MlflowClient().set_registered_model_alias(name, alias, str(version))
 
 
+def promote(name: str, version: int, split: str) -> tuple[bool, str]:
+    """Make a version the `champion` unless it is not better than the present one; return whether it is, and a sentence.
+
+    Better means more right answers on the same rows by a paired test (`evaluation.compare`, p below 0.05).
+
+    Args:
+        name: of the registered model.
+        version: the one to promote.
+        split: whose predictions decide, as `log_predictions` recorded them with the runs of both versions.
+    """
+    versions = model_versions(name)
+    champions = versions.index[versions["aliases"].str.split(", ").map(lambda aliases: "champion" in aliases)]
+    if len(champions) and champions[0] == version:
+        return True, f"Version {version} is the champion already."
+    if len(champions):
+        old, new = (_predictions(versions.loc[number, "run_id"], split) for number in (champions[0], version))
+        if not old or not new or old["rows_sha256"] != new["rows_sha256"] or old["labels"] != new["labels"]:
+            return False, (f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on the "
+                           f"same {split} rows. Choose another registered_model, or set the alias by hand.")
+        found = evaluation.compare(new["true"], old["predicted"], new["predicted"])
+        measured = "difference {:+.3f}, 95 % interval {:+.3f} to {:+.3f}, p {:.2g}".format(
+            found["difference"], *found["difference_ci95"], found["p_value"])
+        if found["difference"] <= 0 or found["p_value"] >= 0.05:
+            return False, f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured})."
+    set_alias(name, "champion", version)
+    return True, f"Version {version} is the champion" + (f" instead of {champions[0]} ({measured})." if len(champions) else ".")
+
+
+def _predictions(run_id: str, split: str) -> dict[str, Any] | None:
+    try:
+        return mlflow.artifacts.load_dict(f"runs:/{run_id}/predictions/{split}.json")
+    except (MlflowException, OSError):
+        return None
+
+
 class RunLogger(TrainerCallback):
     """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics.
 
-    Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at.
+    Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
+    store that does not answer never ends a training: the points are kept and sent again, after a minute and at the end.
     """
 
     def __init__(self, run_id: str) -> None:
-        self.run_id, self._points = run_id, []
+        self.run_id, self._points, self._again = run_id, [], 0.0
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         now = int(time.time() * 1000)
@@ -353,15 +390,17 @@ class RunLogger(TrainerCallback):
         self._send()
 
     def on_train_end(self, args, state, control, **kwargs):
+        self._again = 0.0
         self._send()
+        if self._points:
+            print(f"tracking: {len(self._points)} points of the curves could not be recorded: {self._error}", file=sys.stderr)
 
     def _send(self) -> None:
-        for start in range(0, len(self._points), 1000):  # MLflow's limit for one batch
-            MlflowClient().log_batch(self.run_id, metrics=self._points[start:start + 1000])
-        self._points.clear()
-
-
-def _short(uri: str) -> str:
-    """Return an address for messages: the project's own folder by its short name, and no password."""
-    uri = uri.replace(str(runtime.project_root()), "<project>")
-    return re.sub(r"//[^/@]+@", "//***@", uri)
+        if time.monotonic() < self._again:
+            return
+        try:
+            while self._points:
+                MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
+                del self._points[:1000]
+        except Exception as error:  # whatever a store may raise: the training is worth more than its curves
+            self._again, self._error = time.monotonic() + 60, store.short(str(error).splitlines()[0])

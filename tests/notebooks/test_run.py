@@ -69,8 +69,9 @@ def test_a_useless_model_is_called_out_everywhere(smoke):
 
 def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke):
     from textlab import tracking
+    from textlab.store import store_uri
 
-    tracking.connect(tracking.store_uri(smoke[1] / "mlflow"), "smoke", create=False)
+    tracking.connect(store_uri(smoke[1] / "mlflow"), "smoke", create=False)
     table = tracking.runs("smoke", only_finished=False)
     assert set(table["status"]) == {"FINISHED"}
     trials = table[table["name"].str.startswith("trial")]

@@ -13,6 +13,7 @@ from transformers import pipeline
 import textlab
 from textlab import InputError, files, hub, prediction, runtime, tracking, training
 from textlab.__main__ import main
+from textlab.store import store_uri
 
 LABELS = ["bad", "fair, really", "good"]
 TEXTS = ["one", "a much longer text than all of the others here", "two words", "x " * 200, "Ünïcode, \"quoted\"; and\tmore"]
@@ -308,7 +309,7 @@ def test_models_come_from_registry_and_runs(model, classifier, store):
             prediction.load(uri, store)
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="there is no tracking store yet"):
-        prediction.load("models:/mine@champion", tracking.store_uri(model.parent / "nothing"))
+        prediction.load("models:/mine@champion", store_uri(model.parent / "nothing"))
 
 
 def test_predict_is_there_but_importing_the_package_loads_no_torch():

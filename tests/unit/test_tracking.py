@@ -1,12 +1,17 @@
 """Runs in a private MLflow store: truthful status, curves, comparison, registry."""
 
+import time
+
 import mlflow
 import pandas as pd
 import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from mlflow import MlflowClient
 from transformers import TrainerControl, TrainerState
 
 from textlab import InputError, tracking
+from textlab.data import Data
+from textlab.store import short, store_uri
 
 
 @pytest.fixture
@@ -25,14 +30,14 @@ def finished(name="run", parent=None, params=(), metrics=(), tags=None):
 
 
 def test_the_store_is_made_as_a_file_with_its_artifacts_beside_it(tmp_path):
-    tracking.connect(tracking.store_uri(tmp_path / "mlflow"), "tests")
+    tracking.connect(store_uri(tmp_path / "mlflow"), "tests")
     assert (tmp_path / "mlflow" / "mlflow.db").is_file()
     assert mlflow.get_experiment_by_name("tests").artifact_location == (tmp_path / "mlflow" / "artifacts").as_uri()
 
 
 def test_reading_a_missing_store_or_experiment_is_one_clear_sentence(store, tmp_path):
     with pytest.raises(InputError, match="there is no tracking store yet .* run notebook 03_mlflow_tracking first"):
-        tracking.connect(tracking.store_uri(tmp_path / "nothing"), "tests", create=False)
+        tracking.connect(store_uri(tmp_path / "nothing"), "tests", create=False)
     assert not (tmp_path / "nothing").exists()
     tracking.connect(store, "tests")
     with pytest.raises(InputError, match="the store has no 'test'; it has .*tests"):
@@ -48,7 +53,7 @@ def test_a_deleted_experiment_is_named(connected):
 def test_a_file_that_is_no_store_is_refused(tmp_path):
     (tmp_path / "mlflow.db").write_text("this is not a database, but it is long enough to be looked at " * 20)
     with pytest.raises(InputError, match="cannot be used") as error:
-        tracking.connect(tracking.store_uri(tmp_path), "tests")
+        tracking.connect(store_uri(tmp_path), "tests")
     assert "\n" not in str(error.value)
 
 
@@ -139,6 +144,66 @@ def test_search_space_and_final_scores_come_back(connected):
         "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]}})
 
 
+def test_a_store_that_does_not_answer_ends_no_training_and_loses_no_point(connected, monkeypatch, capsys):
+    with tracking.run("x") as active:
+        logger, state = tracking.RunLogger(active.info.run_id), TrainerState(epoch=0.5, global_step=1)
+        send = MlflowClient.log_batch
+        monkeypatch.setattr(MlflowClient, "log_batch", lambda *_, **__: 1 / 0)
+        for state.global_step in (1, 2):
+            logger.on_log(None, state, TrainerControl(), logs={"loss": 2.0})
+            logger.on_evaluate(None, state, TrainerControl())
+        logger.on_train_end(None, state, TrainerControl())
+        assert capsys.readouterr().err == "tracking: 2 points of the curves could not be recorded: division by zero\n"
+        monkeypatch.setattr(MlflowClient, "log_batch", send)
+        logger.on_evaluate(None, state, TrainerControl())  # within a minute it is not asked again
+        assert tracking.metric_history(active.info.run_id, "train_loss").empty
+        logger.on_train_end(None, state, TrainerControl())
+    assert tracking.metric_history(active.info.run_id, "train_loss")["step"].tolist() == [1, 2]
+
+
+def test_a_server_that_is_not_there_is_one_line_and_soon(monkeypatch):
+    began = time.monotonic()
+    with pytest.raises(InputError, match="http://127.0.0.1:9 cannot be used: no answer within 5 seconds; start the server, or leave"):
+        tracking.connect("http://127.0.0.1:9", "tests")
+    assert time.monotonic() - began < 10
+
+
+@pytest.fixture
+def two_versions(connected):
+    """Two registered versions with predictions on the same rows; version 1 is the champion."""
+    rows = Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]},
+                             Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])}))
+    rows = Data(DatasetDict(train=rows, test=rows), None, None, ())
+    client = MlflowClient()
+    client.create_registered_model("m")
+    for predicted in ([0, 0], [0, 1]):
+        with tracking.run("x") as active:
+            tracking.log_predictions(rows, "test", predicted)
+        client.create_model_version("m", active.info.artifact_uri, active.info.run_id)
+    assert tracking.promote("m", 1, "test") == (True, "Version 1 is the champion.")
+    return rows
+
+
+@pytest.mark.parametrize("difference, p, promoted", [(0.5, 0.01, True), (0.5, 0.2, False), (-0.5, 0.01, False), (0.0, 1.0, False)])
+def test_a_champion_gives_way_only_to_a_better_one(two_versions, monkeypatch, difference, p, promoted):
+    def compare(true, first, second):
+        assert (true, first, second) == ([0, 1], [0, 0], [0, 1])
+        return {"difference": difference, "difference_ci95": [-0.1, 0.9], "p_value": p}
+    monkeypatch.setattr(tracking.evaluation, "compare", compare, raising=False)
+    changed, said = tracking.promote("m", 2, "test")
+    assert changed is promoted and f"difference {difference:+.3f}, 95 % interval -0.100 to +0.900, p {p:.2g}" in said
+    assert tracking.model_versions("m")["aliases"].tolist() == (["", "champion"] if promoted else ["champion", ""])
+    assert tracking.promote("m", 2 if promoted else 1, "test")[1].endswith("is the champion already.")
+
+
+def test_a_model_scored_on_other_rows_is_not_promoted(two_versions):
+    with tracking.run("x") as active:
+        pass
+    MlflowClient().create_model_version("m", active.info.artifact_uri, active.info.run_id)
+    changed, said = tracking.promote("m", 3, "test")
+    assert not changed and "were not scored on the same test rows" in said
+
+
 @pytest.mark.parametrize("tag, expected", [
     ("passed", []), ("It is bad.", ["It is bad."]), (None, ["This run has no registered model, so it was not checked."])])
 def test_guards_of_a_run(tag, expected):
@@ -146,4 +211,4 @@ def test_guards_of_a_run(tag, expected):
 
 
 def test_messages_hide_passwords():
-    assert tracking._short("https://me:secret@host/x") == "https://***@host/x"
+    assert short("https://me:secret@host/x") == "https://***@host/x"

@@ -1,0 +1,284 @@
+"""Where runs are kept: an MLflow store is found, opened, mended when its folder was moved, and served to a browser."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import webbrowser
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+# MLflow would send usage statistics, fill notebooks with progress bars and links, and wait four minutes for a dead server.
+for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+                      "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+                      "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}.items():
+    os.environ.setdefault(_name, _value)
+
+import psutil
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import InputError, runtime
+
+#: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
+OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
+#: The tag of an experiment whose artifacts lie beside the store's file and move with it.
+PORTABLE_TAG = "textlab.portable"
+PROBE_SECONDS = 5
+
+
+def default_uri() -> str:
+    """Return the address of the project's own store, an SQLite file under the outputs folder."""
+    return store_uri(runtime.outputs_root() / "mlflow")
+
+
+def store_uri(folder: Path) -> str:
+    """Return the address of the SQLite store in a folder."""
+    return f"sqlite:///{Path(folder).absolute() / 'mlflow.db'}"
+
+
+def locate(text: str, unpacked: Path | None = None) -> str:
+    """Return the address of a store that is given as a person would name it.
+
+    Args:
+        text: an MLflow URI, or the path of a store's file, of a folder (the store's own, a run's, the outputs folder) or of
+            a zip of one.
+        unpacked: an empty folder for the content of a zip; without one, a zip is refused.
+
+    Raises:
+        InputError: it is a file of another kind.
+    """
+    if "://" in text:
+        return text
+    path = Path(text).expanduser().absolute()
+    if unpacked and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            packed.extractall(unpacked)
+        found = sorted(unpacked.rglob("mlflow.db"), key=lambda file: len(file.parts))
+        if not found:
+            raise InputError(f"{path.name}: no mlflow.db is in this zip; accepted is the zip of a folder that holds a store")
+        return store_uri(found[0].parent)
+    if path.is_file():
+        if path.name != "mlflow.db":
+            raise InputError(f"{path.name} is no store; accepted are an MLflow URI, a folder with mlflow.db, or a zip of one")
+        return store_uri(path.parent)
+    below = [folder for folder in (path, path / "mlflow", path / "outputs" / "mlflow") if (folder / "mlflow.db").is_file()]
+    return store_uri(below[0] if below else path)
+
+
+def open_client(uri: str, create: bool = True) -> MlflowClient:
+    """Return a client of a store that is ready: a local one is made when missing, and mended when its folder was moved.
+
+    Raises:
+        InputError: there is no such store, or no answer within a few seconds.
+    """
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    file = _file_of(uri)
+    if file and file.is_file():
+        _bring_home(file)
+    elif file and not create:
+        raise InputError(f"there is no tracking store yet ({short(uri)}): run notebook 03_mlflow_tracking first")
+    elif file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    patient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PROBE_SECONDS)}
+    usual = {name: os.environ[name] for name in patient}
+    os.environ.update(patient)
+    try:
+        with one_line_errors(uri):
+            client = MlflowClient(uri, uri)
+            client.search_experiments(max_results=1)
+    finally:
+        os.environ.update(usual)
+    return client
+
+
+def use_experiment(client: MlflowClient, name: str, create: bool = True, tags: Mapping[str, str] | None = None) -> str:
+    """Return the id of an experiment, made when it is missing; in a local store its artifacts lie beside the file.
+
+    Raises:
+        InputError: it is deleted, or missing and not to be made.
+    """
+    home = _home(file) if (file := _file_of(client.tracking_uri)) else None
+    found = client.get_experiment_by_name(name)
+    if not found and not create:
+        names = ", ".join(e.name for e in client.search_experiments())
+        raise InputError(f"experiment: the store has no {name!r}; it has {names}")
+    if not found:
+        try:
+            return client.create_experiment(name, home, dict(tags or {}) | ({PORTABLE_TAG: "yes"} if home else {}))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)  # another process was faster
+    if found.lifecycle_stage == "deleted":
+        raise InputError(f"experiment: {name!r} is in the store's trash; restore it or choose another name")
+    if create and found.artifact_location == home and PORTABLE_TAG not in found.tags:
+        client.set_experiment_tag(found.experiment_id, PORTABLE_TAG, "yes")
+    return found.experiment_id
+
+
+def _file_of(uri: str) -> Path | None:
+    """Return the file of an SQLite store, or None for any other."""
+    local = re.fullmatch(r"sqlite:///(?P<file>.+)", uri)
+    return Path(local["file"]).absolute() if local else None
+
+
+def _home(file: Path) -> str:
+    """Return the address of the artifacts that belong to a store's file."""
+    return (file.parent / "artifacts").as_uri()
+
+
+def _bring_home(file: Path) -> None:
+    """Rewrite, in one transaction, the artifact addresses of a store whose folder was moved, copied or unzipped.
+
+    MLflow records absolute addresses. The experiments that `use_experiment` made say where the artifacts were.
+    """
+    columns = {"experiments": ["artifact_location"], "runs": ["artifact_uri"], "logged_models": ["artifact_location"],
+               "model_versions": ["source", "storage_location"], "trace_tags": ["value"]}
+    try:
+        with closing(sqlite3.connect(file, timeout=60)) as store, store:
+            homes = store.execute("SELECT DISTINCT artifact_location FROM experiments JOIN experiment_tags USING (experiment_id) "
+                                  "WHERE key = ? AND artifact_location != ?", (PORTABLE_TAG, _home(file))).fetchall()
+            for (old,) in homes:
+                for table, column in [(table, column) for table in columns for column in columns[table]]:
+                    store.execute(f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR "
+                                  f"substr({column}, 1, ?) = ?", (_home(file), len(old) + 1, old, len(old) + 1, old + "/"))
+    except sqlite3.Error as error:
+        if "no such table" not in str(error):  # a file that MLflow has not filled yet
+            raise InputError(f"tracking_uri: {short(str(file))} cannot be used: {error}") from None
+
+
+@contextmanager
+def one_line_errors(uri: str) -> Iterator[None]:
+    """Turn what a store that is none, or does not answer, makes MLflow raise into one line."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        text = str(error).splitlines()[0]
+        if "API request to" in text:
+            text = (f"no answer within {PROBE_SECONDS} seconds; start the server, or leave tracking_uri empty: runs are then "
+                    "recorded here, and `python -m textlab sync` carries them to a server later")
+        raise InputError(f"tracking_uri: {short(uri)} cannot be used: {short(text)}") from None
+
+
+def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:
+    """Close the runs that killed processes of this machine left open: KILLED, at the time of their last metric."""
+    for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'"):
+        if SOURCE_TAG not in run.data.tags and _gone(run.data.tags.get(OWNER_TAG, "")):
+            times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run.info.run_id, name)]
+            client.set_terminated(run.info.run_id, "KILLED", max(times, default=run.info.start_time))
+
+
+def owner() -> str:
+    """Return host, process id and start time of this process, which no later process shares."""
+    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
+
+
+def _gone(owner: str) -> bool:
+    """Tell whether a process of this machine has ended; of other machines nothing is known."""
+    host, _, process = owner.partition(" ")
+    if not process or host != socket.gethostname():
+        return False
+    pid, started = process.split()
+    try:
+        found = psutil.Process(int(pid))
+        return found.status() == psutil.STATUS_ZOMBIE or abs(found.create_time() - float(started)) > 2
+    except psutil.NoSuchProcess:
+        return True
+
+
+def paged(search: Callable, *arguments: Any, **options: Any) -> Iterator[Any]:
+    """Yield everything that a search of MlflowClient finds, page after page."""
+    token = None
+    while True:
+        page = search(*arguments, page_token=token, **options)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def short(uri: str) -> str:
+    """Return an address for messages: the project's own folder by its short name, and no password."""
+    uri = uri.replace(f"{runtime.project_root()}/", "<project>/")
+    return re.sub(r"//[^/@]+@", "//***@", uri)
+
+
+def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
+    """Serve a local store's pages on this machine alone, until Ctrl-C or SIGTERM; return the exit status.
+
+    Args:
+        uri: of the store.
+        port: wanted; a free one is taken when something listens there already.
+        browse: open the address in the browser of a desktop.
+
+    Raises:
+        InputError: the store is a server itself.
+    """
+    file = _file_of(uri)
+    if not file:
+        raise InputError(f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser")
+    client = open_client(uri, create=False)
+    close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
+    port = _free_port(port)
+    # exact hosts, since MLflow's own patterns accept names that merely look like private addresses
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", _home(file),
+         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+         "--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while server.poll() is None and not _answers(port):
+            time.sleep(0.2)
+        if server.poll() is not None:
+            print(f"textlab: the server stopped with status {server.returncode}", file=sys.stderr)
+            return 1
+        print(f"http://127.0.0.1:{port}  (Ctrl-C stops it)", flush=True)
+        if browse and (sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):
+            webbrowser.open(f"http://127.0.0.1:{port}")
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        stop(server)
+
+
+def stop(process: subprocess.Popen, seconds: float = 10) -> None:
+    """End a process that leads a session of its own, and all that it started: asked first, then without asking."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(seconds)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            pass  # the next signal leaves no choice
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return listener.getsockname()[1]
+    raise InputError("no port of this machine is free")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0

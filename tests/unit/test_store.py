@@ -1,0 +1,127 @@
+"""A store as people name it, mended after a move, with truthful runs, and served to this machine alone."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from textlab import InputError, store
+
+RECORDER = """
+import sys, time
+from textlab import tracking
+tracking.connect(sys.argv[1], "tests")
+with tracking.run(sys.argv[2]):
+    tracking.mlflow.log_metric("loss", 1.0)
+    print("recording", flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.fixture
+def store_uri(store_file):
+    return store.store_uri(store_file.parent)
+
+
+@pytest.fixture
+def store_file(tmp_path, empty_store):
+    (tmp_path / "mlflow").mkdir()
+    return Path(shutil.copy(empty_store, tmp_path / "mlflow"))
+
+
+def test_a_killed_run_says_so(store_uri):
+    """SIGINT and SIGTERM at once, SIGKILL at the next start; a run that is still going is left alone."""
+    names = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL, "alive": None}
+    client = store.open_client(store_uri)
+    started = {name: subprocess.Popen([sys.executable, "-c", RECORDER, store_uri, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                      text=True) for name in names}
+    try:
+        for name, process in started.items():
+            assert process.stdout.readline() == "recording\n"
+            if names[name]:
+                process.send_signal(names[name])
+                process.wait(60)
+        place = store.use_experiment(client, "tests")
+
+        def status():
+            return {run.info.run_name: run.info.status for run in client.search_runs([place])}
+        assert status() == {"SIGINT": "KILLED", "SIGTERM": "KILLED", "SIGKILL": "RUNNING", "alive": "RUNNING"}
+        store.close_stale(client, [place])
+        assert status() == {"SIGINT": "KILLED", "SIGTERM": "KILLED", "SIGKILL": "KILLED", "alive": "RUNNING"}
+        killed = client.search_runs([place], "run_name = 'SIGKILL'")[0]
+        assert killed.info.start_time <= killed.info.end_time <= time.time() * 1000
+        assert killed.info.end_time >= client.get_metric_history(killed.info.run_id, "loss")[0].timestamp
+    finally:
+        for process in started.values():
+            process.kill()
+
+
+@pytest.mark.parametrize("owner, gone", [
+    (store.owner(), False), (f"{socket.gethostname()} {os.getpid()} 1.00", True), ("elsewhere 1 1.00", False), ("", False),
+    (f"{socket.gethostname()} 4194999 1.00", True)])
+def test_only_processes_of_this_machine_are_known_to_be_gone(owner, gone):
+    assert store._gone(owner) is gone
+
+
+def test_stores_are_found_as_people_name_them(store_file, tmp_path):
+    here = store.store_uri(store_file.parent)
+    for name in (store_file, store_file.parent, tmp_path):
+        assert store.locate(str(name)) == here
+    assert store.locate("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+    assert store.locate(str(tmp_path / "new")) == store.store_uri(tmp_path / "new")
+    (tmp_path / "runs.csv").write_text("a,b")
+    with pytest.raises(InputError, match="runs.csv is no store; accepted are"):
+        store.locate(str(tmp_path / "runs.csv"))
+
+
+def ask(port, host):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", b'{"max_results": 1}',
+                                     {"Host": host, "Content-Type": "application/json"})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_ui_takes_a_free_port_refuses_foreign_hosts_and_stops_cleanly(store_file, end):
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        taken = stranger.getsockname()[1]
+        command = [sys.executable, "-m", "textlab", "ui", str(store_file.parent), "--no-browser", "--port", str(taken)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            port = int(re.match(r"http://127\.0\.0\.1:(\d+)  \(Ctrl-C stops it\)\n", process.stdout.readline())[1])
+            assert port != taken
+            assert ask(port, f"127.0.0.1:{port}") == 200
+            assert ask(port, "10.attacker.example") == ask(port, "attacker.example") == 403
+            listening = {link.laddr.ip for child in psutil.Process(process.pid).children(recursive=True)
+                         for link in child.net_connections("tcp") if link.status == psutil.CONN_LISTEN}
+            assert listening == {"127.0.0.1"}
+            children = psutil.Process(process.pid).children(recursive=True)
+        finally:
+            process.send_signal(end)
+            process.wait(60)
+        assert process.returncode == 0 and process.stderr.read() == ""
+        time.sleep(0.2)
+        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        stranger.settimeout(0.1)
+        with pytest.raises(TimeoutError):  # nobody has called the stranger
+            stranger.accept()
+
+
+def test_ui_of_a_server_or_of_nothing_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is not a store on this machine"):
+        store.serve("http://127.0.0.1:5000")
+    with pytest.raises(InputError, match="there is no tracking store yet"):
+        store.serve(store.store_uri(tmp_path / "nothing"))

@@ -1,0 +1,221 @@
+"""Runs carried between stores: complete, nothing twice, whoever disturbs it."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from mlflow.entities import LoggedModelInput, Metric, ViewType
+
+from mlflow_stores import Server, content, fill
+from textlab import InputError, store, sync
+
+
+@pytest.fixture(scope="module")
+def full_store(tmp_path_factory, empty_store):
+    """A store that holds one of everything; tests take copies."""
+    folder = tmp_path_factory.mktemp("full") / "a store, ü # 1"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    fill(store.store_uri(folder))
+    return folder
+
+
+@pytest.fixture
+def full(full_store, tmp_path):
+    shutil.copytree(full_store, tmp_path / "from")
+    return store.store_uri(tmp_path / "from")
+
+
+@pytest.fixture
+def empty(tmp_path, empty_store):
+    (tmp_path / "to").mkdir()
+    shutil.copy(empty_store, tmp_path / "to")
+    return store.store_uri(tmp_path / "to")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+def test_everything_arrives_and_repeating_changes_nothing(full, empty):
+    assert "3 runs" in sync.carry(full, empty)
+    assert content(empty) == content(full)
+    assert len(content(empty)["runs"]) == 3 and len(content(empty)["versions"]) == 2
+    assert "nothing, all was there" in sync.carry(full, empty)
+    assert content(empty) == content(full)
+
+
+def test_to_a_server_and_back_into_another_store(full, server, tmp_path):
+    sync.carry(full, server.uri)
+    assert content(server.uri) == content(full)
+    assert "nothing, all was there" in sync.carry(full, server.uri)
+    back = store.store_uri(tmp_path / "back")
+    sync.carry(server.uri, back)
+    assert content(back) == content(full)
+    assert "nothing, all was there" in sync.carry(server.uri, back)
+    assert "nothing, all was there" in sync.carry(back, full)  # the originals are known again and left alone
+    assert content(back) == content(full)
+
+
+def test_a_run_that_goes_on_is_carried_on(full, empty):
+    client, place = store.open_client(full), store.use_experiment(store.open_client(full), "live")
+    run = client.create_run(place, 1).info.run_id
+    client.log_batch(run, [Metric("loss", 1.0, 5, step) for step in range(3)])
+    sync.carry(full, empty)
+    copy = store.open_client(empty).search_runs([store.use_experiment(store.open_client(empty), "live")])[0]
+    assert copy.info.status == "RUNNING" and copy.data.metrics == {"loss": 1.0}
+    client.log_batch(run, [Metric("loss", 1.0, 5, step) for step in range(2, 2_503)])  # the last value does not change
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+    client.log_text(run, "late", "late.txt")
+    client.set_terminated(run, "FAILED", 77)
+    sync.carry(full, empty)
+    client.update_run(run, "RUNNING")  # taken up again, as the best trial of a sweep is
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+    client.log_text(run, "LATE", "late.txt")  # as long as before
+    client.set_terminated(run, "FINISHED", 99)
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+
+
+def test_a_later_run_that_measures_an_earlier_model(full, empty):
+    client = store.open_client(full)
+    place = store.use_experiment(client, "sweep")
+    model = client.search_logged_models([place])[0].model_id
+    later = client.create_run(place, 99_000).info.run_id
+    client.log_inputs(later, models=[LoggedModelInput(model)])
+    client.log_batch(later, [Metric("robustness", 0.25, 99_001, 0, model)])
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+    copy = next(run.info.run_id for run in content_of_runs(empty) if run.info.start_time == 99_000)
+    assert len(store.open_client(empty).get_run(copy).inputs.model_inputs) == 1
+    assert "nothing, all was there" in sync.carry(full, empty)
+
+
+def test_only_the_experiment_asked_for(full, empty):
+    client = store.open_client(full)
+    client.create_run(store.use_experiment(client, "other"), 1)
+    sync.carry(full, empty, "sweep")
+    assert {run[0] for run in content(empty)["runs"].values()} == {"sweep"}
+    with pytest.raises(InputError, match="the store has no 'swep'"):
+        sync.carry(full, empty, "swep")
+
+
+def test_what_was_deleted_in_the_target_stays_deleted(full, empty):
+    sync.carry(full, empty)
+    client = store.open_client(empty)
+    gone = client.search_runs([store.use_experiment(client, "sweep")], "status = 'FAILED'")[0].info.run_id
+    client.delete_run(gone)
+    sync.carry(full, empty)
+    assert len(content_of_runs(empty)) == 2
+
+
+def content_of_runs(uri):
+    client = store.open_client(uri)
+    return client.search_runs([store.use_experiment(client, "sweep")])
+
+
+def test_a_champion_that_the_source_does_not_know_stays(full, empty):
+    sync.carry(full, empty)
+    client = store.open_client(empty)
+    run = content_of_runs(empty)[0].info.run_id
+    client.log_text(run, "x", "model/MLmodel")
+    own = client.create_model_version("emotions", f"runs:/{run}/model", run).version
+    client.set_registered_model_alias("emotions", "champion", own)
+    source = store.open_client(full)
+    source.set_registered_model_alias("emotions", "candidate", "1")
+    said = sync.carry(full, empty)
+    assert "1 alias champion of emotions left at the target's own version" in said
+    there = client.get_registered_model("emotions").aliases
+    assert str(there["champion"]) == str(own) and str(there["candidate"]) == "1"
+
+
+def test_two_syncs_at_once_leave_nothing_twice(full, server, tmp_path):
+    fill(full, "another", children=6)
+    own = Server(tmp_path / "own")
+    try:
+        command = [sys.executable, "-m", "textlab", "sync", "--from", str(tmp_path / "from"), "--to", own.uri]
+        both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        ends = [(one.communicate(), one.returncode) for one in both]
+        assert [code for _, code in ends] == [0, 0], ends
+        assert content(own.uri) == content(full)
+    finally:
+        own.stop()
+
+
+def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
+    """Both look, find nothing and create; the barrier makes the worst case certain."""
+    barrier, create = threading.Barrier(2, timeout=20), sync.MlflowClient.create_run
+
+    def together(self, *arguments, **options):
+        try:
+            barrier.wait(0.5)
+        except threading.BrokenBarrierError:
+            pass  # the other one has found a copy already
+        return create(self, *arguments, **options)
+    monkeypatch.setattr(sync.MlflowClient, "create_run", together)
+    threads = [threading.Thread(target=sync.carry, args=(full, empty)) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+    client = store.open_client(empty)
+    assert client.search_runs([store.use_experiment(client, "sweep")], "", ViewType.DELETED_ONLY)  # the race did happen
+
+
+def test_a_torn_or_foreign_file_is_replaced(full, empty):
+    sync.carry(full, empty)
+    copy = next(run for run in content_of_runs(empty) if run.info.run_name == "trial 0")
+    torn = next(file for file in Path(copy.info.artifact_uri.removeprefix("file://")).rglob("*.txt") if file.stat().st_size)
+    torn.write_bytes(torn.read_bytes()[:10])
+    store.open_client(empty).delete_tag(copy.info.run_id, sync.STATE_TAG)  # as when it was cut off
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+
+
+def test_a_moved_a_copied_and_a_zipped_store_open_as_before(full_store, tmp_path, empty):
+    shutil.copytree(full_store, tmp_path / "x" / "outputs" / "mlflow")
+    moved = tmp_path / "y z % ü"
+    (tmp_path / "x" / "outputs").rename(moved)
+    uri = store.locate(str(moved))
+    client = store.open_client(uri)
+    for run in client.search_runs([store.use_experiment(client, "sweep")]):
+        assert run.info.artifact_uri.startswith((moved / "mlflow" / "artifacts").as_uri() + "/")
+    assert (content(uri)) == content(store.store_uri(full_store))
+    assert client.get_model_version_download_uri("emotions", "1").startswith((moved / "mlflow").as_uri())
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", moved)
+    assert "3 runs" in sync.sync(packed, empty)
+    assert content(empty) == content(uri)
+
+
+@pytest.mark.parametrize("source, target, message", [
+    ("{from}", "{from}", "--from and --to are the same store"),
+    ("{from}", "out.zip", "--to: out.zip is a zip; accepted is a folder"),
+    ("{tmp}/nothing", "{tmp}/to", "there is no tracking store yet"),
+    ("{tmp}/page.txt", "{tmp}/to", "page.txt is no store; accepted are"),
+    ("{from}", "http://127.0.0.1:9", "http://127.0.0.1:9 cannot be used: no answer within 5 seconds"),
+])
+def test_wrong_stores_are_named_in_one_line(full, tmp_path, source, target, message):
+    (tmp_path / "page.txt").write_text("no store")
+    names = {"from": full, "tmp": tmp_path}
+    with pytest.raises(InputError, match=message.replace("(", r"\(")) as error:
+        sync.sync(source.format(**names), target.format(**names))
+    assert "\n" not in str(error.value)
+
+
+def test_a_store_that_never_answers_is_given_up_soon(full):
+    import socket
+    import time
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
+        began = time.monotonic()
+        with pytest.raises(InputError, match="no answer within 5 seconds"):
+            sync.carry(full, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - began < 12
