@@ -31,7 +31,7 @@ from .trainer import Guard, Progress, SimilarLengthSampler, TextTrainer, row_len
 class Recipe:
     """All settings of a training run that are not data, model or seed."""
 
-    learning_rate: float = 5e-4
+    learning_rate: float = 4e-4
     batch_size: int = 32
     epochs: int = 2
     weight_decay: float = 0.01
@@ -41,10 +41,10 @@ class Recipe:
     max_grad_norm: float = 1.0
     dropout: bool = False
     train_embeddings: bool = False
-    frozen_share: float = 1 / 6  # of the layers, from below, that stay as pretrained; no gradient is computed for them
-    layer_lr_decay: float = 0.85  # each layer learns by this factor slower than the one above it
+    frozen_share: float = 1 / 3  # of the layers, from below, that stay as pretrained; no gradient is computed for them
+    layer_lr_decay: float = 1.0  # each layer learns by this factor slower than the one above it
     average: float = 0.0  # decay per step of a moving average of the weights, which is then the model; 0 for none
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     class_weights: bool = False  # weigh classes in the loss by the inverse of their frequency
     attention: str = "auto"  # eager, sdpa, or what is faster for the device and the length of the texts
     batches: str = "similar_length"  # or random, or padded: random, and every text padded to the longest one
@@ -57,8 +57,7 @@ class Recipe:
 RECIPES = {
     "short_text": Recipe(),
     "lab": Recipe(learning_rate=2e-5, batch_size=16, epochs=3, max_length=128, warmup=0.0, dropout=True,
-                  train_embeddings=True, frozen_share=0.0, layer_lr_decay=1.0, label_smoothing=0.0, attention="sdpa",
-                  batches="padded", precision="fp32"),
+                  train_embeddings=True, frozen_share=0.0, attention="sdpa", batches="padded", precision="fp32"),
 }
 
 
