@@ -39,13 +39,15 @@ class Server:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(self.command, env=self.environment, start_new_session=True, stdout=log, stderr=log)
 
-    def wait(self, seconds: float = 120) -> None:
+    def wait(self, seconds: float = 600) -> None:
+        """Wait until it answers; an idle machine needs 5 seconds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             with socket.socket() as caller:
                 if caller.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.1)
+        self.stop()
         raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
 
     def kill(self) -> None:

@@ -14,7 +14,7 @@ import time
 import webbrowser
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -258,13 +258,9 @@ def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
 def stop(process: subprocess.Popen, seconds: float = 10) -> None:
     """End a process that leads a session of its own, and all that it started: asked first, then without asking."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, number)
             process.wait(seconds)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            pass  # the next signal leaves no choice
 
 
 def _free_port(wanted: int) -> int:

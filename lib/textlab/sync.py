@@ -31,7 +31,7 @@ import mlflow
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag, ViewType
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.file_utils import local_file_uri_to_path
@@ -182,7 +182,7 @@ class _Carrier:
             self.run(run, copy, models)
 
     def run(self, run: Run, experiment: str, models: dict[str, list[LoggedModel]]) -> None:
-        """Carry a run, its parent first; what another sync disturbs is begun again."""
+        """Carry a run, its parent first."""
         parent = run.data.tags.get("mlflow.parentRunId")
         if parent and parent not in self.copies:
             try:
@@ -190,14 +190,8 @@ class _Carrier:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-        for attempt in range(4):
-            try:
-                return self._run(run, experiment, models.get(run.info.run_id, []))
-            except MlflowException as error:
-                if attempt == 3 or "API request to" in str(error):  # the latter: no answer at all
-                    raise
-                self.known.pop(_origin(run.data.tags, run.info.run_id), None)
-                time.sleep(random.uniform(0.1, 0.5))
+        _undisturbed(lambda: self._run(run, experiment, models.get(run.info.run_id, [])),
+                     lambda: self.known.pop(_origin(run.data.tags, run.info.run_id), None))
 
     def _run(self, run: Run, experiment: str, models: list[LoggedModel]) -> None:
         origin, self.loose = _origin(run.data.tags, run.info.run_id), False
@@ -299,7 +293,7 @@ class _Carrier:
             if there:  # it belongs to a copy of the run that lost
                 self.target.delete_logged_model(there.model_id)
             self.target.create_logged_model(experiment, model.name, run_id, tags | {SOURCE_TAG: _origin(model.tags, model.model_id)}, model.params, model.model_type)
-            there = self._find_model(model, run)
+            there = _present(self._find_model(model, run))
             self.done["models"] += 1
         self.done["files"] += _Files(self.source, model.artifact_location).carry(_Files(self.target, there.artifact_location))
         have = {(point.key, _key(point)) for point in there.metrics or []}
@@ -323,13 +317,16 @@ class _Carrier:
             versions = sorted(paged(self.source.search_model_versions, f"name='{model.name}'"), key=lambda one: int(one.version))
             mine = [version for version in versions if version.run_id in self.copies]
             if mine:
-                try:
-                    self.target.create_registered_model(model.name, model.tags, model.description)
-                except MlflowException as error:
-                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                        raise
-                numbers = {str(version.version): self._version(version) for version in mine}
-                self._aliases(model.name, {version: number for version, number in numbers.items() if number})
+                _undisturbed(lambda: self._registered(model, mine))
+
+    def _registered(self, model: RegisteredModel, versions: list[ModelVersion]) -> None:
+        try:
+            self.target.create_registered_model(model.name, model.tags, model.description)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        numbers = {str(version.version): self._version(version) for version in versions}
+        self._aliases(model.name, {version: number for version, number in numbers.items() if number})
 
     def _version(self, version: ModelVersion) -> str | None:
         """Carry a version and return its number in the target."""
@@ -356,7 +353,7 @@ class _Carrier:
                     version.name, copy, run, version.tags | {SOURCE_TAG: origin}, description=version.description,
                     model_id=self.copies[there] if kind == "models" else None)
             self.done["model versions"] += 1
-            found = search()
+            found = _present(search())
         for key, value in version.tags.items() - found.tags.items():
             if key != SOURCE_TAG:
                 self.target.set_model_version_tag(version.name, found.version, key, value)
@@ -372,6 +369,25 @@ class _Carrier:
             elif wanted and there.get(alias) != wanted:
                 self.target.set_registered_model_alias(name, alias, wanted)
                 self.done["aliases"] += 1
+
+
+def _undisturbed(carry: Callable[[], None], forget: Callable[[], Any] = lambda: None) -> None:
+    """Carry something; what another sync disturbs is begun again, from what is there then."""
+    for attempt in range(5):
+        try:
+            return carry()
+        except MlflowException as error:
+            if attempt == 4 or "API request to" in str(error):  # the latter: no answer at all
+                raise
+            forget()
+            time.sleep(random.uniform(0.1, 0.5) * (attempt + 1))
+
+
+def _present(found: Any) -> Any:
+    """Return what was just created, unless another sync has deleted it again."""
+    if found is None:
+        raise MlflowException("another sync is at work on the same copy")
+    return found
 
 
 @contextmanager

@@ -122,6 +122,7 @@ def test_onto_postgresql_and_back(full, tmp_path):
 
 
 def test_with_a_password(full, tmp_path, monkeypatch):
+    pytest.importorskip("flask_wtf", reason="mlflow's basic-auth app needs Flask-WTF")
     ini = tmp_path / "auth.ini"
     ini.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path / 'auth.db'}\n"
                    "admin_username = admin\nadmin_password = password1234\n")
