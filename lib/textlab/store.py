@@ -167,7 +167,7 @@ def one_line_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         text = str(error).splitlines()[0]
-        if "API request to" in text:
+        if "failed with exception" in text:
             text = (f"no answer within {PROBE_SECONDS} seconds; start the server, or leave tracking_uri empty: runs are then "
                     "recorded here, and `python -m textlab sync` carries them to a server later")
         raise InputError(f"tracking_uri: {short(uri)} cannot be used: {short(text)}") from None

@@ -377,7 +377,7 @@ def _undisturbed(carry: Callable[[], None], forget: Callable[[], Any] = lambda: 
         try:
             return carry()
         except MlflowException as error:
-            if attempt == 4 or "API request to" in str(error):  # the latter: no answer at all
+            if attempt == 4 or "Connection refused" in str(error):
                 raise
             forget()
             time.sleep(random.uniform(0.1, 0.5) * (attempt + 1))
