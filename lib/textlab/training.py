@@ -31,9 +31,9 @@ from .trainer import Guard, Progress, SimilarLengthSampler, TextTrainer, row_len
 class Recipe:
     """All settings of a training run that are not data, model or seed."""
 
-    learning_rate: float = 4e-4
+    learning_rate: float = 5e-4
     batch_size: int = 32
-    epochs: int = 2
+    epochs: int = 3
     weight_decay: float = 0.01
     max_length: int = 96  # tokens; longer texts are cut
     patience: int = 2  # epochs without a better validation macro F1 before training stops
@@ -41,9 +41,9 @@ class Recipe:
     max_grad_norm: float = 1.0
     dropout: bool = False
     train_embeddings: bool = False
-    frozen_share: float = 1 / 3  # of the layers, from below, that stay as pretrained; no gradient is computed for them
+    frozen_share: float = 0.5  # of the layers, from below, that stay as pretrained; no gradient is computed for them
     layer_lr_decay: float = 1.0  # each layer learns by this factor slower than the one above it
-    average: float = 0.0  # decay per step of a moving average of the weights, which is then the model; 0 for none
+    average: float = 0.99  # decay per step of a moving average of the weights, which is then the model; 0 for none
     label_smoothing: float = 0.0
     class_weights: bool = False  # weigh classes in the loss by the inverse of their frequency
     attention: str = "auto"  # eager, sdpa, or what is faster for the device and the length of the texts
@@ -57,7 +57,8 @@ class Recipe:
 RECIPES = {
     "short_text": Recipe(),
     "lab": Recipe(learning_rate=2e-5, batch_size=16, epochs=3, max_length=128, warmup=0.0, dropout=True,
-                  train_embeddings=True, frozen_share=0.0, attention="sdpa", batches="padded", precision="fp32"),
+                  train_embeddings=True, frozen_share=0.0, average=0.0, attention="sdpa", batches="padded",
+                  precision="fp32"),
 }
 
 
