@@ -30,6 +30,14 @@ def no_hub():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Let torch compute with one thread in this process: two wait for each other when the machine is busy."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """An MLflow store without runs; making one takes seconds, so tests get copies of it."""

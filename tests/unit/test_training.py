@@ -32,7 +32,7 @@ def setting():
 
 def run(setting, folder, seed=1, callbacks=(), **chosen):
     source, tokenizer, tokens, _ = setting
-    recipe = training.make_recipe("short_text", **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0} | chosen))
+    recipe = training.make_recipe("short_text", **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "average": 0.0} | chosen))
     model = training.load_model(source, LABELS, recipe, seed)
     return training.fit(model, tokenizer, tokens, recipe, seed, folder, callbacks)
 
