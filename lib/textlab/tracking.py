@@ -352,7 +352,7 @@ def promote(name: str, version: int, split: str) -> tuple[bool, str]:
         if not old or not new or old["rows_sha256"] != new["rows_sha256"] or old["labels"] != new["labels"]:
             return False, (f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on the "
                            f"same {split} rows. Choose another registered_model, or set the alias by hand.")
-        found = evaluation.compare(new["true"], old["predicted"], new["predicted"])
+        found = evaluation.compare(new["true"], new["predicted"], old["predicted"])  # the difference is first minus second
         measured = "difference {:+.3f}, 95 % interval {:+.3f} to {:+.3f}, p {:.2g}".format(
             found["difference"], *found["difference_ci95"], found["p_value"])
         if found["difference"] <= 0 or found["p_value"] >= 0.05:

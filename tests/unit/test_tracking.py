@@ -187,7 +187,7 @@ def two_versions(connected):
 @pytest.mark.parametrize("difference, p, promoted", [(0.5, 0.01, True), (0.5, 0.2, False), (-0.5, 0.01, False), (0.0, 1.0, False)])
 def test_a_champion_gives_way_only_to_a_better_one(two_versions, monkeypatch, difference, p, promoted):
     def compare(true, first, second):
-        assert (true, first, second) == ([0, 1], [0, 0], [0, 1])
+        assert (true, first, second) == ([0, 1], [0, 1], [0, 0])
         return {"difference": difference, "difference_ci95": [-0.1, 0.9], "p_value": p}
     monkeypatch.setattr(tracking.evaluation, "compare", compare, raising=False)
     changed, said = tracking.promote("m", 2, "test")
