@@ -61,6 +61,6 @@ def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store
     info = mlflow.models.get_model_info("models:/tests@champion")
     assert info.signature is not None and info.saved_input_example_info is not None
     versions = tracking.model_versions("tests")
-    assert versions.loc[1, "aliases"] == "champion" and versions.loc[1, "validation_macro_f1"] == "0.5"
+    assert versions.loc[1, "aliases"] == "candidate, champion" and versions.loc[1, "validation_macro_f1"] == "0.5"
     assert tracking.version_of("tests", versions.loc[1, "run_id"]) == 1
     assert mlflow.pyfunc.load_model("models:/tests/1").predict(["text 1"])["label"][0] in ("bad", "good")
