@@ -216,15 +216,20 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
     for axis, (title, table) in zip(np.atleast_1d(panels), tables.items()):
         points = table[["megabytes", "downloads"]].apply(pd.to_numeric).dropna().sort_values("megabytes")
         points = points[(points > 0).all(axis=1)]
+        if points.empty:
+            axis.set_title(title)
+            axis.set_axis_off()
+            axis.text(0.5, 0.5, "none states both size and downloads", ha="center", transform=axis.transAxes)
+            continue
         colours = ["C1" if name in chosen else "C0" for name in points.index]
         axis.scatter(points["megabytes"], points["downloads"], color=colours)
         for place, (name, point) in enumerate(points.iterrows()):  # names above and below by turns
             axis.annotate(str(name).split("/")[-1][:24], tuple(point), (0, -13 if place % 2 else 7), fontsize=8, ha="center",
                           textcoords="offset points")
-        axis.set(title=title, xlabel="MB on disk", **({"xscale": "log", "yscale": "log"} if len(points) else {}))
+        axis.set(title=title, xlabel="MB on disk", xscale="log", yscale="log")
         axis.margins(0.2)
         if len(points) < len(table):
-            axis.set_title(f"{title} ({len(table) - len(points)} do not state both)")
+            axis.set_title(f"{title} ({len(table) - len(points)} left out)")
     np.atleast_1d(panels)[0].set(ylabel="downloads in 30 days")
     return figure
 

@@ -78,3 +78,9 @@ def test_cut_line_only_where_something_is_cut():
     lengths = pd.DataFrame({"words": [3, 5], "tokens": [5, 7]})
     assert len(plots.text_lengths(lengths, 96).axes[1].lines) == 1
     assert len(plots.text_lengths(lengths, 6).axes[1].lines) == 2
+
+
+def test_a_panel_without_points_says_so_instead_of_showing_empty_axes():
+    candidates = pd.DataFrame({"downloads": [5], "megabytes": [None]}, index=["a/one"])
+    (panel,) = plots.downloads_against_size({"Data sets": candidates}).axes
+    assert not panel.axison and panel.texts[0].get_text() == "none states both size and downloads"
