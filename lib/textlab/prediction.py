@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from . import InputError, files, hub, results, runtime, training
+from . import InputError, files, hub, results, runtime, shortcuts
 
 #: Rows that are read, sorted by length and written at a time, and padded tokens a batch: what is fastest on a CPU and a GPU.
 CHUNK, CPU_TOKENS, GPU_TOKENS = 2048, 1024, 32768
@@ -184,7 +184,7 @@ def _forward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Se
     chances = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
     mixed = torch.autocast(model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision),
                            enabled=precision != "fp32")
-    with torch.inference_mode(), mixed, training.first_token_only(model):
+    with torch.inference_mode(), mixed, shortcuts.first_token_only(model):
         for rows in _batches([len(row) for row in ids], budget):
             batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)
             chances[rows] = model(**batch).logits.float().softmax(-1).cpu().numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from . import checkpoints, runtime
+from .shortcuts import FrozenMemory, first_token_only, layers_of
 
 #: A training loss this many times that of guessing (log of the number of classes) is divergence, not bad luck.
 DIVERGED = 5
@@ -66,12 +67,15 @@ class TextTrainer(Trainer):
     Args:
         recipe: the `training.Recipe` that the arguments were made from.
         class_weights: weight of each class in the loss, or None.
+        memory: of what frozen layers say; None begins an empty one.
         The others are those of Trainer.
     """
 
-    def __init__(self, *args, recipe, class_weights: torch.Tensor | None = None, **kwargs) -> None:
+    def __init__(self, *args, recipe, class_weights: torch.Tensor | None = None, memory: FrozenMemory | None = None,
+                 **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.recipe = recipe
+        self.recipe, self.memory = recipe, memory or FrozenMemory()
+        self.preparing = 0.0  # seconds before the first step, for what frozen layers say
         self._draft: Path | None = None  # where a checkpoint is being written
         self._average: dict[str, torch.Tensor] | None = None
         self._loss: torch.Tensor | None = None
@@ -140,11 +144,21 @@ class TextTrainer(Trainer):
     def train(self, *args, **kwargs):
         """Train; the model then holds the best epoch's weights, or the last one's when no best one is kept."""
         self.add_callback(_Moments(self))
-        outcome = super().train(*args, **kwargs)
+        started = time.perf_counter()
+        with first_token_only(self.model), self._remembered():
+            self.preparing = time.perf_counter() - started
+            outcome = super().train(*args, **kwargs)
         if self._average and not self.state.best_model_checkpoint:
             self.model.load_state_dict(self._average, strict=False)
         self._average = None
         return outcome
+
+    def _remembered(self):
+        if self.recipe.dropout or self.recipe.torch_compile:
+            return nullcontext()
+        shown = [callback for callback in self.callback_handler.callbacks if isinstance(callback, Progress)]
+        return self.memory.used_by(self.model, [self.train_dataset, self.eval_dataset], self.args.bf16,
+                                   shown[0].show if shown else None)
 
     def begin(self) -> None:
         """Begin to average the trained weights, or go on as the checkpoint says that training is resumed from."""
@@ -262,15 +276,22 @@ class Progress(TrainerCallback, ExportableState):
         label: what the line begins with.
         save_seconds: time between checkpoints within an epoch; None for none.
         seconds: spent in steps before a resume, without validation and saving.
+        line: of progress, to go on with; its owner ends it.
     """
 
-    def __init__(self, label: str = "", save_seconds: float | None = None, seconds: float = 0.0) -> None:
+    def __init__(self, label: str = "", save_seconds: float | None = None, seconds: float = 0.0,
+                 line: runtime.ProgressLine | None = None) -> None:
         self.label, self.save_seconds, self.seconds = label, save_seconds, seconds
-        self._line, self._started, self._saved = runtime.ProgressLine(), None, time.monotonic()
+        self._line, self._ends = line or runtime.ProgressLine(), line is None
+        self._started, self._saved = None, time.monotonic()
 
     def state(self) -> dict:
         """Return what a resumed training goes on with."""
         return {"args": {"label": self.label, "save_seconds": self.save_seconds, "seconds": self._elapsed()}, "attributes": {}}
+
+    def show(self, text: str) -> None:
+        """Show something else than steps for a moment."""
+        self._line.show(f"{self.label}{text}")
 
     def _elapsed(self) -> float:
         return self.seconds + (time.perf_counter() - self._started if self._started else 0.0)
@@ -283,7 +304,7 @@ class Progress(TrainerCallback, ExportableState):
 
     def on_step_end(self, args, state, control, **kwargs):
         left = self._elapsed() / state.global_step * (state.max_steps - state.global_step)
-        self._line.show(f"{self.label}step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
+        self.show(f"step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
         if self.save_seconds is not None and time.monotonic() - self._saved >= self.save_seconds:
             control.should_save = True
             self._pause()
@@ -295,7 +316,7 @@ class Progress(TrainerCallback, ExportableState):
         self._pause()
 
     def on_train_end(self, args, state, control, **kwargs):
-        self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=True)
+        self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=self._ends)
 
 
 def row_lengths(dataset: Dataset) -> np.ndarray:
@@ -305,8 +326,6 @@ def row_lengths(dataset: Dataset) -> np.ndarray:
 
 def _layers_above(model: PreTrainedModel, parameter: str) -> int:
     """Return how many Transformer layers lie above a parameter: 0 for the last layer and the head."""
-    from .training import layers_of
-
     layers = layers_of(model)
     place = {id(p): i for i, layer in enumerate(layers) for p in layer.parameters()}
     found = model.get_parameter(parameter)

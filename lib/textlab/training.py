@@ -6,8 +6,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from . import InputError, checkpoints, runtime
 from .hub import Source, hash_files
+from .shortcuts import FrozenMemory, first_token_only, layers_of
 from .trainer import Guard, Progress, SimilarLengthSampler, TextTrainer, row_lengths
 
 
@@ -123,26 +123,42 @@ def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int,
     Raises:
         InputError: the recipe's texts are longer than the model can read.
     """
+    model = read_model(source, labels, seed, attention_of(recipe), keep_head)
+    prepare(model, recipe)
+    return model
+
+
+def read_model(source: Source, labels: Sequence[str], seed: int, attention: str, keep_head: bool = False) -> PreTrainedModel:
+    """Return a model as `load_model` does, but with its own dropout and nothing frozen."""
     runtime.quiet()
     torch.manual_seed(seed)
     model, loading = AutoModelForSequenceClassification.from_pretrained(
         source.path, num_labels=len(labels), id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)}, attn_implementation=_attention(recipe),
+        label2id={label: i for i, label in enumerate(labels)}, attn_implementation=attention,
         local_files_only=True, use_safetensors=True, ignore_mismatched_sizes=not keep_head, output_loading_info=True)
-    longest = getattr(model.config, "max_position_embeddings", recipe.max_length)
-    if recipe.max_length > longest:
-        raise InputError(f"max_length: got {recipe.max_length}, but {source.id} reads at most {longest} tokens")
     if not keep_head and not loading["missing_keys"]:
         _renew_head(model)
+    return model
+
+
+def prepare(model: PreTrainedModel, recipe: Recipe) -> None:
+    """Switch off dropout and the gradients of what stays as pretrained, where the recipe says so.
+
+    Raises:
+        InputError: the recipe's texts are longer than the model can read.
+    """
+    longest = getattr(model.config, "max_position_embeddings", recipe.max_length)
+    if recipe.max_length > longest:
+        raise InputError(f"max_length: got {recipe.max_length}, but this model reads at most {longest} tokens")
     if not recipe.dropout:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
     freeze(model, recipe)
-    return model
 
 
-def _attention(recipe: Recipe) -> str:
+def attention_of(recipe: Recipe) -> str:
+    """Return the attention implementation that a recipe asks for, or the faster one for device and length of texts."""
     if recipe.attention != "auto":
         return recipe.attention
     return "eager" if runtime.device() == "cpu" and recipe.max_length <= 128 else "sdpa"
@@ -164,35 +180,9 @@ def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
     layers[:round(recipe.frozen_share * len(layers))].requires_grad_(False)
 
 
-def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
-    """Return the Transformer layers of a model, the lowest first."""
-    return next(module for module in model.base_model.modules()
-                if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers)
-
-
-@contextmanager
-def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
-    """Let the last layer compute only what the head reads, inside the context; gives whether it does.
-
-    Heads of BERT and its kin read the first token alone. What follows the attention of the last layer works on each token
-    by itself, so for the others it is work for nothing: half of a layer and more. The results stay the same but for rounding.
-    """
-    places = {"bert": "attention.output", "roberta": "attention.output", "xlm-roberta": "attention.output",
-              "electra": "attention.output", "distilbert": "sa_layer_norm"}
-    place = places.get(model.config.model_type)
-    if place is None:
-        yield False
-        return
-    hook = layers_of(model)[-1].get_submodule(place).register_forward_pre_hook(
-        lambda module, inputs: tuple(states[:, :1] for states in inputs))
-    try:
-        yield True
-    finally:
-        hook.remove()
-
-
 def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
-          folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True) -> TextTrainer:
+          folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, memory: FrozenMemory | None = None,
+          looks: int = 1) -> TextTrainer:
     """Return the Trainer for a recipe; validation runs every epoch and early stopping watches macro F1.
 
     Args:
@@ -201,6 +191,8 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         folder: for checkpoints.
         callbacks: added to the guard and early stopping.
         keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
+        memory: of what frozen layers say, to share among trainings that freeze the same layers.
+        looks: validations an epoch; more than one needs `keep_best` off.
     """
     tokenizer.model_max_length = recipe.max_length  # saved with the tokenizer, so that prediction cuts texts as training did
     precision, train = _precision(recipe), tokens["train"]
@@ -211,7 +203,8 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         per_device_train_batch_size=recipe.batch_size, per_device_eval_batch_size=64,
         warmup_steps=recipe.warmup, max_grad_norm=recipe.max_grad_norm, lr_scheduler_type="linear",
         bf16=precision == "bf16", fp16=precision == "fp16", torch_compile=recipe.torch_compile,
-        eval_strategy="epoch", save_strategy=every_epoch, restore_callback_states_from_checkpoint=True,
+        eval_strategy="epoch" if looks == 1 else "steps", eval_steps=-(-len(train) // (recipe.batch_size * looks)),
+        save_strategy=every_epoch, restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=keep_best, metric_for_best_model="macro_f1", greater_is_better=True,
         logging_steps=max(1, -(-len(train) // recipe.batch_size) // 20),
         logging_nan_inf_filter=False, dataloader_pin_memory=runtime.device() == "cuda",
@@ -230,7 +223,7 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
     padding = {"padding": "max_length", "max_length": int(longest)} if recipe.batches == "padded" else {
         "pad_to_multiple_of": 8 if runtime.device() == "cuda" else None}
     trainer = TextTrainer(
-        recipe=recipe, class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
+        recipe=recipe, memory=memory, class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
         model=model, args=arguments, train_dataset=train, eval_dataset=tokens["validation"],
         processing_class=tokenizer, compute_metrics=epoch_metrics,
         data_collator=DataCollatorWithPadding(tokenizer, **padding),
@@ -241,7 +234,8 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
 
 def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
         folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, label: str = "",
-        resume: bool = True, save_seconds: float = 120) -> Fit:
+        resume: bool = True, save_seconds: float = 120, memory: FrozenMemory | None = None, looks: int = 1,
+        line: runtime.ProgressLine | None = None) -> Fit:
     """Train, showing one line of progress, and return the best model by validation macro F1.
 
     An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole
@@ -251,6 +245,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         label: for the line of progress.
         resume: go on from checkpoints of the same training (weights, data, recipe, seed); off deletes them.
         save_seconds: time between checkpoints within an epoch; each end of an epoch has one too.
+        line: of progress, to go on with; its owner ends it.
         The others are those of `build`.
 
     Raises:
@@ -261,13 +256,12 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
     if not resume:
         shutil.rmtree(place, ignore_errors=True)
     newest, notes = checkpoints.newest_whole(place)
-    progress = Progress(f"{label}: " if label else "", save_seconds if keep_best else None)
-    trainer = build(model, tokenizer, tokens, recipe, seed, place, [progress, *callbacks], keep_best)
+    progress = Progress(f"{label}: " if label else "", save_seconds if keep_best else None, line=line)
+    trainer = build(model, tokenizer, tokens, recipe, seed, place, [progress, *callbacks], keep_best, memory, looks)
     if newest:
         notes.append(f"Training went on from {newest.name}, which an interrupted run of the same training had left.")
     try:
-        with first_token_only(model):
-            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
         shutil.rmtree(place)
     finally:
         if not checkpoints.in_order(place):
@@ -275,7 +269,8 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
     used = trainer.callback_handler.callbacks  # a resume puts new ones in the place of those that were passed
     progress, guard = (next(callback for callback in used if isinstance(callback, kind)) for kind in (Progress, Guard))
     samples = len(tokens["train"]) * trainer.state.epoch
-    return Fit(trainer, recipe, history(trainer), progress.seconds, samples / progress.seconds, (*notes, *guard.warnings))
+    seconds = progress.seconds + trainer.preparing
+    return Fit(trainer, recipe, history(trainer), seconds, samples / seconds, (*notes, *guard.warnings))
 
 
 def _precision(recipe: Recipe) -> str:

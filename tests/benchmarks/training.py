@@ -116,15 +116,15 @@ def stopwatch(skip: int = 2):
             if self.steps == skip:
                 self.begin = self.end
 
-        def rate(self, rows: int, batch: int) -> float:
-            return (rows - skip * batch) / (self.end - self.begin)
+        def rate(self, rows: int, batch: int, before: float) -> float:
+            return (rows - skip * batch) / (self.end - self.begin + before)
 
     return Stopwatch()
 
 
 def one_throughput(chosen, name):
     import torch
-    from textlab import runtime, training
+    from textlab import runtime, shortcuts
 
     rates = {kind: matrix_rate(kind) for kind in ("float32", "bfloat16")}
     texts, source, tokenizer = setting(chosen, RECIPES[name])
@@ -133,16 +133,15 @@ def one_throughput(chosen, name):
     watch = stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         if name == "ours":
-            trainer, recipe, tokens = our_trainer(texts, source, tokenizer, folder, epochs=1)
+            trainer, recipe, tokens = our_trainer(texts, source, tokenizer, folder)
             trainer.add_callback(watch)
-            with training.first_token_only(trainer.model):
-                trainer.train()
+            trainer.train()
         else:
             trainer = stock_trainer(name, texts, source, tokenizer, folder, 1, [watch])
             trainer.train()
     rows = len(texts.splits["train"])
-    rate = watch.rate(rows, trainer.args.train_batch_size)
-    weights = sum(p.numel() for layer in training.layers_of(trainer.model) for p in layer.parameters())
+    rate = watch.rate(rows * int(trainer.args.num_train_epochs), trainer.args.train_batch_size, getattr(trainer, "preparing", 0.0))
+    weights = sum(p.numel() for layer in shortcuts.layers_of(trainer.model) for p in layer.parameters())
     return {"recipe": name, "rows": rows, "samples_per_second": rate, "tokens_per_second": rate * own / rows,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "nominal_tflops": 6 * weights * rate * own / rows / 1e12, "matrix_tflops": rates,
@@ -203,8 +202,7 @@ def one_time_to(chosen, name):
         if name == "ours":
             trainer, *_ = our_trainer(texts, source, tokenizer, folder)
             trainer.add_callback(Clock(50))
-            with training.first_token_only(trainer.model):
-                trainer.train()
+            trainer.train()
         else:
             stock_trainer(name, texts, source, tokenizer, folder, 3, [Clock(100)]).train()
     reached = {str(goal): next((p["seconds"] for p in curve if p["accuracy"] >= goal), None) for goal in (0.90, 0.92)}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from textlab import InputError, checkpoints, data, evaluation, hub, prediction, trainer, training
+from textlab import InputError, checkpoints, data, evaluation, hub, prediction, shortcuts, trainer, training
 
 LABELS = ["bad", "good"]
 
@@ -105,7 +105,7 @@ def test_layers_are_found_in_other_architectures():
                                                                           intermediate_size=32))):
         model = kind(config)
         training.freeze(model, training.make_recipe("short_text"))
-        trained = [any(p.requires_grad for p in layer.parameters()) for layer in training.layers_of(model)]
+        trained = [any(p.requires_grad for p in layer.parameters()) for layer in shortcuts.layers_of(model)]
         assert trained == [False, False, False, True, True, True]
 
 
@@ -232,8 +232,8 @@ def test_a_shortened_last_layer_gives_the_same_answers_and_gradients(kind):
 
     plain = answers()
     seen = []
-    handle = training.layers_of(model)[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
-    with training.first_token_only(model) as shortened:
+    handle = shortcuts.layers_of(model)[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with shortcuts.first_token_only(model) as shortened:
         assert shortened
         short = answers()
     states = seen[0][0] if isinstance(seen[0], tuple) else seen[0]
@@ -244,12 +244,65 @@ def test_a_shortened_last_layer_gives_the_same_answers_and_gradients(kind):
     assert all(torch.equal(a, b) for a, b in zip(plain, answers()))  # and nothing stays behind
 
 
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
+def test_frozen_layers_are_computed_once_and_give_the_same_answers(kind):
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    sizes = {"distilbert": {"dim": 32, "n_heads": 2, "n_layers": 3, "hidden_dim": 64}}.get(
+        kind, {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3, "intermediate_size": 64})
+    model = AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model(kind, vocab_size=50, num_labels=3, pad_token_id=1, **sizes)).eval()
+    model.base_model.embeddings.requires_grad_(False)
+    layers = shortcuts.layers_of(model)
+    layers[:2].requires_grad_(False)
+    ids = torch.randint(5, 50, (4, 9))
+    lengths = torch.tensor([[9], [4], [6], [2]])
+    mask = (torch.arange(9) < lengths).long()
+    ids = torch.where(mask.bool(), ids, 1)
+    rows = Dataset.from_dict({"input_ids": [row[:n].tolist() for row, (n,) in zip(ids, lengths)]})
+
+    def answers():
+        model.zero_grad()
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        logits.square().sum().backward()
+        return logits.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    computed = []
+    layers[1].get_submodule("attention").register_forward_hook(lambda module, inputs, output: computed.append(inputs))
+    plain, memory = answers(), shortcuts.FrozenMemory()
+    with memory.used_by(model, [rows.select([0, 1, 2])]) as used:  # the fourth text is met on the way
+        assert used
+        before = len(computed)
+        first, again = answers(), answers()
+        assert len(computed) == before + 1
+    with memory.used_by(model, [rows]):
+        assert len(computed) == before + 1  # all are known already
+    for a, b in zip(plain, first):
+        assert torch.allclose(a, b, atol=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(first, again))
+    assert all(torch.equal(a, b) for a, b in zip(plain, answers()))  # and nothing stays behind
+    with torch.no_grad():
+        for weight in layers[0].parameters():
+            weight.add_(torch.randn_like(weight))
+    changed = answers()
+    with memory.used_by(model, [rows]):  # other weights: the old answers are not used
+        assert torch.allclose(answers()[0], changed[0], atol=1e-5) and not torch.allclose(changed[0], plain[0], atol=1e-5)
+
+
+def test_nothing_is_remembered_where_the_lower_layers_learn(setting):
+    for chosen in ({"frozen_share": 0.0}, {"train_embeddings": True}):
+        model = training.load_model(setting[0], LABELS, training.make_recipe("short_text", **chosen), 1)
+        with shortcuts.FrozenMemory().used_by(model, [setting[2]["train"]]) as used:
+            assert not used
+
+
 def test_a_model_whose_head_reads_more_is_left_alone():
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(
         "modernbert", vocab_size=50, hidden_size=32, num_attention_heads=2, num_hidden_layers=2, intermediate_size=64, pad_token_id=0))
-    with training.first_token_only(model) as shortened:
+    with shortcuts.first_token_only(model) as shortened:
         assert not shortened
 
 
