@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_run(verbs)
+    _add_sweep(verbs)
     _add_predict(verbs)
     _add_bundle(verbs)
     _add_push(verbs)
@@ -42,14 +43,31 @@ def _add_run(verbs) -> None:
                "  python -m textlab run 02_fine_tuning -p dataset my_texts.csv --out outputs/mine\n"
                "  python -m textlab run all --profile smoke")
     run.add_argument("notebook", help="such as 02_fine_tuning or 02; `all` runs the four in order")
-    source = run.add_mutually_exclusive_group()
+    _add_params(run)
+    run.set_defaults(function=_run)
+
+
+def _add_params(verb) -> None:
+    source = verb.add_mutually_exclusive_group()
     source.add_argument("--profile", default="demo", help="folder under params/ (default: demo)")
     source.add_argument("--params", type=Path, metavar="FILE", help="a params file of your own, instead of a profile")
-    run.add_argument("-p", dest="values", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                     help="one parameter; may be given several times")
-    run.add_argument("--out", type=_folder, metavar="DIR", help="folder for everything of the run "
-                     "(default: outputs/<profile>, with tracked runs in outputs/mlflow)")
-    run.set_defaults(function=_run)
+    verb.add_argument("-p", dest="values", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                      help="one parameter; may be given several times")
+    verb.add_argument("--out", type=_folder, metavar="DIR", help="folder for everything of the run "
+                      "(default: outputs/<profile>, with tracked runs in outputs/mlflow)")
+
+
+def _add_sweep(verbs) -> None:
+    sweep = verbs.add_parser(
+        "sweep", help="work on the trials of a sweep, beside any other workers",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Take trials of notebook 3's sweep until all are done, without the notebook. Any number of these may run at\n"
+                    "once; whatever is killed is begun again by the next. Workers on several machines need -p study_storage\n"
+                    "postgresql://... and -p tracking_uri http://...",
+        epilog="examples:\n  python -m textlab sweep -p n_trials 20\n"
+               "  python -m textlab sweep --params my_sweep.yaml -p study mine -p max_minutes 30")
+    _add_params(sweep)
+    sweep.set_defaults(function=_sweep)
 
 
 def _add_bundle(verbs) -> None:
@@ -127,14 +145,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from . import batch, params, runtime
 
     names = list(params.NOTEBOOKS) if chosen.notebook == "all" else [params.notebook_name(chosen.notebook)]
-    overrides = dict(chosen.values)
-    if len(overrides) < len(chosen.values):
-        raise InputError("-p: a parameter is given twice")
-    params.refuse_unknown(overrides, names, "the command line")
-    folder = chosen.out or runtime.outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
-    folder = folder.expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
+    overrides, folder = _overrides(chosen, names), _run_folder(chosen)
     if chosen.params and len(names) > 1:  # one file for all notebooks: each takes what it knows
         values = params.read_yaml(chosen.params)
         params.refuse_unknown(values, names, str(chosen.params))
@@ -150,6 +161,41 @@ def _run(chosen: argparse.Namespace) -> int:
         print(f"{outcome.notebook}: {state}", file=sys.stderr)
     print(folder / "index.html")
     return outcomes[-1].status
+
+
+def _overrides(chosen: argparse.Namespace, notebooks: list[str]) -> dict[str, str]:
+    from . import params
+
+    overrides = dict(chosen.values)
+    if len(overrides) < len(chosen.values):
+        raise InputError("-p: a parameter is given twice")
+    params.refuse_unknown(overrides, notebooks, "the command line")
+    return overrides
+
+
+def _run_folder(chosen: argparse.Namespace) -> Path:
+    from . import runtime
+
+    folder = chosen.out or runtime.outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
+    return folder
+
+
+def _sweep(chosen: argparse.Namespace) -> int:
+    from . import batch, params
+
+    name = "03_mlflow_tracking"
+    overrides, folder = _overrides(chosen, [name]), _run_folder(chosen)
+    values = batch.prepare(name, [chosen.params or params.profile_file(chosen.profile, name)], overrides, folder,
+                           own_store=chosen.out is not None)
+
+    from . import sweep  # takes seconds, too long for a message about a typing error
+
+    table = sweep.join(params.defaults(name) | values)
+    print(table.drop(columns=["run_id", "looks"]).to_string())
+    return 0
 
 
 def _add_predict(verbs) -> None:

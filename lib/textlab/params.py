@@ -5,8 +5,10 @@ Defaults and help texts stand in the notebooks' own `parameters` cells; this mod
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -98,8 +100,12 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
     } | COMMON,
     "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
         "sync_to": STORE["tracking_uri"],
-        "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "engine": Rule(str, choices=("local",)),
-        "study": Rule(str, pattern=NAMED),
+        "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "study": Rule(str), "study_storage": STORE["tracking_uri"],
+        "sampler": Rule(str, choices=("tpe", "random", "quasi_random", "grid")),
+        "pruner": Rule(str, choices=("median", "hyperband", "none")), "max_minutes": Rule(float, 0, above=True, optional=True),
+        "confirm_top": Rule(int, 1, 100), "confirm_seeds": Rule(int, 0, 100),
+        "engine": Rule(str, choices=("local", "ray")), "parallel": Rule(int, 1, 1000),
+        "trial_cpus": Rule(int, 1, 1024, optional=True), "trial_gpus": Rule(float, 0, 64),
     } | COMMON,
     "04_sweep_analysis": STORE | {"metric": Rule(str), "promote": Rule(bool)} | COMMON,
 }
@@ -242,32 +248,62 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def check_space(space: Mapping[str, Any]) -> dict[str, Any]:
+def check_space(space: Mapping[str, Any], sampler: str = "tpe") -> dict[str, Any]:
     """Return a search space, checked and converted.
 
     Args:
-        space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`.
+        space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`, or `{choices: [...]}`.
+            A mapping may have `when: {other: value or list}`: the setting is searched only where another one, which stands
+            before it in the space, has such a value; elsewhere it is the recipe's.
+        sampler: grid needs points that can be counted.
 
     Raises:
         InputError: an unknown setting, an empty list, a value that the setting does not accept, or no range.
     """
     if not space:
         raise InputError("search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
-    checked = {}
+    checked: dict[str, Any] = {}
     for name, spec in space.items():
+        where = f"search_space: {name}"
         if name not in RECIPE:
-            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}")
-        rule, where = RECIPE[name], f"search_space: {name}"
-        if isinstance(spec, list) and spec:
-            checked[name] = [convert(where, value, rule) for value in spec]
+            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}{_did_you_mean(name, RECIPE)}")
+        extra = {"when": _check_condition(where, spec["when"], checked)} if isinstance(spec, dict) and "when" in spec else {}
+        body = {key: value for key, value in spec.items() if key != "when"} if isinstance(spec, dict) else {"choices": spec}
+        if set(body) == {"choices"} and isinstance(body["choices"], list) and body["choices"]:
+            choices = [convert(where, value, RECIPE[name]) for value in body["choices"]]
+            if len(set(choices)) < len(choices):
+                raise InputError(f"{where} is {spec!r}; a choice is given twice")
+            checked[name] = {"choices": choices} | extra if extra else choices
             continue
-        if not isinstance(spec, dict) or not {"low", "high"} <= set(spec) <= {"low", "high", "log", "step"} or rule.type is bool:
+        if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or RECIPE[name].type not in (int, float):
             raise InputError(f"{where} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
-        low, high = (convert(where, spec[bound], rule) for bound in ("low", "high"))
-        if low >= high or (spec.get("log") and (low <= 0 or "step" in spec)):
+        low, high = (convert(where, body[bound], RECIPE[name]) for bound in ("low", "high"))
+        numbers = {"step": convert(f"{where}: step", body["step"], Rule(RECIPE[name].type, 0, above=True))} if "step" in body else {}
+        if low >= high or (body.get("log") and (low <= 0 or numbers)):
             raise InputError(f"{where} is {spec!r}; low must be below high, and log needs low above 0 and no step")
-        checked[name] = spec | {"low": low, "high": high}
+        checked[name] = body | {"low": low, "high": high} | numbers | extra
+        if sampler == "grid" and (body.get("log") or (RECIPE[name].type is float and not numbers)):
+            raise InputError(f"{where}: sampler grid needs a list of choices or a step")
+    if sampler == "grid" and any(isinstance(spec, dict) and "when" in spec for spec in checked.values()):
+        raise InputError("search_space: sampler grid knows no `when`; use another sampler")
     return checked
+
+
+def _check_condition(where: str, condition: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a condition of a search space, its values converted."""
+    if not isinstance(condition, dict) or not condition:
+        raise InputError(f"{where}: when is {condition!r}; accepted is {{setting: value}} or {{setting: [values]}}")
+    if unknown := [other for other in condition if other not in before]:
+        raise InputError(f"{where}: when names {unknown[0]}, which does not stand before it in the search space")
+    return {other: [convert(f"{where}: when {other}", value, RECIPE[other]) for value in (wanted if isinstance(wanted, list) else [wanted])]
+            for other, wanted in condition.items()}
+
+
+def defaults(notebook: str) -> dict[str, Any]:
+    """Return the values in a notebook's parameters cell."""
+    book = json.loads((project_root() / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+    source = next("".join(cell["source"]) for cell in book["cells"] if "parameters" in cell["metadata"].get("tags", []))
+    return {line.target.id: ast.literal_eval(line.value) for line in ast.parse(source).body if isinstance(line, ast.AnnAssign)}
 
 
 class _StrictLoader(yaml.SafeLoader):

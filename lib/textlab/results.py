@@ -43,6 +43,12 @@ def read(folder: Path, notebook: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def records(table) -> list[dict[str, Any]]:
+    """Return the rows of a table with its index as mappings, without what is missing."""
+    rows = table.reset_index().to_dict("records")
+    return [{name: value for name, value in row.items() if value is not None and value == value} for row in rows]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file so that a reader finds the old content or the new, never a part."""
     with whole_file(path) as draft:

@@ -153,13 +153,13 @@ class ProgressLine:
             return
         self._last = time.monotonic()
         if _in_notebook():
-            self._show_in_notebook(text)
+            self._show_in_notebook(text, final)
         elif sys.stderr.isatty():
             print(f"\r\x1b[2K{text}", end="\n" if final else "", file=sys.stderr, flush=True)
         elif final:
             print(text, file=sys.stderr)
 
-    def _show_in_notebook(self, text: str) -> None:
+    def _show_in_notebook(self, text: str, final: bool) -> None:
         from IPython.display import display
 
         bundle = {"text/plain": text}
@@ -167,6 +167,8 @@ class ProgressLine:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+        if final:
+            self._handle = None
 
 
 def _in_notebook() -> bool:

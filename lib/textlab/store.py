@@ -25,6 +25,7 @@ for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFAC
     os.environ.setdefault(_name, _value)
 
 import psutil
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -91,7 +92,7 @@ def open_client(uri: str, create: bool = True) -> MlflowClient:
     elif file and not create:
         raise InputError(f"there is no tracking store yet ({short(uri)}): run notebook 03_mlflow_tracking first")
     elif file:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make(file)
     patient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PROBE_SECONDS)}
     usual = {name: os.environ[name] for name in patient}
     os.environ.update(patient)
@@ -102,6 +103,19 @@ def open_client(uri: str, create: bool = True) -> MlflowClient:
     finally:
         os.environ.update(usual)
     return client
+
+
+def _make(file: Path) -> None:
+    """Make an empty store aside and put it in its place when it is whole: MLflow cannot go on with a half-made one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with one_line_errors(f"sqlite:///{file}"), FileLock(f"{file}.lock"):
+            if not file.exists():  # else another process was faster
+                MlflowClient(f"sqlite:///{draft}").search_experiments(max_results=1)
+                draft.rename(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def use_experiment(client: MlflowClient, name: str, create: bool = True, tags: Mapping[str, str] | None = None) -> str:
@@ -161,8 +175,8 @@ def _bring_home(file: Path) -> None:
 
 
 @contextmanager
-def one_line_errors(uri: str) -> Iterator[None]:
-    """Turn what a store that is none, or does not answer, makes MLflow raise into one line."""
+def one_line_errors(uri: str, parameter: str = "tracking_uri") -> Iterator[None]:
+    """Turn what a database that is none, or a store that does not answer, makes libraries raise into one line."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
@@ -170,13 +184,13 @@ def one_line_errors(uri: str) -> Iterator[None]:
         if "failed with exception" in text:
             text = (f"no answer within {PROBE_SECONDS} seconds; start the server, or leave tracking_uri empty: runs are then "
                     "recorded here, and `python -m textlab sync` carries them to a server later")
-        raise InputError(f"tracking_uri: {short(uri)} cannot be used: {short(text)}") from None
+        raise InputError(f"{parameter}: {short(uri)} cannot be used: {short(text)}") from None
 
 
 def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:
     """Close the runs that killed processes of this machine left open: KILLED, at the time of their last metric."""
     for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'"):
-        if SOURCE_TAG not in run.data.tags and _gone(run.data.tags.get(OWNER_TAG, "")):
+        if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, "")):
             times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run.info.run_id, name)]
             client.set_terminated(run.info.run_id, "KILLED", max(times, default=run.info.start_time))
 
@@ -186,7 +200,7 @@ def owner() -> str:
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
 
 
-def _gone(owner: str) -> bool:
+def gone(owner: str) -> bool:
     """Tell whether a process of this machine has ended; of other machines nothing is known."""
     host, _, process = owner.partition(" ")
     if not process or host != socket.gethostname():

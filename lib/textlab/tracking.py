@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
 import re
 import shutil
 import signal
@@ -30,8 +31,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from .data import Data
 from .training import Recipe
 
-#: The tag that says which sweep a run belongs to, and the metric that runs are compared by.
-STUDY_TAG, SELECTION_METRIC = "study", "validation_macro_f1"
+#: The tags that say which sweep a run belongs to and what it is there, and the metric that runs are compared by.
+STUDY_TAG, ROLE_TAG, SELECTION_METRIC = "study", "role", "validation_macro_f1"
 
 
 def connect(uri: str, experiment: str, create: bool = True) -> str:
@@ -61,7 +62,7 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
 
 @contextmanager
 def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = None,
-        run_id: str | None = None) -> Iterator[Run]:
+        run_id: str | None = None, killed_by: tuple[type[BaseException], ...] = ()) -> Iterator[Run]:
     """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception.
 
     After a kill -9 the next `connect` closes it. Load and memory of the machine are recorded too.
@@ -71,22 +72,58 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
         parent: run id of the parent, for the trials of a sweep.
         tags: added to the run.
         run_id: of a run to go on with, instead of a new one.
+        killed_by: exceptions that end the run as KILLED, as Ctrl-C does, because it was not to go on.
     """
     active = mlflow.start_run(run_id=run_id, run_name=name, parent_run_id=parent, nested=parent is not None,
-                              tags={**(tags or {}), store.OWNER_TAG: store.owner()}, log_system_metrics=True)
+                              tags={**(tags or {}), store.OWNER_TAG: store.owner()}, log_system_metrics=run_id is None)
     main = threading.current_thread() is threading.main_thread()
     usual = signal.signal(signal.SIGTERM, signal.default_int_handler) if main else None
     status = "FAILED"
     try:
         yield active
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, *killed_by):
         status = "KILLED"
         raise
     finally:
         if main:
             signal.signal(signal.SIGTERM, usual or signal.SIG_DFL)
         mlflow.end_run(status)
+
+
+def make_run(name: str, values: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
+    """Make a run that others will be children of, with parameters and JSON artifacts; return its id."""
+    with run(name, tags={STUDY_TAG: name}) as made:
+        log_params(values)
+        for file, content in tables.items():
+            log_table(content, file)
+    return made.info.run_id
+
+
+def require_run(run_id: str, study: str) -> None:
+    """Check that a study's run is in the store that is connected.
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        MlflowClient().get_run(run_id)
+    except MlflowException:
+        raise InputError(f"study: {study!r} is known, but its runs are not in this tracking store; choose another name for the "
+                         "study, or another study_storage") from None
+
+
+def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
+    """Return state, run id, validation score and reason of a trial's run that ended, or None; an ended one left open is closed."""
+    condition = f"tags.mlflow.parentRunId = '{parent}' AND attributes.run_name = '{name}' AND tags.trial_state != ''"
+    found = mlflow.search_runs(search_all_experiments=True, filter_string=condition, output_format="list", max_results=1)
+    if not found:
+        return None
+    info, tags = found[0].info, found[0].data.tags
+    state = tags["trial_state"]
+    if info.status == "RUNNING" or info.end_time is None:
+        MlflowClient().set_terminated(info.run_id, {"complete": "FINISHED", "pruned": "KILLED"}.get(state, "FAILED"))
+    return state, info.run_id, found[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("trial_reason", "")
 
 
 def log_params(values: Mapping[str, Any]) -> None:
@@ -348,7 +385,7 @@ def promote(name: str, version: int, split: str) -> tuple[bool, str]:
     if len(champions) and champions[0] == version:
         return True, f"Version {version} is the champion already."
     if len(champions):
-        old, new = (_predictions(versions.loc[number, "run_id"], split) for number in (champions[0], version))
+        old, new = (predictions(versions.loc[number, "run_id"], split) for number in (champions[0], version))
         if not old or not new or old["rows_sha256"] != new["rows_sha256"] or old["labels"] != new["labels"]:
             return False, (f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on the "
                            f"same {split} rows. Choose another registered_model, or set the alias by hand.")
@@ -361,7 +398,8 @@ def promote(name: str, version: int, split: str) -> tuple[bool, str]:
     return True, f"Version {version} is the champion" + (f" instead of {champions[0]} ({measured})." if len(champions) else ".")
 
 
-def _predictions(run_id: str, split: str) -> dict[str, Any] | None:
+def predictions(run_id: str, split: str) -> dict[str, Any] | None:
+    """Return what `log_predictions` recorded with a run, or None."""
     try:
         return mlflow.artifacts.load_dict(f"runs:/{run_id}/predictions/{split}.json")
     except (MlflowException, OSError):

@@ -400,7 +400,7 @@ def test_training_a_fine_tuned_model_again_starts_with_a_new_head(setting, tmp_p
 
 
 def test_texts_longer_than_the_model_reads_are_refused(setting):
-    with pytest.raises(InputError, match="max_length: got 512, but tiny reads at most 128 tokens"):
+    with pytest.raises(InputError, match="max_length: got 512, but this model reads at most 128 tokens"):
         training.load_model(setting[0], LABELS, training.make_recipe("short_text", max_length=512), 1)
 
 

@@ -1,0 +1,55 @@
+"""Workers of a study on a Ray cluster: Ray places them and starts them again when a node dies; the ledger does the rest."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from . import InputError
+
+if TYPE_CHECKING:
+    from .sweep import Sweep
+
+
+def run(study: Sweep, deadline: float) -> None:
+    """Let as many workers as trials may run at once work on a study until it is done or the time is up.
+
+    Uses the cluster that RAY_ADDRESS names, or makes one of this machine. Each worker loads data and model by itself, so a
+    `dataset` that is a path must be there on every node.
+
+    Args:
+        study: whose trials to run.
+        deadline: on the clock of `time.monotonic`.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError("engine: ray is not installed; run: pip install -e '.[cluster]'") from None
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False, configure_logging=False)
+    cfg = study.cfg
+    options = {"num_cpus": cfg.trial_cpus or os.cpu_count(), "num_gpus": cfg.trial_gpus, "max_retries": 10}
+    values = vars(cfg) | {"output_dir": str(study.bench.out), "study": study.name, "study_storage": study.storage}
+    task = ray.remote(**options)(_work)
+    waiting = [task.remote(values, time.time() + deadline - time.monotonic()) for _ in range(cfg.parallel)]
+    try:
+        while waiting:
+            done, waiting = ray.wait(waiting, timeout=1)
+            ray.get(done)
+            study.show()
+    finally:
+        for reference in waiting:
+            ray.cancel(reference)
+        if started:
+            ray.shutdown()
+
+
+def _work(values: dict, until: float) -> None:
+    from .sweep import join
+
+    join(values, until - time.time())

@@ -1,0 +1,121 @@
+"""A training as a recorded run: what all trainings of an experiment share is loaded once, and each is recorded alike."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from datasets import DatasetDict
+from mlflow.entities import Run
+from transformers import PreTrainedModel, TrainerCallback
+
+from . import data, evaluation, hub, plots, prediction, runtime, tracking, training
+from .shortcuts import FrozenMemory
+from .training import Fit, Recipe
+
+
+class Workbench:
+    """Data, tokens and pretrained model, loaded once, for any number of trainings that differ in settings or seed.
+
+    Args:
+        cfg: checked parameters of notebook 3.
+        out: folder for what trainings leave while they run.
+    """
+
+    def __init__(self, cfg: SimpleNamespace, out: Path) -> None:
+        self.cfg, self.out = cfg, out
+        self.texts = data.load(cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, cfg.max_train_rows)
+        self.source, self.base = hub.resolve_model(cfg.model), training.from_params(cfg)
+        self.tokenizer = training.load_tokenizer(self.source)
+        self.split = "test" if "test" in self.texts.splits else "validation"  # for the final score
+        self._tokens: dict[int, DatasetDict] = {}
+        self._models: dict[tuple[int, str], PreTrainedModel] = {}
+        self._memory = FrozenMemory()
+
+    def about(self) -> dict[str, str | int]:
+        """Return what all trainings here have in common, as parameters of a run."""
+        return {"dataset": self.texts.source.id, "data_sha256": self.texts.source.sha256,
+                "validation_sha256": self.texts.digest("validation"), "train_rows": self.texts.rows()["train"],
+                "model": self.source.id, "model_sha256": self.source.sha256, "recipe": self.cfg.recipe}
+
+    @cached_property
+    def baselines(self) -> dict[str, dict]:
+        """Scores of the baselines on the split of the final score, as `evaluation.score` gives them."""
+        answers = evaluation.baselines(self.texts.splits, self.cfg.seed)
+        return {name: evaluation.score(self.texts.splits[self.split], answer[self.split], self.cfg.seed)
+                for name, answer in answers.items()}
+
+    def train(self, run: Run, settings: Recipe, seed: int, callbacks: Sequence[TrainerCallback] = (), label: str = "",
+              looks: int = 1, line: runtime.ProgressLine | None = None) -> tuple[Fit, dict]:
+        """Train a fresh model in a run, record what decided the outcome, and score it on validation.
+
+        Args:
+            run: the active run.
+            settings: of this training.
+            seed: of the new head, the order of batches, and dropout.
+            callbacks, label, looks, line: see `training.fit`.
+
+        Returns:
+            The fit, and the scores on validation as `evaluation.score` gives them.
+        """
+        tracking.log_params(self.about() | dataclasses.asdict(settings) | {"seed": seed})
+        tracking.log_environment()
+        tracking.log_data(self.texts)
+        tracking.log_card(self.source.path)
+        if settings.max_length not in self._tokens:
+            self._tokens[settings.max_length] = data.tokenize(self.texts.splits, self.tokenizer, settings.max_length)
+        fitted = training.fit(self._fresh(settings, seed), self.tokenizer, self._tokens[settings.max_length], settings, seed, self.out,
+                              [tracking.RunLogger(run.info.run_id), *callbacks], keep_best=False, label=label,
+                              memory=self._memory, looks=looks, line=line)
+        answers = self.answers(fitted, "validation")
+        scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
+        tracking.log_scores("validation", scores)
+        tracking.log_predictions(self.texts, "validation", answers)
+        tracking.log_frame(fitted.history, "history.csv")
+        tracking.log_scores("train", {"seconds": fitted.seconds})
+        return fitted, scores
+
+    def register(self, fitted: Fit, scores: dict) -> tuple[str, list[str]]:
+        """Score the active run's model on test where there is one, once; check, log and register it as `candidate`.
+
+        Args:
+            fitted, scores: what `train` returned.
+
+        Returns:
+            The version in the registry, and what the guards found.
+        """
+        split, labels = self.split, self.texts.labels
+        predicted, true = self.answers(fitted, split), self.texts.splits[split]["label"][:]
+        final = evaluation.score(self.texts.splits[split], predicted, self.cfg.seed)
+        guards = evaluation.guards(predicted, self.baselines | {"fine-tuned": final}, labels)
+        tracking.log_scores(split, final)
+        for name, scored in self.baselines.items():
+            tracking.log_scores(f"{split}_{name}", scored)
+        tracking.set_tags(guards=" ".join(guards) or "passed")
+        tracking.log_predictions(self.texts, split, predicted)
+        tracking.log_figure(plots.learning_curves(fitted.history), "learning_curves")
+        tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
+        tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
+        stands_on = {tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
+                     f"{split}_macro_f1": round(final["macro_f1"], 4), "data": self.texts.source.id}
+        version = tracking.log_model(fitted.model, self.tokenizer, self.texts.splits["validation"][:2]["text"],
+                                     self.cfg.registered_model, stands_on)
+        return version, guards
+
+    def answers(self, fitted: Fit, split: str) -> np.ndarray:
+        """Return the class ids that a fitted model gives for a split."""
+        found = self.texts.splits[split]["text"][:]
+        return prediction.probabilities(fitted.model, self.tokenizer, found, fitted.recipe.max_length).argmax(1)
+
+    def _fresh(self, settings: Recipe, seed: int) -> PreTrainedModel:
+        key = seed, training.attention_of(settings)
+        if key not in self._models:
+            self._models = {key: training.read_model(self.source, self.texts.labels, *key)}
+        model = copy.deepcopy(self._models[key])
+        training.prepare(model, settings)
+        return model
