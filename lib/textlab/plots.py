@@ -178,7 +178,8 @@ def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric:
         axes.plot(range(len(columns)), [scaled[name][run] for name in columns], color=plt.cm.Blues(0.25 + 0.7 * ranks[run]))
     for i, name in enumerate(columns):
         axes.axvline(i, color="0.8", linewidth=1, zorder=0)
-        for value, height in ((table[name].min(), -0.07), (table[name].max(), 1.03)):
+        known = table[name].dropna()
+        for value, height in ((known.min(), -0.07), (known.max(), 1.03)):
             label = f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
             axes.text(i, height, label, ha="center", fontsize=9, color="0.3")
     axes.set(xticks=range(len(columns)), yticks=[], ylim=(-0.12, 1.12))
@@ -186,6 +187,65 @@ def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric:
     axes.tick_params(axis="x", pad=8, length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.grid(False)
+    return figure
+
+
+def importance(shares: pd.Series) -> Figure:
+    """Draw the importance of each setting as a bar, the largest on top."""
+    figure, axes = _axes(6.5, 0.45 * len(shares) + 1)
+    bars = axes.barh([_words(name) for name in shares.index[::-1]], shares[::-1])
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.set(title="Share of being among the best that a setting explains", xlim=(0, max(1.12 * shares.max(), 0.1)), xticks=[])
+    axes.grid(False)
+    return figure
+
+
+def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
+    """Draw a metric over two settings: a dot a run, and between them, where there are enough, the interpolated surface."""
+    figure, axes = _axes(6.5, 4)
+    table = table.dropna(subset=[across, up])
+    places = {}
+    for name in (across, up):
+        values, ticks = _as_numbers(table[name])
+        logarithmic = not ticks and values.min() > 0 and values.max() / values.min() >= 5
+        places[name] = values, ticks, logarithmic
+    (x, x_ticks, x_log), (y, y_ticks, y_log) = places[across], places[up]
+    if not x_ticks and not y_ticks and x.nunique() > 3 and y.nunique() > 3:
+        axes.tricontourf(x, y, table[metric], levels=8, cmap="Blues", alpha=0.7)
+    dots = axes.scatter(x, y, c=table[metric], cmap="Blues", edgecolor="0.3", s=70, zorder=3)
+    best = table[metric].idxmax()
+    axes.scatter(x[best], y[best], s=190, facecolor="none", edgecolor="C1", linewidth=2.5, zorder=4)
+    axes.set(xlabel=_words(across), ylabel=_words(up), xscale="log" if x_log else "linear", yscale="log" if y_log else "linear")
+    if x_ticks:
+        axes.set_xticks(range(len(x_ticks)), x_ticks)
+    if y_ticks:
+        axes.set_yticks(range(len(y_ticks)), y_ticks)
+    elif y.nunique() <= 4 and not y_log:
+        axes.set_yticks(sorted(y.unique()))
+    axes.margins(0.12)
+    figure.colorbar(dots, label=_words(metric))
+    return figure
+
+
+def budget(curve: pd.DataFrame, metric: str) -> Figure:
+    """Draw the best score to expect against the number of trials; see `analysis.budget_curve`."""
+    figure, axes = _axes(6.5, 3.2)
+    axes.plot(curve["trials"], curve["expected"], marker="o")
+    axes.set(title="Best score to expect from so many trials", xlabel="trials", ylabel=_words(metric))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def seeds(table: pd.DataFrame, metric: str) -> Figure:
+    """Draw mean, range and 95 % interval over seeds of each choice of settings, the best on top; see `analysis.by_settings`."""
+    figure, axes = _axes(6.5, 0.5 * len(table) + 1.2)
+    for place, (_, row) in enumerate(table[::-1].iterrows()):
+        if pd.notna(row["low"]):
+            axes.plot([row["low"], row["high"]], [place, place], color="0.75", linewidth=6, solid_capstyle="butt")
+        axes.plot([row["min"], row["max"]], [place, place], color="C0", linewidth=2)
+        axes.plot(row["mean"], place, "o", color="C1" if place == len(table) - 1 else "C0")
+    axes.set(yticks=range(len(table)), xlabel=_words(metric), title="Mean, range and 95 % interval over seeds")
+    axes.set_yticklabels([f"{name}, {int(n)} seeds" for name, n in zip(table.index[::-1], table["seeds"][::-1])])
     return figure
 
 
@@ -241,10 +301,11 @@ def _words(name: str) -> str:
 def _as_numbers(column: pd.Series) -> tuple[pd.Series, list[str]]:
     """Return a column as numbers and, where it held words, the words in the order of their numbers."""
     numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().all() and column.nunique() > 1 and not pd.api.types.is_bool_dtype(column):
+    if numbers.notna().eq(column.notna()).all() and column.nunique() > 1 and not pd.api.types.is_bool_dtype(column):
         return numbers.astype(float), []
-    words = sorted(column.astype(str).unique())
-    return column.astype(str).map(words.index).astype(float), words
+    column = column.astype(object).where(column.notna(), "not set").astype(str)
+    words = sorted(column.unique())
+    return column.map(words.index).astype(float), words
 
 
 def _axes(width: float, height: float, columns: int = 1, sharey: bool = False):

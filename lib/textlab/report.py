@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from . import params, results
 if TYPE_CHECKING:  # importing nbformat takes two seconds, and notebooks only need the notices
     import nbformat
     import pandas as pd
+    from matplotlib.figure import Figure
 
 #: What each notebook answers, as the index shows it.
 QUESTIONS = {
@@ -80,14 +83,47 @@ def _clean(markup: str | bytes) -> str:
                         css_sanitizer=styles)
 
 
-def write_index(folder: Path) -> Path:
-    """Write `index.html`: headline table, guards, pictures and links of what has been run in `folder`."""
+class Summary:
+    """One self-contained page of words, tables and pictures, gathered while a notebook shows them."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self._lead, self._parts = title, [], []
+
+    def lead(self, sentences: Sequence[str]) -> None:
+        """Set the sentences that the page begins with."""
+        self._lead = list(sentences)
+
+    def add(self, heading: str, part: Figure | pd.DataFrame | str):
+        """Add a figure, a table or a text under a heading, and return it for the notebook to show; a text is printed."""
+        if isinstance(part, str):
+            self._parts.append({"heading": heading, "text": part})
+            print(part)
+            return None
+        if hasattr(part, "savefig"):
+            stream = io.BytesIO()
+            part.savefig(stream, format="png", metadata={"Software": None})
+            self._parts.append({"heading": heading, "picture": base64.b64encode(stream.getvalue()).decode()})
+        else:
+            self._parts.append({"heading": heading, "table": part.to_html(border=0, classes="plain")})
+        return part
+
+    def write(self, path: Path) -> Path:
+        """Write the page and return its path."""
+        results.write_text(path, _template("summary.html").render(title=self.title, lead=self._lead, parts=self._parts))
+        return path
+
+
+def _template(name: str):
     import jinja2
 
+    return jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(Path(__file__).parent)).get_template(name)
+
+
+def write_index(folder: Path) -> Path:
+    """Write `index.html`: headline table, guards, pictures and links of what has been run in `folder`."""
     found = {name: results.read(folder, name) for name in params.NOTEBOOKS
              if (folder / "results" / f"{name}.json").is_file()}
-    environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(Path(__file__).parent))
-    page = environment.get_template("report.html").render(
+    page = _template("report.html").render(
         run=folder.name, questions=QUESTIONS, found=found, main=found.get("02_fine_tuning", {}),
         rows=headline_rows(found.get("02_fine_tuning", {})),
         figures=[(name, figure) for name in found for figure in _headline_figures(folder / f"{name}.ipynb")],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import math
 import re
@@ -29,7 +28,6 @@ from mlflow.exceptions import MlflowException
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from .data import Data
-from .training import Recipe
 
 #: The tags that say which sweep a run belongs to and what it is there, and the metric that runs are compared by.
 STUDY_TAG, ROLE_TAG, SELECTION_METRIC = "study", "role", "validation_macro_f1"
@@ -180,13 +178,13 @@ def log_card(folder: Path | None) -> None:
         mlflow.log_text(card.read_text(encoding="utf-8"), "model_card.md")
 
 
-def log_predictions(data: Data, split: str, predicted: Sequence[int]) -> None:
-    """Log the answers for a split as `predictions/<split>.json`, with true classes and the digest of the rows.
+def log_predictions(data: Data, split: str, predicted: Sequence[int], baseline: str = "") -> None:
+    """Log the answers for a split as `predictions/<split>[_<baseline>].json`, with true classes and the digest of the rows.
 
-    They let `promote` compare two models row by row.
+    They let `promote` and `analysis.against` compare two models row by row.
     """
     log_table({"rows_sha256": data.digest(split), "labels": list(data.labels), "true": list(map(int, data.splits[split]["label"][:])),
-               "predicted": list(map(int, predicted))}, f"predictions/{split}.json")
+               "predicted": list(map(int, predicted))}, f"predictions/{split}{baseline and '_' + baseline}.json")
 
 
 def log_figure(figure: Figure, name: str) -> None:
@@ -272,55 +270,20 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
                           and "textlab." not in c]]
 
 
-def comparable_runs(experiment: str, metric: str) -> tuple[pd.DataFrame, int]:
-    """Return the completed runs that can fairly be compared by a metric, and how many runs were left out.
-
-    Fair means: finished, with the metric, and on the same data, validation rows and number of training rows as the
-    newest such run.
-
-    Returns:
-        A table as `runs` gives it, oldest first, with parameters and metrics under their plain names and numbers as
-        numbers.
-
-    Raises:
-        InputError: the experiment has no finished run with this metric.
-    """
-    everything = runs(experiment, only_finished=False)
-    table = everything[everything["status"] == "FINISHED"]
-    known = f"metrics.{metric}" in table
-    table = table.dropna(subset=[f"metrics.{metric}"]) if known else table.iloc[:0]
-    table = table.rename(columns=lambda column: column.removeprefix("params.").removeprefix("metrics."))
-    if table.empty:
-        raise InputError(f"experiment: {experiment!r} has {len(everything)} runs, but no finished one with the metric "
-                         f"{metric}: run notebook 03_mlflow_tracking first, or choose another experiment or metric")
-    for column in [name for name in ("data_sha256", "validation_sha256", "train_rows") if name in table]:
-        table = table[table[column] == table[column].iloc[0]]
-    table = table.iloc[::-1].reset_index(drop=True)
-    for column in table.select_dtypes(["object", "string"]):
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        if numbers.notna().all():
-            table[column] = numbers
-    has_metric = f"metrics.{metric}" in everything and everything[f"metrics.{metric}"].notna().sum()
-    return table, int(has_metric) - len(table)
-
-
-def varied_params(table: pd.DataFrame) -> list[str]:
-    """Return the recipe settings whose values differ between the runs of a table."""
-    settings = [field.name for field in dataclasses.fields(Recipe) if field.name in table]
-    return [name for name in settings if table[name].nunique(dropna=False) > 1]
-
-
 def search_space(table: pd.DataFrame) -> dict[str, Any]:
-    """Return the search space of the newest sweep among the runs of a table; empty when none belongs to a sweep."""
+    """Return the search space of the newest sweep among the runs of a table; empty when none belongs to a sweep of ours."""
     parents = table["parent"].dropna()
-    return mlflow.artifacts.load_dict(f"runs:/{parents.iloc[-1]}/search_space.json") if len(parents) else {}
+    try:
+        return mlflow.artifacts.load_dict(f"runs:/{parents.iloc[-1]}/search_space.json") if len(parents) else {}
+    except (MlflowException, OSError):
+        return {}
 
 
 def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
     """Return the split that a registered run was finally scored on, and its scores and the baselines' on it.
 
     Args:
-        row: of a table of `comparable_runs`.
+        row: of the table of `analysis.read`.
     """
     split = "test" if pd.notna(row.get("test_macro_f1")) else "validation"
     names = {"majority": f"{split}_majority", "TF-IDF + SVM": f"{split}_tfidf_svm", "fine-tuned": split}

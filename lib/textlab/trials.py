@@ -46,9 +46,12 @@ class Workbench:
     @cached_property
     def baselines(self) -> dict[str, dict]:
         """Scores of the baselines on the split of the final score, as `evaluation.score` gives them."""
-        answers = evaluation.baselines(self.texts.splits, self.cfg.seed)
         return {name: evaluation.score(self.texts.splits[self.split], answer[self.split], self.cfg.seed)
-                for name, answer in answers.items()}
+                for name, answer in self._baseline_answers.items()}
+
+    @cached_property
+    def _baseline_answers(self) -> dict[str, dict[str, np.ndarray]]:
+        return evaluation.baselines(self.texts.splits, self.cfg.seed)
 
     def train(self, run: Run, settings: Recipe, seed: int, callbacks: Sequence[TrainerCallback] = (), label: str = "",
               looks: int = 1, line: runtime.ProgressLine | None = None) -> tuple[Fit, dict]:
@@ -96,6 +99,7 @@ class Workbench:
         tracking.log_scores(split, final)
         for name, scored in self.baselines.items():
             tracking.log_scores(f"{split}_{name}", scored)
+            tracking.log_predictions(self.texts, split, self._baseline_answers[name][split], name)
         tracking.set_tags(guards=" ".join(guards) or "passed")
         tracking.log_predictions(self.texts, split, predicted)
         tracking.log_figure(plots.learning_curves(fitted.history), "learning_curves")

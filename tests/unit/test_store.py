@@ -70,7 +70,7 @@ def test_a_killed_run_says_so(store_uri):
     (store.owner(), False), (f"{socket.gethostname()} {os.getpid()} 1.00", True), ("elsewhere 1 1.00", False), ("", False),
     (f"{socket.gethostname()} 4194999 1.00", True)])
 def test_only_processes_of_this_machine_are_known_to_be_gone(owner, gone):
-    assert store._gone(owner) is gone
+    assert store.gone(owner) is gone
 
 
 def test_stores_are_found_as_people_name_them(store_file, tmp_path):

@@ -9,7 +9,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from mlflow import MlflowClient
 from transformers import TrainerControl, TrainerState
 
-from textlab import InputError, tracking
+from textlab import InputError, analysis, tracking
 from textlab.data import Data
 from textlab.store import short, store_uri
 
@@ -99,45 +99,13 @@ def test_scores_and_intervals_are_flat_metrics(connected):
         "test_accuracy": 0.9, "test_accuracy_ci95_low": 0.8, "test_accuracy_ci95_high": 0.95}
 
 
-def test_only_fair_comparisons_are_made(connected):
-    old = finished("other data", params={"data_sha256": "d0"}, metrics={"validation_macro_f1": 0.99})
-    first = finished("first", params={"learning_rate": "0.1", "dropout": False}, metrics={"validation_macro_f1": 0.5})
-    second = finished("second", params={"learning_rate": "0.2", "dropout": False}, metrics={"validation_macro_f1": 0.6})
-    finished("no metric")
-    with pytest.raises(ValueError), tracking.run("failed"):
-        mlflow.log_metric("validation_macro_f1", 1.0)
-        raise ValueError
-    table, left_out = tracking.comparable_runs("tests", "validation_macro_f1")
-    assert table["run_id"].tolist() == [first, second] and old not in table["run_id"].tolist()
-    with pytest.raises(InputError, match="no finished one with the metric learning_rate"):
-        tracking.comparable_runs("tests", "learning_rate")
-    assert left_out == 2  # the one on other data and the failed one
-    assert tracking.varied_params(table) == ["learning_rate"]
-    assert table["learning_rate"].tolist() == [0.1, 0.2]
-
-
-def test_other_validation_rows_are_no_fair_comparison(connected):
-    finished("old", params={"validation_sha256": "v1"}, metrics={"validation_macro_f1": 0.9})
-    new = finished("new", params={"validation_sha256": "v2"}, metrics={"validation_macro_f1": 0.5})
-    table, left_out = tracking.comparable_runs("tests", "validation_macro_f1")
-    assert table["run_id"].tolist() == [new] and left_out == 1
-
-
-def test_an_experiment_without_results_says_so(connected):
-    with pytest.raises(InputError, match="'tests' has 0 runs, but no finished one with the metric validation_macro_f1"):
-        tracking.comparable_runs("tests", "validation_macro_f1")
-    finished("x")
-    with pytest.raises(InputError, match="has 1 runs, but no finished one"):
-        tracking.comparable_runs("tests", "validation_macro_f1")
-
-
 def test_search_space_and_final_scores_come_back(connected):
     with tracking.run("sweep") as parent:
         tracking.log_table({"epochs": [1, 2]}, "search_space.json")
         finished("trial", parent.info.run_id, metrics={
             "validation_macro_f1": 0.5, "test_accuracy": 0.8, "test_macro_f1": 0.7, "test_accuracy_ci95_low": 0.7,
             "test_accuracy_ci95_high": 0.9, "test_majority_accuracy": 0.3, "test_majority_macro_f1": 0.1})
-    table, _ = tracking.comparable_runs("tests", "validation_macro_f1")
+    table = analysis.read("tests", "validation_macro_f1").table
     assert tracking.search_space(table) == {"epochs": [1, 2]}
     assert tracking.final_scores(table.iloc[0]) == ("test", {
         "majority": {"accuracy": 0.3, "macro_f1": 0.1},
