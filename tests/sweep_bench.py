@@ -4,7 +4,7 @@ import math
 import time
 from types import SimpleNamespace
 
-from textlab import sweep, tracking, training
+from textlab import params, sweep, tracking, training
 from textlab.trainer import TrainingError
 
 SPACE = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": [8, 16, 32]}
@@ -42,10 +42,10 @@ class Bench:
 def study(uri, folder, bench=None, n_trials=12, **chosen):
     """Return a Sweep on a store, with a ledger in a folder."""
     tracking.connect(uri, "sweeps")
+    options = {name: chosen.pop(name) for name in params.SWEEP if name in chosen}
     cfg = SimpleNamespace(**{
-        "search_space": SPACE, "sampler": "tpe", "pruner": "median", "parallel": 1, "seed": 1, "study": "", "experiment": "sweeps",
-        "study_storage": f"sqlite:///{folder / 'studies.db'}", "engine": "local", "tracking_uri": uri, "n_trials": n_trials,
-        "max_minutes": None, "confirm_top": 2, "confirm_seeds": 2, "trial_cpus": None, "trial_gpus": 0.0} | chosen)
+        "search_space": SPACE, "seed": 1, "study": "", "experiment": "sweeps", "engine": "local", "tracking_uri": uri, "n_trials": n_trials,
+        "sweep_options": {"storage": f"sqlite:///{folder / 'studies.db'}"} | options} | chosen)
     return sweep.Sweep(cfg, bench or Bench(folder))
 
 

@@ -62,10 +62,10 @@ def _add_sweep(verbs) -> None:
         "sweep", help="work on the trials of a sweep, beside any other workers",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Take trials of notebook 3's sweep until all are done, without the notebook. Any number of these may run at\n"
-                    "once; whatever is killed is begun again by the next. Workers on several machines need -p study_storage\n"
-                    "postgresql://... and -p tracking_uri http://...",
+                    "once; whatever is killed is begun again by the next. On several machines they need tracking_uri: http://...\n"
+                    "and sweep_options: {storage: postgresql://...}.",
         epilog="examples:\n  python -m textlab sweep -p n_trials 20\n"
-               "  python -m textlab sweep --params my_sweep.yaml -p study mine -p max_minutes 30")
+               "  python -m textlab sweep --params my_sweep.yaml -p study mine")
     _add_params(sweep)
     sweep.set_defaults(function=_sweep)
 

@@ -107,6 +107,7 @@ def importance(runs: Runs) -> pd.Series:
     if len(trials) < ENOUGH or not runs.settings:
         return pd.Series(dtype=float)
     ranges = {name: _distribution(trials[name]) for name in runs.settings}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for _, row in trials.iterrows():
         values = {name: row[name] if not isinstance(ranges[name], optuna.distributions.CategoricalDistribution) else str(row[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING
@@ -32,11 +33,11 @@ def run(study: Sweep, deadline: float) -> None:
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False, configure_logging=False)
-    cfg = study.cfg
-    options = {"num_cpus": cfg.trial_cpus or os.cpu_count(), "num_gpus": cfg.trial_gpus, "max_retries": 10}
-    values = vars(cfg) | {"output_dir": str(study.bench.out), "study": study.name, "study_storage": study.storage}
-    task = ray.remote(**options)(_work)
-    waiting = [task.remote(values, time.time() + deadline - time.monotonic()) for _ in range(cfg.parallel)]
+    chosen = study.options
+    values = vars(study.cfg) | {"output_dir": str(study.bench.out), "study": study.name,
+                                "sweep_options": dataclasses.asdict(chosen) | {"storage": study.storage}}
+    task = ray.remote(num_cpus=chosen.trial_cpus or os.cpu_count(), num_gpus=chosen.trial_gpus, max_retries=10)(_work)
+    waiting = [task.remote(values, time.time() + deadline - time.monotonic()) for _ in range(chosen.parallel)]
     try:
         while waiting:
             done, waiting = ray.wait(waiting, timeout=1)

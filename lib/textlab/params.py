@@ -87,6 +87,14 @@ STORE = {
     "registered_model": Rule(str, pattern=(r"[^/:\s][^/:]*", "without / and : that is not empty")),
 }
 
+#: The further settings of a sweep.
+SWEEP: dict[str, Rule] = {
+    "sampler": Rule(str, choices=("tpe", "random", "quasi_random", "grid")),
+    "pruner": Rule(str, choices=("median", "hyperband", "none")), "max_minutes": Rule(float, 0, above=True, optional=True),
+    "confirm_top": Rule(int, 1, 100), "confirm_seeds": Rule(int, 0, 100), "parallel": Rule(int, 1, 1000),
+    "storage": STORE["tracking_uri"], "trial_cpus": Rule(int, 1, 1024, optional=True), "trial_gpus": Rule(float, 0, 64),
+}
+
 #: Notebook name -> parameter name -> rule.
 NOTEBOOKS: dict[str, dict[str, Rule]] = {
     "01_hub_exploration": DATA | {
@@ -100,12 +108,8 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
     } | COMMON,
     "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
         "sync_to": STORE["tracking_uri"],
-        "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "study": Rule(str), "study_storage": STORE["tracking_uri"],
-        "sampler": Rule(str, choices=("tpe", "random", "quasi_random", "grid")),
-        "pruner": Rule(str, choices=("median", "hyperband", "none")), "max_minutes": Rule(float, 0, above=True, optional=True),
-        "confirm_top": Rule(int, 1, 100), "confirm_seeds": Rule(int, 0, 100),
-        "engine": Rule(str, choices=("local", "ray")), "parallel": Rule(int, 1, 1000),
-        "trial_cpus": Rule(int, 1, 1024, optional=True), "trial_gpus": Rule(float, 0, 64),
+        "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "sweep_options": Rule(dict, keys=SWEEP),
+        "engine": Rule(str, choices=("local", "ray")), "study": Rule(str),
     } | COMMON,
     "04_sweep_analysis": STORE | {"metric": Rule(str), "promote": Rule(bool)} | COMMON,
 }

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from sklearn.metrics import confusion_matrix
 
 
@@ -159,6 +160,7 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
             axis.set_xticklabels(ticks)
         elif values.min() > 0 and values.max() / values.min() >= 5:
             axis.set_xscale("log")
+            _few_ticks(axis.xaxis)
     panels[0].set(ylabel=_words(metric))
     return figure
 
@@ -216,6 +218,9 @@ def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
     best = table[metric].idxmax()
     axes.scatter(x[best], y[best], s=190, facecolor="none", edgecolor="C1", linewidth=2.5, zorder=4)
     axes.set(xlabel=_words(across), ylabel=_words(up), xscale="log" if x_log else "linear", yscale="log" if y_log else "linear")
+    for axis, logarithmic in ((axes.xaxis, x_log), (axes.yaxis, y_log)):
+        if logarithmic:
+            _few_ticks(axis)
     if x_ticks:
         axes.set_xticks(range(len(x_ticks)), x_ticks)
     if y_ticks:
@@ -292,6 +297,13 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
             axis.set_title(f"{title} ({len(table) - len(points)} left out)")
     np.atleast_1d(panels)[0].set(ylabel="downloads in 30 days")
     return figure
+
+
+def _few_ticks(axis) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 times the powers of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _words(name: str) -> str:

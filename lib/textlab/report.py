@@ -33,12 +33,22 @@ def notice(messages: str | Sequence[str], kind: str = "bad"):
     """Return a box for a notebook: red for `bad`, amber for `note`; nothing when there are no messages."""
     from IPython.display import HTML
 
-    messages = [messages] if isinstance(messages, str) else list(messages)
+    messages = [message for message in ([messages] if isinstance(messages, str) else messages) if message]
     if not messages:
         return None
     colour = {"bad": "#B3261E", "note": "#B26A00"}[kind]
     text = "<br>".join(html.escape(message) for message in messages)
     return HTML(f'<div style="border:2px solid {colour};border-left-width:10px;padding:8px 12px;margin:8px 0">{text}</div>')
+
+
+def tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table to show: numbers with three significant digits, nothing where nothing is known."""
+    def cell(value: Any) -> Any:
+        if value is None or value != value:
+            return ""
+        return f"{value:.3g}" if isinstance(value, float) else value
+
+    return table.astype(object).map(cell)
 
 
 def text_table(table: pd.DataFrame):

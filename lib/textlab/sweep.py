@@ -170,6 +170,21 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The further settings of a sweep, parameter `sweep_options` of notebook 3."""
+
+    sampler: str = "tpe"  # tpe, random, quasi_random or grid
+    pruner: str = "median"  # gives up bad trials within their epochs: median, hyperband or none
+    max_minutes: float | None = None  # no trial is begun after that
+    confirm_top: int = 2  # how many of the best settings are trained again
+    confirm_seeds: int = 2  # with so many fresh seeds each
+    parallel: int = 1  # trials that may run at once
+    storage: str = ""  # database; empty: studies.db in the outputs folder; postgresql://... for several machines
+    trial_cpus: int | None = None  # CPU cores of one trial; None: all
+    trial_gpus: float = 0.0  # GPUs of one trial on a Ray cluster
+
+
 # The ledger
 
 
@@ -197,7 +212,7 @@ class Ledger:
         self._engine = sqlalchemy.create_engine(address)
         self._key = zlib.crc32(name.encode())
         wanted = json.loads(json.dumps(identity, sort_keys=True, default=str))
-        with warnings.catch_warnings(), store.one_line_errors(storage, "study_storage"), self._alone():
+        with warnings.catch_warnings(), store.one_line_errors(storage, "sweep_options: storage"), self._alone():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._storage = RDBStorage(address, heartbeat_interval=15, grace_period=SILENCE, engine_kwargs={
                 "connect_args": {"timeout": 60}} if self._file else None)
@@ -289,7 +304,7 @@ def check_storage(storage: str) -> str:
         return storage
     if re.match(r"postgres(ql)?(\+psycopg)?://", storage):
         return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", storage)
-    raise InputError(f"study_storage: got {store.short(storage)!r}; accepted are sqlite:///FILE and postgresql://...")
+    raise InputError(f"sweep_options: storage: got {store.short(storage)!r}; accepted are sqlite:///FILE and postgresql://...")
 
 
 # The study
@@ -310,26 +325,27 @@ class Sweep:
 
     def __init__(self, cfg: SimpleNamespace, bench: Workbench) -> None:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
+        self.options = Options(**cfg.sweep_options)
         longest = self.space.get("epochs", bench.base.epochs)
         longest = max(longest if isinstance(longest, list) else [longest["high"]] if isinstance(longest, dict) else [longest])
-        self.plan = Plan(self.space, cfg.sampler, cfg.pruner, cfg.parallel, cfg.seed, LOOKS * longest)
+        self.plan = Plan(self.space, self.options.sampler, self.options.pruner, self.options.parallel, cfg.seed, LOOKS * longest)
         identity = bench.about() | dataclasses.asdict(bench.base) | dataclasses.asdict(self.plan)
         identity["tracking"] = cfg.experiment
         self._identity = identity
         self.name = cfg.study or f"sweep-{_digest(identity)}"
-        self.storage = cfg.study_storage or f"sqlite:///{runtime.outputs_root() / 'studies.db'}"
+        self.storage = self.options.storage or f"sqlite:///{runtime.outputs_root() / 'studies.db'}"
         if cfg.engine == "ray":
-            for name, address in (("study_storage", self.storage), ("tracking_uri", cfg.tracking_uri or "sqlite://")):
+            for name, address in (("sweep_options: storage", self.storage), ("tracking_uri", cfg.tracking_uri or "sqlite://")):
                 if address.startswith("sqlite"):
                     raise InputError(f"{name}: an SQLite file is for one machine; engine ray needs "
-                                     + ("postgresql://..." if name == "study_storage" else "an MLflow server's address"))
+                                     + ("postgresql://..." if name != "tracking_uri" else "an MLflow server's address"))
         self.ledger = Ledger(self.storage, self.name, identity)
         self.parent = self.ledger.parent(self._make_parent)
         tracking.require_run(self.parent, self.name)
         self.n_trials = min(cfg.n_trials, points(self.space) or cfg.n_trials)
         self._line = runtime.ProgressLine()
-        if cfg.trial_cpus:
-            torch.set_num_threads(cfg.trial_cpus)
+        if self.options.trial_cpus:
+            torch.set_num_threads(self.options.trial_cpus)
 
     def _make_parent(self) -> str:
         settings = {"engine": self.cfg.engine, "seed": self.cfg.seed, "sampler": self.plan.sampler, "pruner": self.plan.pruner,
@@ -348,7 +364,7 @@ class Sweep:
         Raises:
             TrainingError: not one trial could be trained.
         """
-        deadline = time.monotonic() + 60 * self.cfg.max_minutes if self.cfg.max_minutes else math.inf
+        deadline = time.monotonic() + 60 * self.options.max_minutes if self.options.max_minutes else math.inf
         with tracking.run(self.name, run_id=self.parent):
             if self.cfg.engine == "ray":
                 from . import cluster
@@ -373,8 +389,8 @@ class Sweep:
         Returns:
             One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), and its settings.
         """
-        best = self.best(self.cfg.confirm_top)
-        seeds = [self.cfg.seed + 1 + i for i in range(self.cfg.confirm_seeds)]
+        best = self.best(self.options.confirm_top)
+        seeds = [self.cfg.seed + 1 + i for i in range(self.options.confirm_seeds)]
         jobs = [(trial, seed) for trial in best for seed in seeds]
         key = [[trial.number for trial in best], seeds]
         ledger = Ledger(self.storage, f"{self.name}/confirm-{_digest(key)}", {"trials and seeds": key})
@@ -533,7 +549,7 @@ def join(values: Mapping[str, Any], seconds: float = math.inf) -> pd.DataFrame:
     """
     runtime.quiet()
     cfg = params.check("03_mlflow_tracking", dict(values))
-    cfg.engine, cfg.search_space = "local", params.check_space(cfg.search_space, cfg.sampler)
+    cfg.engine, cfg.search_space = "local", params.check_space(cfg.search_space, cfg.sweep_options.get("sampler", "tpe"))
     out = runtime.output_dir(cfg.output_dir, "03_mlflow_tracking")
     tracking.connect(cfg.tracking_uri, cfg.experiment)
     study = Sweep(cfg, Workbench(cfg, out))

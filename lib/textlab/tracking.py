@@ -108,7 +108,7 @@ def require_run(run_id: str, study: str) -> None:
         MlflowClient().get_run(run_id)
     except MlflowException:
         raise InputError(f"study: {study!r} is known, but its runs are not in this tracking store; choose another name for the "
-                         "study, or another study_storage") from None
+                         "study, or another storage in sweep_options") from None
 
 
 def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:

@@ -333,7 +333,7 @@ def padded_tokens(tokens: Dataset, batch_size: int, seed: int, max_length: int) 
     return pd.DataFrame({"own": own, "padding": {way: total - own for way, total in computed.items()}})
 
 
-def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool = True) -> float:
+def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool = True, remember: bool = True) -> float:
     """Return the multiply-adds of an epoch in the linear layers of a model, in billions (10^9).
 
     A layer costs its weights for each token; training it costs three times that, for gradients of weights and inputs.
@@ -343,6 +343,7 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool 
         tokens: tokenized rows (column input_ids).
         recipe: decides padding and what is frozen.
         shorten: count the last layer as `first_token_only` leaves it, where that is possible.
+        remember: count frozen layers once in all epochs, as with `FrozenMemory`.
     """
     padded = padded_tokens(tokens, recipe.batch_size, 0, recipe.max_length).sum(axis=1)
     way = {"similar_length": "batches of similar length",
@@ -358,5 +359,6 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool 
             if shorten and shortened and i == len(layers) - 1:
                 projections = ("query", "key", "value", "q_lin", "k_lin", "v_lin", "attention.out_lin")
                 first = sum(n for name, n in weights.items() if not any(part in name for part in projections))
-            total += ((every - first) * positions + first * len(tokens)) * (1 if i < frozen else 3)
+            total += ((every - first) * positions + first * len(tokens)) * (
+                (1 / recipe.epochs if remember else 1) if i < frozen else 3)
     return total / 1e9

@@ -174,7 +174,7 @@ def show_throughput(found, picture):
 def one_time_to(chosen, name):
     from sklearn.metrics import accuracy_score
     from transformers import TrainerCallback
-    from textlab import prediction, training
+    from textlab import prediction
 
     texts, source, tokenizer = setting(chosen)
     curve = []

@@ -8,13 +8,15 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
+from conftest import ROOT
 from mlflow_stores import Server
 from sweep_bench import Bench, outcome, study
 from textlab import params, store, sweep, tracking, trials
@@ -27,9 +29,9 @@ SMOKE = {"model": "tiny", "max_train_rows": 40, "epochs": 1, "experiment": "swee
 
 def values(folder, **chosen):
     """Return checked-able parameters of notebook 3 for a smoke sweep in a folder."""
+    options = {"storage": f"sqlite:///{folder / 'studies.db'}"} | {name: chosen.pop(name) for name in params.SWEEP if name in chosen}
     return params.defaults("03_mlflow_tracking") | SMOKE | {
-        "tracking_uri": store.store_uri(folder / "mlflow"), "study_storage": f"sqlite:///{folder / 'studies.db'}",
-        "output_dir": str(folder)} | chosen
+        "tracking_uri": store.store_uri(folder / "mlflow"), "sweep_options": options, "output_dir": str(folder)} | chosen
 
 
 def forked(work, *arguments):
@@ -133,25 +135,22 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     folder = tmp_path / "ray"
-    chosen = values(folder, tracking_uri=server.uri, study_storage=postgres, engine="ray", parallel=2, trial_cpus=1)
+    chosen = values(folder, tracking_uri=server.uri, storage=postgres, engine="ray", parallel=2, trial_cpus=1)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         cfg = params.check("03_mlflow_tracking", chosen)
         tracking.connect(cfg.tracking_uri, cfg.experiment)
         spread = sweep.Sweep(cfg, trials.Workbench(cfg, folder))
-        jobs = [subprocess.Popen([sys.executable, "-m", "papermill", "--log-output", "--no-progress-bar",
-                                  str(Path(__file__).parents[2] / "notebooks" / "03_mlflow_tracking.ipynb"), str(tmp_path / f"{i}.ipynb"),
-                                  *(part for name, value in chosen.items() if name not in ("search_space", "engine") and value is not None
-                                    for part in ("-p" if isinstance(value, (int, float)) else "-r", name, str(value))),
-                                  "-y", f"{{search_space: {SPACE!r}}}".replace("'", '"'), "-p", "confirm_seeds", "0"],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) for i in range(2)]
+        own = yaml.safe_dump(chosen | {"engine": "local"})
+        jobs = [subprocess.Popen([sys.executable, "-m", "papermill", "--no-progress-bar", ROOT / "notebooks" / "03_mlflow_tracking.ipynb",
+                                  tmp_path / f"{i}.ipynb", "-y", own], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+                for i in range(2)]
 
         def kill_a_node(study=spread.ledger):
             while sum(job.state in sweep.DONE for job in study.trials()) < 6:
                 time.sleep(0.2)
             cluster.remove_node(nodes[0], allow_graceful=False)
 
-        import threading
         killer = threading.Thread(target=kill_a_node)
         killer.start()
         table = spread.search()

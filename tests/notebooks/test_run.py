@@ -74,10 +74,11 @@ def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke
     tracking.connect(store_uri(smoke[1] / "mlflow"), "smoke", create=False)
     table = tracking.runs("smoke", only_finished=False)
     assert set(table["status"]) == {"FINISHED"}
-    trials = table[table["name"].str.startswith("trial")]
-    assert len(trials) == 2 and trials["parent"].nunique() == 1
-    assert set(table[table["run_id"] == trials["parent"].iloc[0]]["name"]) == {"first-sweep"}
-    assert trials["metrics.test_macro_f1"].notna().sum() == 1  # test is scored for the registered trial alone
+    trials = table[table["tags.role"] == "trial"]
+    assert sorted(trials["name"]) == ["trial 1", "trial 2", "trial 3"] and table["parent"].dropna().nunique() == 1
+    assert table["tags.role"].value_counts().to_dict() == {"trial": 3, "repeat": 2, "first": 1, "winner": 1}
+    scored = table[table["metrics.test_macro_f1"].notna()]
+    assert set(scored["tags.role"]) == {"first", "winner"}  # test is scored for what is registered alone
     assert len(tracking.model_versions("smoke")) == 2
     assert tracking.metric_history(trials["run_id"].iloc[0], "train_loss")["value"].gt(0).all()
 

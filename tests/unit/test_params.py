@@ -1,5 +1,7 @@
 """Parameters: strict YAML, types and ranges, and messages that help."""
 
+import re
+
 import papermill
 import pytest
 import yaml
@@ -68,7 +70,8 @@ def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, mess
 
 @pytest.mark.parametrize("name, value, message", [
     ("registered_model", "a/b", "without / and :"), ("registered_model", "", "not empty"), ("experiment", " ", "not empty"),
-    ("tracking_uri", "postgresql://me:secret@host/db", "without a password"), ("study", "", "not empty")])
+    ("tracking_uri", "postgresql://me:secret@host/db", "without a password"), 
+    ("sweep_options", {"storage": "postgresql://me:secret@host/db"}, "without a password")])
 def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, value, message):
     with pytest.raises(InputError, match=message) as error:
         params.convert(name, value, params.NOTEBOOKS["03_mlflow_tracking"][name])
@@ -159,3 +162,14 @@ def test_a_wrong_space_is_refused_before_anything_starts(space, message):
     with pytest.raises(InputError, match="search_space: ") as error:
         params.check_space(space)
     assert message in str(error.value)
+
+
+def test_the_params_in_readme_are_accepted():
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    found = [params.gather("03_mlflow_tracking", [], yaml.safe_load(block)) for block in blocks]
+    assert len(found) == 2 and len(params.check_space(found[0]["search_space"])) == 4
+
+
+def test_defaults_are_those_of_the_parameters_cell():
+    for name in NOTEBOOKS:
+        assert vars(params.check(name, params.defaults(name))).keys() == params.NOTEBOOKS[name].keys()

@@ -171,7 +171,7 @@ def test_other_databases_are_refused(address):
 
 
 def test_a_database_that_does_not_answer_is_one_line():
-    with pytest.raises(InputError, match="study_storage") as caught:
+    with pytest.raises(InputError, match="sweep_options: storage") as caught:
         sweep.Ledger("postgresql://nobody:secret@127.0.0.1:9/none", "s", {})
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
 

@@ -1,0 +1,100 @@
+"""What a user sees of a real notebook run: MLflow's pages in a real browser, and the registered model behind HTTP."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from textlab import store, tracking
+
+pytestmark = pytest.mark.slow
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The folder of a run of notebook 3."""
+    folder = tmp_path_factory.mktemp("recorded")
+    subprocess.run([sys.executable, "-m", "textlab", "run", "03", "--profile", "smoke", "--out", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(recorded):
+    """The address of `textlab ui` on that run."""
+    server = subprocess.Popen([sys.executable, "-m", "textlab", "ui", recorded, "--no-browser"], stdout=subprocess.PIPE, text=True)
+    address = re.match(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+    yield address
+    server.terminate()
+    assert server.wait(30) in (0, 130)
+
+
+def look(address, picture, width=1280):
+    """Return the page as a real browser shows it after its scripts have run, and keep a picture of it."""
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", f"--user-data-dir={picture.parent / 'chromium'}",
+             f"--window-size={width},900", "--virtual-time-budget=20000"]
+    subprocess.run([CHROMIUM, *flags, f"--screenshot={picture}", address], check=True, capture_output=True, timeout=120)
+    return subprocess.run([CHROMIUM, *flags, "--dump-dom", address], check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+@pytest.mark.parametrize("page", ["experiment", "run", "curves", "model"])
+def test_mlflows_pages_show_the_runs(recorded, pages, tmp_path, page):
+    tracking.connect(store.store_uri(recorded / "mlflow"), "smoke", create=False)
+    runs = tracking.runs("smoke", only_finished=False)
+    first = runs[runs["name"] == "baseline settings"].iloc[0]
+    experiment = tracking.MlflowClient().get_experiment_by_name("smoke").experiment_id
+    path, words = {
+        "experiment": (f"experiments/{experiment}/runs", ["baseline settings"]),
+        "run": (f"experiments/{experiment}/runs/{first['run_id']}", ["baseline settings", "validation_macro_f1", "data_sha256"]),
+        "curves": (f"experiments/{experiment}/runs/{first['run_id']}/model-metrics", ["train_loss", "eval_macro_f1"]),
+        "model": ("models/smoke", ["smoke", "candidate"])}[page]
+    folder = tmp_path if "TEXTLAB_PICTURES" not in os.environ else store.Path(os.environ["TEXTLAB_PICTURES"])
+    shown = look(f"{pages}/#/{path}", folder / f"{page}.png")
+    assert (folder / f"{page}.png").stat().st_size > 20_000
+    assert all(word in shown for word in words), [word for word in words if word not in shown]
+
+
+def test_a_foreign_host_header_is_refused(pages):
+    request = urllib.request.Request(f"{pages}/api/2.0/mlflow/experiments/search", headers={"Host": "10.attacker.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 403
+
+
+def test_the_registered_model_answers_over_http(recorded):
+    uri = store.store_uri(recorded / "mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/smoke@candidate", "--env-manager", "local",
+                               "--host", "127.0.0.1", "--port", str(port)], env=os.environ | {"MLFLOW_TRACKING_URI": uri},
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 180
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5)
+                break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < deadline, "the server did not start"
+                time.sleep(1)
+        texts = ["i am so glad that you are here", "this makes me sad"]
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", json.dumps({"inputs": texts}).encode(),
+                                         {"Content-Type": "application/json"})
+        answered = json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
+    finally:
+        store.stop(server)
+    tracking.connect(uri, "smoke", create=False)
+    version = tracking.model_versions("smoke").index.max()
+    expected = [answer["label"] for answer in tracking.load_model(f"models:/smoke/{version}")(texts)]
+    assert [answer["label"] for answer in answered] == expected
