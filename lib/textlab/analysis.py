@@ -64,7 +64,7 @@ def read(experiment: str, metric: str) -> Runs:
         numbers = pd.to_numeric(table[column], errors="coerce")
         if len(table) and numbers.notna().eq(table[column].notna()).all():
             table[column] = numbers
-    settings = [name for name in plain if name not in NOT_SETTINGS and table[name].nunique(dropna=False) > 1]
+    settings = sorted(name for name in plain if name not in NOT_SETTINGS and table[name].nunique(dropna=False) > 1)
     note = ""
     if table.empty:
         metrics = sorted(column.partition(".")[2] for column in found if column.startswith("metrics.") and "system/" not in column)
@@ -96,6 +96,16 @@ def winner(runs: Runs) -> pd.Series:
     """Return the run that won: the newest that a sweep chose as its winner, else the best by the metric."""
     chosen = runs.table[runs.table["tags.role"] == "winner"] if "tags.role" in runs.table else runs.table[:0]
     return chosen.iloc[-1] if len(chosen) else runs.table.loc[runs.table[runs.metric].idxmax()]
+
+
+def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
+    """Return in a sentence how good the chosen run is, over the seeds of its settings where there are several."""
+    table = by_settings(runs)
+    (own,) = table[_same(table, chosen, runs.settings)].to_dict("records")
+    said = f"Best of {len(table)} settings: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"
+    if own["seeds"] > 1:
+        said += f"; over {own['seeds']} seeds its settings have a mean of {own['mean']:.3f} (sd {own['sd']:.3f}, {own['min']:.3f} to {own['max']:.3f})"
+    return said + "."
 
 
 def importance(runs: Runs) -> pd.Series:
@@ -182,9 +192,8 @@ def against(runs: Runs, chosen: Mapping[str, Any]) -> pd.DataFrame:
         those whose answers were recorded for the same rows.
     """
     table = by_settings(runs)
-    same = (table[runs.settings] == chosen[runs.settings]).all(axis=1) if runs.settings else pd.Series(True, index=table.index)
     others = [("validation", "validation", f"runner-up ({name})", runs.table.loc[runs.table["name"] == name, "run_id"].iloc[0])
-              for name in table.index[~same][:1]]
+              for name in table.index[~_same(table, chosen, runs.settings)][:1]]
     others += [(split, f"{split}_{baseline}", words, chosen["run_id"]) for split in ("test", "validation")
                for baseline, words in (("tfidf_svm", "TF-IDF + SVM"), ("majority", "most frequent class"))]
     rows = {}
@@ -195,3 +204,11 @@ def against(runs: Runs, chosen: Mapping[str, Any]) -> pd.DataFrame:
             low, high = found["difference_ci95"]
             rows[name] = {"split": split, "difference": found["difference"], "low": low, "high": high, "p_value": found["p_value"]}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["split", "difference", "low", "high", "p_value"])
+
+
+def _same(table: pd.DataFrame, chosen: Mapping[str, Any], settings: list[str]) -> pd.Series:
+    """Return which rows have the same settings as a run, where what neither has is the same too."""
+    same = pd.Series(True, index=table.index)
+    for name in settings:
+        same &= table[name].isna() if pd.isna(chosen[name]) else table[name] == chosen[name]
+    return same

@@ -384,7 +384,7 @@ class RunLogger(TrainerCallback):
         for name, value in (logs or {}).items():
             if name in ("loss", "learning_rate", "grad_norm"):  # not to be taken for the parameter of that name
                 self._points.append(Metric(f"train_{name}", float(value), now, state.global_step))
-            elif name.startswith("eval_"):
+            elif name.startswith("eval_") and not name.endswith(("_runtime", "_per_second")):
                 self._points.append(Metric(name, float(value), now, state.global_step))
 
     def on_evaluate(self, args, state, control, **kwargs):

@@ -54,9 +54,9 @@ def test_mlflows_pages_show_the_runs(recorded, pages, tmp_path, page):
     first = runs[runs["name"] == "baseline settings"].iloc[0]
     experiment = tracking.MlflowClient().get_experiment_by_name("smoke").experiment_id
     path, words = {
-        "experiment": (f"experiments/{experiment}/runs", ["baseline settings"]),
+        "experiment": (f"experiments/{experiment}/runs", ["sweep-"]),
         "run": (f"experiments/{experiment}/runs/{first['run_id']}", ["baseline settings", "validation_macro_f1", "data_sha256"]),
-        "curves": (f"experiments/{experiment}/runs/{first['run_id']}/model-metrics", ["train_loss", "eval_macro_f1"]),
+        "curves": (f"experiments/{experiment}/runs/{first['run_id']}/model-metrics", ["eval_accuracy", "eval_macro_f1"]),
         "model": ("models/smoke", ["smoke", "candidate"])}[page]
     folder = tmp_path if "TEXTLAB_PICTURES" not in os.environ else store.Path(os.environ["TEXTLAB_PICTURES"])
     shown = look(f"{pages}/#/{path}", folder / f"{page}.png")
@@ -77,7 +77,7 @@ def test_the_registered_model_answers_over_http(recorded):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/smoke@candidate", "--env-manager", "local",
-                               "--host", "127.0.0.1", "--port", str(port)], env=os.environ | {"MLFLOW_TRACKING_URI": uri},
+                               "--host", "127.0.0.1", "--port", str(port)], env=os.environ | {"MLFLOW_TRACKING_URI": uri, "PATH": f"{store.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         deadline = time.monotonic() + 180

@@ -82,7 +82,7 @@ def test_runs_of_other_programs_are_read_as_they_are(connected):
         record(f"run {i}", {"lr": 10 ** -(i % 4 + 1), "optimizer": "adam" if i % 2 else "sgd"} | ({"depth": i} if i < 6 else {}),
                {"val/acc": 0.5 + i / 100, "lr": 0.0})
     runs = analysis.read("tests", "val/acc")
-    assert set(runs.settings) == {"lr", "optimizer", "depth"} and len(runs.trials) == 8
+    assert runs.settings == ["depth", "lr", "optimizer"] and len(runs.trials) == 8
     assert runs.table["lr"].max() == 0.1  # the parameter, not the metric
     assert analysis.winner(runs)["name"] == "run 7"
     assert set(analysis.importance(runs).index) <= {"lr", "optimizer", "depth"}
@@ -114,6 +114,8 @@ def test_seeds_are_counted_once_and_give_an_interval():
     a = table.loc["a"]
     assert a["mean"] == pytest.approx(0.6) and a["high"] - a["mean"] == pytest.approx(12.706 * 0.1414 / math.sqrt(2), rel=1e-3)
     assert math.isnan(table.loc["b", "low"])
+    assert analysis.headline(runs_of(rows, ["x"]), pd.Series(rows[0])).endswith(
+        "a with validation_macro_f1 0.500; over 2 seeds its settings have a mean of 0.600 (sd 0.141, 0.500 to 0.700).")
 
 
 def test_the_next_space_lies_around_the_best_and_grows_where_the_best_is_at_an_edge():
