@@ -154,6 +154,26 @@ def budget_curve(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trials", "expected", "minutes"])
 
 
+def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
+    """Return a sentence for each setting whose best value lies at the edge of its range.
+
+    Args:
+        share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
+    """
+    found = []
+    for name, spec in space.items():
+        if isinstance(spec, list) or "choices" in spec or pd.isna(best.get(name)):
+            continue
+        scale = math.log if spec.get("log") else float
+        low, high, value = (scale(float(x)) for x in (spec["low"], spec["high"], best[name]))
+        place = (value - low) / (high - low)
+        if place <= share or place >= 1 - share:
+            bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
+            found.append(f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
+                         f"a {direction} value may be better still.")
+    return found
+
+
 def next_space(space: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
     """Return a search space for the next sweep, around the best third of the trials; wider where the best lies at an edge.
 

@@ -1,8 +1,8 @@
-"""A hyper-parameter study that survives anything: which points it tries, who works on which, and what came of it.
+"""A hyper-parameter study that survives anything: a first run, trials, repeats of the best over seeds, and the winner.
 
-A point depends only on the settings of the study and on finished trials before it, never on timing: so a study that was
-killed and started again, or spread over machines, tries the same points. A database (Optuna's) is the ledger that all
-workers share; each trial is a run in MLflow.
+Its points depend only on its settings and on finished trials (`points`), and all its workers share a ledger in a database
+(`ledger`): so a study that was killed and started again, or spread over machines, tries the same points. Each trial is a run in
+MLflow.
 """
 
 from __future__ import annotations
@@ -11,163 +11,33 @@ import dataclasses
 import hashlib
 import json
 import math
-import re
 import signal
 import threading
 import time
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pandas as pd
-import sqlalchemy
 import torch
-from filelock import FileLock
-from optuna.storages import RDBStorage
-from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
-from . import InputError, params, runtime, store, tracking
+from . import InputError, params, runtime, tracking
+from .ledger import DONE, Ledger
+from .points import Plan, count, propose, suggest
 from .trainer import TrainingError
 from .training import Recipe
 from .trials import Workbench
 
 #: Validations an epoch at which a trial may be given up.
 LOOKS = 2
-#: Seconds without a sign of life after which a worker on another machine counts as dead.
-SILENCE = 90
 #: What ends one trial and not the study.
 FAILURES = (TrainingError, MemoryError, torch.OutOfMemoryError)
-DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-_OWNER, _RUN, _REASON, _IDENTITY, _PARENT = "owner", "run_id", "reason", "identity", "parent_run_id"
-
-
-# Points
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What decides the points of a study."""
-
-    space: Mapping[str, Any]  # as `params.check_space` returns it
-    sampler: str = "tpe"  # tpe (Bergstra et al. 2011), random, quasi_random (Sobol), grid
-    pruner: str = "median"  # median, hyperband (Li et al. 2018), none
-    parallel: int = 1  # trials that may run at once: a point knows of the trials before its group of so many
-    seed: int = 42
-    looks: int = 2  # of a whole trial, at which it may be given up
-
-    def group(self, number: int) -> int:
-        """Return the first trial of the group of a trial, whose points know of the same results."""
-        return number // self.parallel * self.parallel
-
-
-def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value for every setting of the space whose condition holds, drawn by the trial's sampler."""
-    values: dict[str, Any] = {}
-    for name, spec in space.items():
-        choices = spec if isinstance(spec, list) else spec.get("choices")
-        when = {} if isinstance(spec, list) else spec.get("when", {})
-        if any(values.get(other) not in (wanted if isinstance(wanted, list) else [wanted]) for other, wanted in when.items()):
-            continue
-        if choices is not None:
-            values[name] = trial.suggest_categorical(name, choices)
-        elif isinstance(getattr(Recipe, name), int):
-            values[name] = trial.suggest_int(name, int(spec["low"]), int(spec["high"]), step=spec.get("step", 1),
-                                             log=spec.get("log", False))
-        else:
-            values[name] = trial.suggest_float(name, float(spec["low"]), float(spec["high"]), step=spec.get("step"),
-                                               log=spec.get("log", False))
-    return values
-
-
-def points(space: Mapping[str, Any]) -> int | None:
-    """Return how many different points a space has; None when they cannot be counted (continuous or conditional)."""
-    total = 1
-    for name, spec in space.items():
-        if isinstance(spec, list):
-            total *= len(spec)
-        elif "when" in spec or (not isinstance(getattr(Recipe, name), int) and "step" not in spec):
-            return None
-        elif "choices" in spec:
-            total *= len(spec["choices"])
-        else:
-            total *= int((spec["high"] - spec["low"]) / spec.get("step", 1) + 1e-9) + 1
-    return total
-
-
-def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[optuna.Trial, dict[str, Any]]:
-    """Return the point of a trial, and a trial in memory that knows when to give up; the same arguments give the same.
-
-    Args:
-        plan: of the study.
-        number: of the trial, counted from 0.
-        earlier: the finished trials before its group (`Plan.group`), in order.
-    """
-    adaptive = plan.sampler == "tpe"
-    first = plan.group(number) if adaptive else 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = {
-            "tpe": lambda: optuna.samplers.TPESampler(seed=plan.seed + first, n_startup_trials=5, constant_liar=True),
-            "random": lambda: optuna.samplers.RandomSampler(seed=plan.seed),
-            "quasi_random": lambda: optuna.samplers.QMCSampler(seed=plan.seed, scramble=True, warn_independent_sampling=False),
-            "grid": lambda: optuna.samplers.GridSampler(_grid(plan.space), seed=plan.seed),
-        }[plan.sampler]()
-        thinker = optuna.create_study(direction="maximize", sampler=sampler)
-        thinker.add_trials(earlier if adaptive else [])
-        tried = [trial.params for trial in earlier if adaptive]
-        for _ in range(first, number + 1):
-            for _ in range(50):  # a point that was tried already is drawn again, for as long as there may be others
-                drawn = thinker.ask()
-                point = suggest(drawn, plan.space)
-                if point not in tried:
-                    break
-                thinker.tell(drawn, state=TrialState.FAIL)
-            tried.append(point)
-        judge = optuna.create_study(direction="maximize", study_name="judge", pruner={
-            "median": optuna.pruners.MedianPruner(n_startup_trials=4),
-            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(plan.looks, 2)),
-            "none": optuna.pruners.NopPruner()}[plan.pruner])
-        judge.add_trials([trial for trial in earlier if trial.state != TrialState.FAIL])
-        return judge.ask(), point
-
-
-def _grid(space: Mapping[str, Any]) -> dict[str, list]:
-    grid = {}
-    for name, spec in space.items():
-        if isinstance(spec, list) or "choices" in spec:
-            grid[name] = spec if isinstance(spec, list) else spec["choices"]
-        else:
-            kind, step = type(getattr(Recipe, name)), spec.get("step", 1)
-            count = int((spec["high"] - spec["low"]) / step + 1e-9) + 1
-            grid[name] = [kind(spec["low"] + i * step) for i in range(count)]
-    return grid
-
-
-def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
-    """Return a sentence for each setting whose best value lies at the edge of its range.
-
-    Args:
-        share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
-    """
-    found = []
-    for name, spec in space.items():
-        if isinstance(spec, list) or "choices" in spec or pd.isna(best.get(name)):
-            continue
-        scale = math.log if spec.get("log") else float
-        low, high, value = (scale(float(x)) for x in (spec["low"], spec["high"], best[name]))
-        place = (value - low) / (high - low)
-        if place <= share or place >= 1 - share:
-            bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
-            found.append(f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
-                         f"a {direction} value may be better still.")
-    return found
+_RUN, _REASON = "run_id", "reason"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,131 +53,6 @@ class Options:
     storage: str = ""  # database; empty: studies.db in the outputs folder; postgresql://... for several machines
     trial_cpus: int | None = None  # CPU cores of one trial; None: all
     trial_gpus: float = 0.0  # GPUs of one trial on a Ray cluster
-
-
-# The ledger
-
-
-class Ledger:
-    """A numbered list of jobs in a database, each waiting, in the hands of a living worker, or done.
-
-    A job whose worker died waits again, with what it was given to do: at once when the worker was a process of this machine,
-    else after some silence.
-
-    Args:
-        storage: an SQLite or PostgreSQL address.
-        name: of the list.
-        identity: what all workers on it must agree on.
-
-    Raises:
-        InputError: the database does not answer, or the list was begun with another identity.
-    """
-
-    def __init__(self, storage: str, name: str, identity: Mapping[str, Any]) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        address = check_storage(storage)
-        self._file = Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite") else None
-        if self._file:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sqlalchemy.create_engine(address)
-        self._key = zlib.crc32(name.encode())
-        wanted = json.loads(json.dumps(identity, sort_keys=True, default=str))
-        with warnings.catch_warnings(), store.one_line_errors(storage, "sweep_options: storage"), self._alone():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._storage = RDBStorage(address, heartbeat_interval=15, grace_period=SILENCE, engine_kwargs={
-                "connect_args": {"timeout": 60}} if self._file else None)
-            self.study = optuna.create_study(storage=self._storage, study_name=name, direction="maximize", load_if_exists=True,
-                                             sampler=optuna.samplers.RandomSampler())
-            known = self.study.user_attrs.get(_IDENTITY)
-            if known is None:
-                self.study.set_user_attr(_IDENTITY, wanted)
-        if known is not None and known != wanted:
-            changed = [f"{key} ({known.get(key)}, now {wanted.get(key)})" for key in known | wanted if known.get(key) != wanted.get(key)]
-            raise InputError(f"study: {name!r} was begun with another {', '.join(changed)[:300]}; choose another name, or leave it empty")
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other workers out while something is read and changed in one go; a dead worker keeps nobody out."""
-        if self._file:
-            with FileLock(f"{self._file}.lock", timeout=300):
-                yield
-            return
-        with self._engine.begin() as connection:
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._key})
-            yield
-
-    def parent(self, make: Callable[[], str]) -> str:
-        """Return the id of the MLflow run that belongs to the list, made by the first who asks."""
-        with self._alone():
-            if _PARENT not in self.study.user_attrs:
-                self.study.set_user_attr(_PARENT, make())
-            return self.study.user_attrs[_PARENT]
-
-    def trials(self) -> list[FrozenTrial]:
-        """Return all jobs in order."""
-        return self.study.get_trials(deepcopy=False)
-
-    def claim(self, n: int, group: Callable[[int], int] = lambda number: 0) -> optuna.Trial | None:
-        """Return a job that is now this worker's, or None when none of the first n can be begun at present.
-
-        Args:
-            n: how many jobs there are.
-            group: number of a job -> number of the first one in its group; groups are done one after another.
-        """
-        with self._alone():
-            jobs = self.trials()[:n]
-            silent = self._storage._get_stale_trial_ids(self.study._study_id)
-            for job in jobs:
-                if job.state == TrialState.RUNNING and self._lost(job, silent):
-                    self._storage.set_trial_state_values(job._trial_id, TrialState.WAITING)
-            if len(jobs) < n:
-                self.study.enqueue_trial({})
-            jobs = self.trials()[:n]
-            open_before = next((job.number for job in jobs if job.state not in DONE), n)
-            job = next((job for job in jobs if job.state == TrialState.WAITING), None)
-            if job is None or group(job.number) > open_before:
-                return None
-            self._storage.set_trial_user_attr(job._trial_id, _OWNER, store.owner())
-            self._storage.set_trial_state_values(job._trial_id, TrialState.RUNNING)
-            self._storage.record_heartbeat(job._trial_id)
-        return optuna.Trial(self.study, job._trial_id)
-
-    def _lost(self, job: FrozenTrial, silent: Sequence[int]) -> bool:
-        return store.gone(job.user_attrs.get(_OWNER, "")) or job._trial_id in silent
-
-    def alive(self, job: optuna.Trial):
-        """Return a context that gives signs of life while the job is worked on."""
-        return get_heartbeat_thread(job._trial_id, self._storage)
-
-    def release(self, job: optuna.Trial) -> None:
-        """Put a job back, to be begun again with what it was given."""
-        self._storage.set_trial_state_values(job._trial_id, TrialState.WAITING)
-
-    def look(self, job: optuna.Trial, step: int, value: float) -> None:
-        """Note a value on the way."""
-        self._storage.set_trial_intermediate_value(job._trial_id, step, value)
-
-    def finish(self, job: optuna.Trial, state: TrialState, value: float | None = None, **attributes: Any) -> None:
-        """Note how a job ended."""
-        for name, content in attributes.items():
-            self._storage.set_trial_user_attr(job._trial_id, name, content)
-        self.study.tell(job.number, value, state, skip_if_finished=True)
-
-
-def check_storage(storage: str) -> str:
-    """Return the address of a study's database as SQLAlchemy takes it.
-
-    Raises:
-        InputError: it is of a kind that several workers cannot share safely.
-    """
-    if storage.startswith("sqlite:///"):
-        return storage
-    if re.match(r"postgres(ql)?(\+psycopg)?://", storage):
-        return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", storage)
-    raise InputError(f"sweep_options: storage: got {store.short(storage)!r}; accepted are sqlite:///FILE and postgresql://...")
-
-
-# The study
 
 
 class Sweep:
@@ -342,7 +87,7 @@ class Sweep:
         self.ledger = Ledger(self.storage, self.name, identity)
         self.parent = self.ledger.parent(self._make_parent)
         tracking.require_run(self.parent, self.name)
-        self.n_trials = min(cfg.n_trials, points(self.space) or cfg.n_trials)
+        self.n_trials = min(cfg.n_trials, count(self.space) or cfg.n_trials)
         self._line = runtime.ProgressLine()
         if self.options.trial_cpus:
             torch.set_num_threads(self.options.trial_cpus)

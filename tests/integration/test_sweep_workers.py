@@ -20,6 +20,7 @@ from conftest import ROOT
 from mlflow_stores import Server
 from sweep_bench import Bench, outcome, study
 from textlab import params, store, sweep, tracking, trials
+from textlab.ledger import DONE
 
 REPEATS = int(os.environ.get("TEXTLAB_REPEATS", 8))
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "batch_size": [8, 16, 32]}
@@ -147,7 +148,7 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
                 for i in range(2)]
 
         def kill_a_node(study=spread.ledger):
-            while sum(job.state in sweep.DONE for job in study.trials()) < 6:
+            while sum(job.state in DONE for job in study.trials()) < 6:
                 time.sleep(0.2)
             cluster.remove_node(nodes[0], allow_graceful=False)
 

@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from sweep_bench import SPACE, Bench, outcome, study
-from textlab import InputError, params, sweep, tracking, trainer, training
+from textlab import InputError, analysis, params, points, tracking, trainer, training
+from textlab.ledger import Ledger, check_storage
 
 CONDITIONAL = {"class_weights": [True, False], "label_smoothing": {"low": 0.01, "high": 0.2, "when": {"class_weights": False}},
                "epochs": {"low": 1, "high": 4}}
@@ -23,12 +24,12 @@ def draw(plan, n, score=lambda point: 0.0):
     """Return the points of a study whose trials all complete."""
     done, found = [], []
     for number in range(n):
-        _, point = sweep.propose(plan, number, done[:plan.group(number)])
+        _, point = points.propose(plan, number, done[:plan.group(number)])
         found.append(point)
         study = optuna.create_study()
         study.enqueue_trial(point)
         trial = study.ask()
-        assert sweep.suggest(trial, plan.space) == point
+        assert points.suggest(trial, plan.space) == point
         study.tell(trial, score(point))
         done.append(study.trials[0])
     return found
@@ -38,7 +39,7 @@ def draw(plan, n, score=lambda point: 0.0):
 
 
 def test_settings_have_the_types_of_the_recipe_and_lie_in_range():
-    seen = draw(sweep.Plan(SPACE | {"epochs": {"low": 1, "high": 4}}, seed=1), 12)
+    seen = draw(points.Plan(SPACE | {"epochs": {"low": 1, "high": 4}}, seed=1), 12)
     assert all(isinstance(s["epochs"], int) and 1 <= s["epochs"] <= 4 for s in seen)
     assert all(1e-5 <= s["learning_rate"] <= 1e-2 for s in seen) and {s["batch_size"] for s in seen} == {8, 16, 32}
     assert min(s["learning_rate"] for s in seen) < 1e-4  # drawn on a logarithmic scale
@@ -46,7 +47,7 @@ def test_settings_have_the_types_of_the_recipe_and_lie_in_range():
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
 def test_a_conditional_setting_is_searched_only_under_its_condition(sampler):
-    seen = draw(sweep.Plan(params.check_space(CONDITIONAL), sampler, seed=1), 12)
+    seen = draw(points.Plan(params.check_space(CONDITIONAL), sampler, seed=1), 12)
     assert {s["class_weights"] for s in seen} == {True, False}
     assert all(("label_smoothing" in s) == (not s["class_weights"]) for s in seen)
 
@@ -71,8 +72,8 @@ def test_a_grid_needs_countable_points():
     with pytest.raises(InputError, match="when"):
         params.check_space({"dropout": [True, False], "epochs": {"choices": [1, 2], "when": {"dropout": True}}}, "grid")
     space = params.check_space({"epochs": {"low": 1, "high": 3}, "dropout": [True, False]}, "grid")
-    assert sweep.points(space) == 6 and sweep.points(SPACE) is None
-    assert len({tuple(p.values()) for p in draw(sweep.Plan(space, "grid"), 6)}) == 6
+    assert points.count(space) == 6 and points.count(SPACE) is None
+    assert len({tuple(p.values()) for p in draw(points.Plan(space, "grid"), 6)}) == 6
 
 
 def test_the_rules_of_a_recipe_and_its_settings_are_the_same_with_the_same_types():
@@ -84,7 +85,7 @@ def test_the_rules_of_a_recipe_and_its_settings_are_the_same_with_the_same_types
     ({"learning_rate": 9e-3}, ["learning_rate", "0.01", "higher"]), ({"learning_rate": 1.1e-5}, ["1e-05", "lower"]),
     ({"learning_rate": 3e-4, "epochs": 2, "batch_size": 8}, []), ({"epochs": 4}, ["epochs", "higher"]), ({}, [])])
 def test_a_best_value_at_the_edge_is_reported(best, words):
-    found = sweep.on_edge(SPACE | {"epochs": {"low": 1, "high": 4}, "dropout": {"choices": [True]}}, best)
+    found = analysis.on_edge(SPACE | {"epochs": {"low": 1, "high": 4}, "dropout": {"choices": [True]}}, best)
     assert len(found) == bool(words)
     assert all(word in found[0] for word in words)
 
@@ -94,19 +95,19 @@ def test_a_best_value_at_the_edge_is_reported(best, words):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
 def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
-    first, again, other = (draw(sweep.Plan(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4))
+    first, again, other = (draw(points.Plan(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4))
     assert first == again != other
     assert len({tuple(point.values()) for point in first}) == 14
 
 
 def test_tpe_learns_from_results():
     away = [abs(math.log10(p["learning_rate"]) + 2.5) for p in draw(
-        sweep.Plan(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))]
+        points.Plan(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))]
     assert sum(away[-10:]) / 10 < 0.5 * sum(away[:5]) / 5
 
 
 def test_a_group_of_parallel_trials_does_not_know_of_each_others_results():
-    plan = sweep.Plan(SPACE, parallel=4, seed=2)
+    plan = points.Plan(SPACE, parallel=4, seed=2)
     assert draw(plan, 8, lambda p: 0.0)[:4] == draw(plan, 8, lambda p: p["learning_rate"])[:4]
     assert len({tuple(p.values()) for p in draw(plan, 8)}) == 8
 
@@ -115,7 +116,7 @@ def test_a_group_of_parallel_trials_does_not_know_of_each_others_results():
 
 
 def ledger(folder, name="s", **identity):
-    return sweep.Ledger(f"sqlite:///{folder / 'studies.db'}", name, identity or {"a": 1})
+    return Ledger(f"sqlite:///{folder / 'studies.db'}", name, identity or {"a": 1})
 
 
 def test_a_job_is_given_to_one_worker_only(tmp_path):
@@ -139,12 +140,12 @@ def test_a_dead_workers_job_is_given_again_with_the_same_point(tmp_path):
     child = os.fork()
     if child == 0:
         job = ledger(tmp_path).claim(2)
-        path.write_text(repr(sweep.suggest(job, SPACE)))
+        path.write_text(repr(points.suggest(job, SPACE)))
         os._exit(0)
     os.waitpid(child, 0)
     book = ledger(tmp_path)
     job = book.claim(2)
-    assert job.number == 0 and repr(sweep.suggest(job, SPACE)) == path.read_text()
+    assert job.number == 0 and repr(points.suggest(job, SPACE)) == path.read_text()
     assert book.claim(2).number == 1 and book.claim(2) is None  # a living worker's job is left to it
 
 
@@ -167,12 +168,12 @@ def test_a_list_begun_with_other_settings_is_refused_naming_them(tmp_path):
 @pytest.mark.parametrize("address", ["mysql://x", "http://x", "studies.db"])
 def test_other_databases_are_refused(address):
     with pytest.raises(InputError, match="accepted are sqlite"):
-        sweep.check_storage(address)
+        check_storage(address)
 
 
 def test_a_database_that_does_not_answer_is_one_line():
     with pytest.raises(InputError, match="sweep_options: storage") as caught:
-        sweep.Ledger("postgresql://nobody:secret@127.0.0.1:9/none", "s", {})
+        Ledger("postgresql://nobody:secret@127.0.0.1:9/none", "s", {})
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -241,7 +242,7 @@ def test_a_result_that_the_ledger_was_not_told_of_is_taken_over(store, tmp_path,
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(sweep.Ledger, "finish", die)
+        patch.setattr(Ledger, "finish", die)
         first.search()
     assert len(bench.trained) == 1
     table = study(store, tmp_path, bench, n_trials=2, pruner="none").search()
