@@ -113,7 +113,7 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
         assert list(found.index) == list(live.index) and f"{shelf.address}, recorded 20" in origin
         assert list(explore.candidates(kind, TASK, "downloads", 9, "mit")[0].index) == ["a/one"]
         assert explore.candidates(kind, "translation", "likes", 3)[0].empty
-        assert plots.downloads_against_size({kind: found}).axes[0].get_title() == f"{kind} (2 do not state both)"
+        assert plots.downloads_against_size({kind: found}).axes[0].get_title() == f"{kind} (2 left out)"
     assert found.loc["a/two", "megabytes"] == 5 and found.loc["a/two", "summary"] == "What it is."
 
 
