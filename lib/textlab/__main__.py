@@ -194,7 +194,7 @@ def _sweep(chosen: argparse.Namespace) -> int:
     from . import sweep  # takes seconds, too long for a message about a typing error
 
     table = sweep.join(params.defaults(name) | values)
-    print(table.drop(columns=["run_id", "looks"]).to_string())
+    print(table.drop(columns="run_id").to_string())
     return 0
 
 

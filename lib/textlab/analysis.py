@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,13 @@ class Runs:
     states: pd.DataFrame  # indexed by state: runs, minutes
     left_out: int  # completed runs with the metric that saw other data
     note: str  # why the table is empty, in a sentence; empty when it is not
+    given_up: pd.DataFrame = field(default_factory=pd.DataFrame)  # pruned runs, likewise; the metric is that of their last validation
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One run for each choice of settings, the oldest."""
-        return self.table.drop_duplicates(self.settings) if self.settings else self.table[:1]
+        """One run for each choice of settings, the oldest; those that were given up have True in the column given_up."""
+        runs = pd.concat([self.table.assign(given_up=False), self.given_up.assign(given_up=True)], ignore_index=True)
+        return runs.drop_duplicates(self.settings) if self.settings else runs[:1]
 
 
 def read(experiment: str, metric: str) -> Runs:
@@ -45,21 +47,22 @@ def read(experiment: str, metric: str) -> Runs:
     found = tracking.runs(experiment, only_finished=False)
     parents = set(found["parent"].dropna())
     found = found[~found["run_id"].isin(parents)]
-    known = f"metrics.{metric}" in found
-    measured = found[f"metrics.{metric}"].notna() if known else pd.Series(False, index=found.index)
-    given_up = found["tags.trial_state"] == "pruned" if "tags.trial_state" in found else pd.Series(False, index=found.index)
-    done = (found["status"] == "FINISHED") & measured
+    score, last_look, nowhere = f"metrics.{metric}", f"metrics.{metric.replace('validation_', 'eval_', 1)}", pd.Series(index=found.index)
+    given_up = found.get("tags.trial_state", nowhere) == "pruned"
+    found[score] = found.get(score, nowhere).astype(float).where(~given_up, found.get(last_look, nowhere))
+    done = (found["status"] == "FINISHED") & found[score].notna()
     state = found["status"].str.lower().where(~done, "completed").where(~given_up, "pruned").replace(
         {"finished": f"finished without {metric}"})
-    states = found.assign(state=state).groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
-    table = found[done]
-    params = [column for column in table if column.startswith("params.")]
-    for column in [f"params.{name}" for name in SAME if f"params.{name}" in table and len(table)]:
-        table = table[table[column].fillna("") == ("" if pd.isna(table[column].iloc[0]) else table[column].iloc[0])]
-    plain = [name.removeprefix("params.") for name in params]
+    found["state"] = state
+    states = found.groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
+    table = found[done | (given_up & found[score].notna() & done.any())]
+    for column in [f"params.{name}" for name in SAME if f"params.{name}" in table and done.any()]:
+        newest = found.loc[done, column].fillna("").iloc[0]
+        table = table[table[column].fillna("") == newest]
+    plain = [column.removeprefix("params.") for column in table if column.startswith("params.")]
     table = table.rename(columns={column: column.partition(".")[2] for column in table if column.startswith("params.") or (
         column.startswith("metrics.") and column.partition(".")[2] not in plain)})
-    table = table.rename(columns={f"metrics.{metric}": metric}).iloc[::-1].reset_index(drop=True)
+    table = table.rename(columns={score: metric}).iloc[::-1].reset_index(drop=True)
     for column in table.select_dtypes(["object", "string"]):
         numbers = pd.to_numeric(table[column], errors="coerce")
         if len(table) and numbers.notna().eq(table[column].notna()).all():
@@ -70,7 +73,9 @@ def read(experiment: str, metric: str) -> Runs:
         metrics = sorted(column.partition(".")[2] for column in found if column.startswith("metrics.") and "system/" not in column)
         note = (f"Experiment {experiment!r} has {len(found)} runs, but no completed one with the metric {metric}"
                 + (f"; there are {', '.join(metrics[:12])}." if metrics else ": notebook 3 makes some."))
-    return Runs(metric, table, settings, states, int(done.sum()) - len(table), note)
+    pruned = table.pop("state") == "pruned"
+    kept = table[~pruned].reset_index(drop=True)
+    return Runs(metric, kept, settings, states, int(done.sum()) - len(kept), note, table[pruned].reset_index(drop=True))
 
 
 def by_settings(runs: Runs) -> pd.DataFrame:
@@ -141,7 +146,7 @@ def _distribution(column: pd.Series) -> optuna.distributions.BaseDistribution:
 def budget_curve(runs: Runs) -> pd.DataFrame:
     """Return the best score to expect from fewer trials (Dodge et al. 2019): columns trials, expected, minutes.
 
-    The expectation over all ways to draw so many of the completed trials without putting any back.
+    The expectation over all ways to draw so many of the trials without putting any back.
     """
     if runs.table.empty:
         return pd.DataFrame(columns=["trials", "expected", "minutes"])

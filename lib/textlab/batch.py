@@ -50,11 +50,8 @@ def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], fold
     values["output_dir"] = str(folder)
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
         values["tracking_uri"] = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
-    options = values.get("sweep_options", {})
     if own_store and "sweep_options" in rules:
-        values["sweep_options"] = {"storage": f"sqlite:///{folder / 'studies.db'}"} | options
-    if "search_space" in values:
-        values["search_space"] = params.check_space(values["search_space"], options.get("sampler", "tpe"))
+        values["sweep_options"] = {"storage": f"sqlite:///{folder / 'studies.db'}"} | values.get("sweep_options", {})
     if values.get("dataset", "practice") != "practice":
         from . import data
         data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))

@@ -90,7 +90,7 @@ STORE = {
 #: The further settings of a sweep.
 SWEEP: dict[str, Rule] = {
     "sampler": Rule(str, choices=("tpe", "random", "quasi_random", "grid")),
-    "pruner": Rule(str, choices=("median", "hyperband", "none")), "max_minutes": Rule(float, 0, above=True, optional=True),
+    "pruner": Rule(str, choices=("halving", "median", "hyperband", "none")), "max_minutes": Rule(float, 0, above=True, optional=True),
     "confirm_top": Rule(int, 1, 100), "confirm_seeds": Rule(int, 0, 100), "parallel": Rule(int, 1, 1000),
     "storage": STORE["tracking_uri"], "trial_cpus": Rule(int, 1, 1024, optional=True), "trial_gpus": Rule(float, 0, 64),
 }
@@ -144,7 +144,7 @@ def check(notebook: str, values: Mapping[str, Any]) -> SimpleNamespace:
     missing = [name for name in rules if name not in values]
     if missing:
         raise InputError(f"{notebook}: no value for {', '.join(missing)}; run the parameters cell first")
-    return SimpleNamespace(**{name: convert(name, values[name], rule) for name, rule in rules.items()})
+    return SimpleNamespace(**_with_space({name: convert(name, values[name], rule) for name, rule in rules.items()}))
 
 
 def convert(name: str, value: Any, rule: Rule) -> Any:
@@ -201,7 +201,7 @@ def gather(notebook: str, files: list[Path], overrides: Mapping[str, Any]) -> di
                 merged[name] = convert(name, value, rules[name])
             except InputError as error:
                 raise InputError(f"{origin}: {error}") from None
-    return merged
+    return _with_space(merged)
 
 
 def refuse_unknown(names: Iterable[str], notebooks: Iterable[str], origin: str) -> None:
@@ -252,8 +252,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def check_space(space: Mapping[str, Any], sampler: str = "tpe") -> dict[str, Any]:
-    """Return a search space, checked and converted.
+def _with_space(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with their search space checked, where they have one."""
+    if "search_space" not in values:
+        return values
+    return values | {"search_space": check_space(values["search_space"], values.get("sweep_options", {}).get("sampler", ""))}
+
+
+def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[str, Any]]:
+    """Return a search space, checked and converted: setting name -> a mapping with choices, or low, high and log or step.
 
     Args:
         space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`, or `{choices: [...]}`.
@@ -277,7 +284,7 @@ def check_space(space: Mapping[str, Any], sampler: str = "tpe") -> dict[str, Any
             choices = [convert(where, value, RECIPE[name]) for value in body["choices"]]
             if len(set(choices)) < len(choices):
                 raise InputError(f"{where} is {spec!r}; a choice is given twice")
-            checked[name] = {"choices": choices} | extra if extra else choices
+            checked[name] = {"choices": choices} | extra
             continue
         if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or RECIPE[name].type not in (int, float):
             raise InputError(f"{where} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
@@ -288,7 +295,7 @@ def check_space(space: Mapping[str, Any], sampler: str = "tpe") -> dict[str, Any
         checked[name] = body | {"low": low, "high": high} | numbers | extra
         if sampler == "grid" and (body.get("log") or (RECIPE[name].type is float and not numbers)):
             raise InputError(f"{where}: sampler grid needs a list of choices or a step")
-    if sampler == "grid" and any(isinstance(spec, dict) and "when" in spec for spec in checked.values()):
+    if sampler == "grid" and any("when" in spec for spec in checked.values()):
         raise InputError("search_space: sampler grid knows no `when`; use another sampler")
     return checked
 

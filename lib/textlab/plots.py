@@ -144,13 +144,19 @@ def probabilities(texts: Sequence[str], values: np.ndarray, labels: Sequence[str
 
 
 def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
-    """Draw a metric against each hyper-parameter, one panel each; the best run is orange."""
+    """Draw a metric against each hyper-parameter, one panel each; the best run is orange.
+
+    Args:
+        table: a run a row; those with True in the column given_up, where there is one, are grey crosses.
+    """
     figure, panels = _axes(min(2.6 * len(parameters) + 1.2, 11), 3, columns=len(parameters), sharey=True)
     panels = np.atleast_1d(panels)
-    best = table[metric].idxmax()
+    given_up = table["given_up"] if "given_up" in table else pd.Series(False, index=table.index)
+    best = table.loc[~given_up, metric].idxmax()
     for axis, name in zip(panels, parameters):
         values, ticks = _as_numbers(table[name])
-        axis.plot(values, table[metric], "o", color="C0", alpha=0.8)
+        axis.plot(values[given_up], table.loc[given_up, metric], "x", color="0.55")
+        axis.plot(values[~given_up], table.loc[~given_up, metric], "o", color="C0", alpha=0.8)
         axis.plot(values[best], table[metric][best], "o", color="C1", markersize=10)
         axis.set(xlabel=_words(name))
         if not ticks and values.nunique() <= 4 and (values == values.round()).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,16 +14,20 @@ from optuna.trial import FrozenTrial, TrialState
 from .training import Recipe
 
 
+#: Eighths of a training after which a trial may be given up.
+LOOKS = (1, 2, 4)
+WHOLE = 8
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What decides the points of a study."""
 
     space: Mapping[str, Any]  # as `params.check_space` returns it
     sampler: str = "tpe"  # tpe (Bergstra et al. 2011), random, quasi_random (Sobol), grid
-    pruner: str = "median"  # median, hyperband (Li et al. 2018), none
+    pruner: str = "halving"  # halving (ASHA, Li et al. 2020), median, hyperband (Li et al. 2018), none
     parallel: int = 1  # trials that may run at once: a point knows of the trials before its group of so many
     seed: int = 42
-    looks: int = 2  # of a whole trial, at which it may be given up
 
     def group(self, number: int) -> int:
         """Return the first trial of the group of a trial, whose points know of the same results."""
@@ -33,12 +38,10 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for every setting of the space whose condition holds, drawn by the trial's sampler."""
     values: dict[str, Any] = {}
     for name, spec in space.items():
-        choices = spec if isinstance(spec, list) else spec.get("choices")
-        when = {} if isinstance(spec, list) else spec.get("when", {})
-        if any(values.get(other) not in (wanted if isinstance(wanted, list) else [wanted]) for other, wanted in when.items()):
+        if any(values.get(other) not in wanted for other, wanted in spec.get("when", {}).items()):
             continue
-        if choices is not None:
-            values[name] = trial.suggest_categorical(name, choices)
+        if "choices" in spec:
+            values[name] = trial.suggest_categorical(name, spec["choices"])
         elif isinstance(getattr(Recipe, name), int):
             values[name] = trial.suggest_int(name, int(spec["low"]), int(spec["high"]), step=spec.get("step", 1),
                                              log=spec.get("log", False))
@@ -50,17 +53,19 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
 
 def count(space: Mapping[str, Any]) -> int | None:
     """Return how many different points a space has; None when they cannot be counted (continuous or conditional)."""
-    total = 1
-    for name, spec in space.items():
-        if isinstance(spec, list):
-            total *= len(spec)
-        elif "when" in spec or (not isinstance(getattr(Recipe, name), int) and "step" not in spec):
-            return None
-        elif "choices" in spec:
-            total *= len(spec["choices"])
-        else:
-            total *= int((spec["high"] - spec["low"]) / spec.get("step", 1) + 1e-9) + 1
-    return total
+    values = [None if "when" in spec else _values(name, spec) for name, spec in space.items()]
+    return None if None in values else math.prod(map(len, values))
+
+
+def _values(name: str, spec: Mapping[str, Any]) -> list | None:
+    """Return the values that a setting may take; None when there is no end to them."""
+    if "choices" in spec:
+        return spec["choices"]
+    kind = type(getattr(Recipe, name))
+    if kind is float and "step" not in spec:
+        return None
+    step = spec.get("step", 1)
+    return [kind(spec["low"] + i * step) for i in range(int((spec["high"] - spec["low"]) / step + 1e-9) + 1)]
 
 
 def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[optuna.Trial, dict[str, Any]]:
@@ -79,7 +84,8 @@ def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[op
             "tpe": lambda: optuna.samplers.TPESampler(seed=plan.seed + first, n_startup_trials=5, constant_liar=True),
             "random": lambda: optuna.samplers.RandomSampler(seed=plan.seed),
             "quasi_random": lambda: optuna.samplers.QMCSampler(seed=plan.seed, scramble=True, warn_independent_sampling=False),
-            "grid": lambda: optuna.samplers.GridSampler(_grid(plan.space), seed=plan.seed),
+            "grid": lambda: optuna.samplers.GridSampler({name: _values(name, spec) for name, spec in plan.space.items()},
+                                                        seed=plan.seed),
         }[plan.sampler]()
         thinker = optuna.create_study(direction="maximize", sampler=sampler)
         thinker.add_trials(earlier if adaptive else [])
@@ -93,20 +99,14 @@ def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[op
                 thinker.tell(drawn, state=TrialState.FAIL)
             tried.append(point)
         judge = optuna.create_study(direction="maximize", study_name="judge", pruner={
+            "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
             "median": optuna.pruners.MedianPruner(n_startup_trials=4),
-            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(plan.looks, 2)),
+            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=2),
             "none": optuna.pruners.NopPruner()}[plan.pruner])
-        judge.add_trials([trial for trial in earlier if trial.state != TrialState.FAIL])
+        for trial in earlier:  # a pruner only knows of what it has seen itself
+            again = judge.ask()
+            for look, value in sorted(trial.intermediate_values.items()):
+                again.report(value, look)
+                again.should_prune()
+            judge.tell(again, trial.value if trial.state == TrialState.COMPLETE else None, trial.state)
         return judge.ask(), point
-
-
-def _grid(space: Mapping[str, Any]) -> dict[str, list]:
-    grid = {}
-    for name, spec in space.items():
-        if isinstance(spec, list) or "choices" in spec:
-            grid[name] = spec if isinstance(spec, list) else spec["choices"]
-        else:
-            kind, step = type(getattr(Recipe, name)), spec.get("step", 1)
-            count = int((spec["high"] - spec["low"]) / step + 1e-9) + 1
-            grid[name] = [kind(spec["low"] + i * step) for i in range(count)]
-    return grid

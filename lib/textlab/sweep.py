@@ -26,18 +26,15 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
-from . import InputError, params, runtime, tracking
+from . import InputError, evaluation, params, runtime, tracking
 from .ledger import DONE, Ledger
-from .points import Plan, count, propose, suggest
+from .points import LOOKS, WHOLE, Plan, count, propose, suggest
 from .trainer import TrainingError
-from .training import Recipe
 from .trials import Workbench
 
-#: Validations an epoch at which a trial may be given up.
-LOOKS = 2
 #: What ends one trial and not the study.
 FAILURES = (TrainingError, MemoryError, torch.OutOfMemoryError)
-_RUN, _REASON = "run_id", "reason"
+_RUN, _REASON, _RESULT = "run_id", "reason", "result"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Options:
     """The further settings of a sweep, parameter `sweep_options` of notebook 3."""
 
     sampler: str = "tpe"  # tpe, random, quasi_random or grid
-    pruner: str = "median"  # gives up bad trials within their epochs: median, hyperband or none
+    pruner: str = "halving"  # gives up bad trials within their epochs: halving, median, hyperband or none
     max_minutes: float | None = None  # no trial is begun after that
     confirm_top: int = 2  # how many of the best settings are trained again
     confirm_seeds: int = 2  # with so many fresh seeds each
@@ -71,9 +68,7 @@ class Sweep:
     def __init__(self, cfg: SimpleNamespace, bench: Workbench) -> None:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = Options(**cfg.sweep_options)
-        longest = self.space.get("epochs", bench.base.epochs)
-        longest = max(longest if isinstance(longest, list) else [longest["high"]] if isinstance(longest, dict) else [longest])
-        self.plan = Plan(self.space, self.options.sampler, self.options.pruner, self.options.parallel, cfg.seed, LOOKS * longest)
+        self.plan = Plan(self.space, self.options.sampler, self.options.pruner, self.options.parallel, cfg.seed)
         identity = bench.about() | dataclasses.asdict(bench.base) | dataclasses.asdict(self.plan)
         identity["tracking"] = cfg.experiment
         self._identity = identity
@@ -101,7 +96,7 @@ class Sweep:
 
     def first(self) -> dict[str, Any]:
         """Train with the settings of the recipe and register; return run_id, version, guards and validation."""
-        return self._single("baseline settings", "first", self.bench.base)
+        return self._single("baseline settings", "first", {})
 
     def search(self) -> pd.DataFrame:
         """Run the trials, wherever the engine puts them, until all are done or the time is up; return `table`.
@@ -142,16 +137,16 @@ class Sweep:
 
         def repeat(job: optuna.Trial) -> float:
             trial, seed = jobs[job.number]
-            return self._train(ledger, job, f"trial {trial.number + 1}, seed {seed}", "repeat", trial.params, seed)
+            return self._train(job, f"trial {trial.number + 1}, seed {seed}", "repeat", trial.params, seed)
 
         with tracking.run(self.name, run_id=self.parent):
             self._work(ledger, len(jobs), repeat)
         scores: dict[int, list[float]] = {trial.number: [] for trial in best}
         for (trial, _), job in zip(jobs, ledger.trials()):
             scores[trial.number] += [job.value] if job.state == TrialState.COMPLETE else []
-        rows = {trial.number + 1: pd.Series(scores[trial.number] or [trial.value]).agg(["mean", "std", "min", "max"]).to_dict()
-                | {"seeds": len(scores[trial.number]), "in_sweep": trial.value} | trial.params for trial in best}
-        table = pd.DataFrame.from_dict(rows, orient="index").rename(columns={"std": "sd"}).rename_axis("trial")
+        rows = {trial.number + 1: evaluation.over_seeds([{"score": score} for score in scores[trial.number] or [trial.value]], ["score"])
+                .loc["score"].to_dict() | {"seeds": len(scores[trial.number]), "in_sweep": trial.value} | trial.params for trial in best}
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
         within = math.sqrt((table["sd"].fillna(0) ** 2).mean() / max(len(seeds), 1))
         close = table["mean"] >= table["mean"].max() - within
         order = table.assign(close=~close, spread=table["sd"].where(close, 0).fillna(0), low=-table["mean"])
@@ -168,16 +163,16 @@ class Sweep:
             run_id, version, guards, and validation (scores).
         """
         won = self.ledger.trials()[trial - 1].params
-        return self._single(f"winner, trial {trial}", "winner", dataclasses.replace(self.bench.base, **won))
+        return self._single(f"winner, trial {trial}", "winner", won)
 
     # What is known
 
     def table(self) -> pd.DataFrame:
-        """Return the trials begun: state, value (validation macro F1), settings, looks, run_id, indexed by number from 1."""
+        """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
         rows = [{"trial": t.number + 1, "state": t.state.name, "value": t.value if t.state == TrialState.COMPLETE else None,
-                 "looks": len(t.intermediate_values), **t.params, _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")}
+                 "trained": max(t.intermediate_values, default=0) / WHOLE, **t.params, _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")}
                 for t in self.ledger.trials()[:self.n_trials] if t.params]
-        columns = ["trial", "state", "value", "looks", *self.space, _RUN, _REASON]
+        columns = ["trial", "state", "value", "trained", *self.space, _RUN, _REASON]
         return pd.DataFrame(rows, columns=columns).set_index("trial")
 
     def best(self, k: int) -> list[FrozenTrial]:
@@ -233,13 +228,13 @@ class Sweep:
         def judge(look: int, value: float) -> None:
             self.ledger.look(job, look, value)
             thought.report(value, look)
-            if look < self.plan.looks and thought.should_prune():
+            if look < WHOLE and thought.should_prune():
                 raise optuna.TrialPruned
 
-        return self._train(self.ledger, job, f"trial {job.number + 1}", "trial", settings, self.cfg.seed, judge)
+        return self._train(job, f"trial {job.number + 1}", "trial", settings, self.cfg.seed, judge)
 
-    def _train(self, ledger: Ledger, job: optuna.Trial, name: str, role: str, settings: Mapping[str, Any], seed: int,
-               judge: Callable[[int, float], None] | None = None) -> float:
+    def _train(self, job: optuna.Trial, name: str, role: str, settings: Mapping[str, Any], seed: int,
+               judge: Callable[[int, float], None] | None = None, register: bool = False) -> float:
         """Do a job as a child run, or take over its result when a worker died between the run's end and the ledger's."""
         if found := tracking.outcome(self.parent, name):
             state, run_id, value, reason = found
@@ -248,13 +243,16 @@ class Sweep:
                 return value
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         recipe = dataclasses.replace(self.bench.base, **settings)
-        watch = _Watch(self._stop, judge, LOOKS)
+        watch, looks = _Watch(self._stop, judge), [look / WHOLE for look in (*LOOKS, WHOLE)] if judge else ()
+        label = f"{self._summary()}; {name}" if judge else name
         tags = {tracking.STUDY_TAG: self.name, tracking.ROLE_TAG: role}
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                _, scores = self.bench.train(child, recipe, seed, [watch], f"{self._summary()}; {name}: ",
-                                             LOOKS if judge else 1, self._line)
+                fitted, scores = self.bench.train(child, recipe, seed, [watch], label, looks, self._line)
+                if register:
+                    version, guards = self.bench.register(fitted, scores)
+                    job.set_user_attr(_RESULT, {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores})
             except optuna.TrialPruned:
                 tracking.set_tags(trial_state="pruned")
                 raise
@@ -264,25 +262,16 @@ class Sweep:
             tracking.set_tags(trial_state="complete")
         return scores["macro_f1"]
 
-    def _single(self, name: str, role: str, recipe: Recipe) -> dict[str, Any]:
+    def _single(self, name: str, role: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Do a training that ends in the registry, once for all workers."""
         ledger = Ledger(self.storage, f"{self.name}/{name}", self._identity)
-
-        def register(job: optuna.Trial) -> float:
-            tags = {tracking.STUDY_TAG: self.name, tracking.ROLE_TAG: role}
-            with tracking.run(name, self.parent, tags) as child:
-                fitted, scores = self.bench.train(child, recipe, self.cfg.seed, [_Watch(self._stop)], f"{name}: ", 1, self._line)
-                version, guards = self.bench.register(fitted, scores)
-            job.set_user_attr("result", {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores})
-            return scores["macro_f1"]
-
         with tracking.run(self.name, run_id=self.parent):
-            self._work(ledger, 1, register)
+            self._work(ledger, 1, lambda job: self._train(job, name, role, settings, self.cfg.seed, register=True))
         (job,) = ledger.trials()
         if job.state != TrialState.COMPLETE:
             raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))
         self._line.show(f"{name}: trained and registered", final=True)
-        return job.user_attrs["result"]
+        return job.user_attrs[_RESULT]
 
 
 def join(values: Mapping[str, Any], seconds: float = math.inf) -> pd.DataFrame:
@@ -294,7 +283,7 @@ def join(values: Mapping[str, Any], seconds: float = math.inf) -> pd.DataFrame:
     """
     runtime.quiet()
     cfg = params.check("03_mlflow_tracking", dict(values))
-    cfg.engine, cfg.search_space = "local", params.check_space(cfg.search_space, cfg.sweep_options.get("sampler", "tpe"))
+    cfg.engine = "local"
     out = runtime.output_dir(cfg.output_dir, "03_mlflow_tracking")
     tracking.connect(cfg.tracking_uri, cfg.experiment)
     study = Sweep(cfg, Workbench(cfg, out))
@@ -306,8 +295,8 @@ def join(values: Mapping[str, Any], seconds: float = math.inf) -> pd.DataFrame:
 class _Watch(TrainerCallback):
     """Ends a training after the present step when asked to, and lets a judge look at each validation."""
 
-    def __init__(self, stop: threading.Event, judge: Callable[[int, float], None] | None = None, looks: int = 1) -> None:
-        self.stop, self.judge, self.looks = stop, judge, looks
+    def __init__(self, stop: threading.Event, judge: Callable[[int, float], None] | None) -> None:
+        self.stop, self.judge = stop, judge
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.stop.is_set():
@@ -315,7 +304,7 @@ class _Watch(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if self.judge:
-            self.judge(max(1, round(state.epoch * self.looks)), metrics["eval_macro_f1"])
+            self.judge(max(1, round(WHOLE * state.global_step / state.max_steps)), metrics["eval_macro_f1"])
 
 
 @contextmanager

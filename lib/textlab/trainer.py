@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -267,6 +267,17 @@ class Guard(TrainerCallback):
             what = "answers every text with one class" if classes == 1 else \
                 f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
             self.warnings.append(f"After epoch {state.epoch:.3g} the model {what}.")
+
+
+class Looks(TrainerCallback):
+    """Asks for a validation after certain shares of a training."""
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        self.shares = shares
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step in {max(1, round(share * state.max_steps)) for share in self.shares}:
+            control.should_evaluate = True
 
 
 class Progress(TrainerCallback, ExportableState):

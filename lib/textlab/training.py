@@ -24,7 +24,7 @@ from transformers.trainer_callback import PrinterCallback
 from . import InputError, checkpoints, runtime
 from .hub import Source, hash_files
 from .shortcuts import FrozenMemory, first_token_only, layers_of
-from .trainer import Guard, Progress, SimilarLengthSampler, TextTrainer, row_lengths
+from .trainer import Guard, Looks, Progress, SimilarLengthSampler, TextTrainer, row_lengths
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
 
 def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
           folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, memory: FrozenMemory | None = None,
-          looks: int = 1) -> TextTrainer:
+          looks: Sequence[float] = ()) -> TextTrainer:
     """Return the Trainer for a recipe; validation runs every epoch and early stopping watches macro F1.
 
     Args:
@@ -192,7 +192,7 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         callbacks: added to the guard and early stopping.
         keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
         memory: of what frozen layers say, to share among trainings that freeze the same layers.
-        looks: validations an epoch; more than one needs `keep_best` off.
+        looks: shares of the training after which it is validated, instead of every epoch; with `keep_best` off.
     """
     tokenizer.model_max_length = recipe.max_length  # saved with the tokenizer, so that prediction cuts texts as training did
     precision, train = _precision(recipe), tokens["train"]
@@ -203,7 +203,7 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         per_device_train_batch_size=recipe.batch_size, per_device_eval_batch_size=64,
         warmup_steps=recipe.warmup, max_grad_norm=recipe.max_grad_norm, lr_scheduler_type="linear",
         bf16=precision == "bf16", fp16=precision == "fp16", torch_compile=recipe.torch_compile,
-        eval_strategy="epoch" if looks == 1 else "steps", eval_steps=-(-len(train) // (recipe.batch_size * looks)),
+        eval_strategy="no" if looks else "epoch",
         save_strategy=every_epoch, restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=keep_best, metric_for_best_model="macro_f1", greater_is_better=True,
         logging_steps=max(1, -(-len(train) // recipe.batch_size) // 20),
@@ -227,15 +227,15 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         model=model, args=arguments, train_dataset=train, eval_dataset=tokens["validation"],
         processing_class=tokenizer, compute_metrics=epoch_metrics,
         data_collator=DataCollatorWithPadding(tokenizer, **padding),
-        callbacks=[Guard(n_classes, constant), *stop_early, *callbacks])
+        callbacks=[Looks(looks), Guard(n_classes, constant), *stop_early, *callbacks])
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
 def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
         folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, label: str = "",
-        resume: bool = True, save_seconds: float = 120, memory: FrozenMemory | None = None, looks: int = 1,
-        line: runtime.ProgressLine | None = None) -> Fit:
+        resume: bool = True, save_seconds: float = 120, memory: FrozenMemory | None = None,
+        looks: Sequence[float] = (), line: runtime.ProgressLine | None = None) -> Fit:
     """Train, showing one line of progress, and return the best model by validation macro F1.
 
     An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole

@@ -54,7 +54,7 @@ class Workbench:
         return evaluation.baselines(self.texts.splits, self.cfg.seed)
 
     def train(self, run: Run, settings: Recipe, seed: int, callbacks: Sequence[TrainerCallback] = (), label: str = "",
-              looks: int = 1, line: runtime.ProgressLine | None = None) -> tuple[Fit, dict]:
+              looks: Sequence[float] = (), line: runtime.ProgressLine | None = None) -> tuple[Fit, dict]:
         """Train a fresh model in a run, record what decided the outcome, and score it on validation.
 
         Args:
