@@ -93,6 +93,11 @@ def tokenize(splits: DatasetDict, tokenizer, max_length: int) -> DatasetDict:
     return DatasetDict({name: encoded(split) for name, split in splits.items()})
 
 
+def row_lengths(tokens: Dataset) -> np.ndarray:
+    """Return the number of tokens of each row of a tokenized split."""
+    return pc.list_value_length(tokens.with_format("arrow")[:]["input_ids"]).to_numpy()
+
+
 def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
     """Return one row per text: split, label (name), words, and tokens as `max_length` counts them (uncut)."""
     return pd.concat([pd.DataFrame({

@@ -11,6 +11,8 @@ from datasets import Dataset
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from .data import row_lengths
+
 #: Model type -> the part of a layer that follows its attention and works on each token by itself.
 AFTER_ATTENTION = {"bert": "attention.output", "roberta": "attention.output", "xlm-roberta": "attention.output",
                    "electra": "attention.output", "distilbert": "sa_layer_norm"}
@@ -68,12 +70,12 @@ class FrozenMemory:
             bf16: whether the model is trained in mixed precision.
             show: is called with a line of progress.
         """
-        frozen = _frozen_stack(model)
-        texts = {np.array(ids).tobytes(): len(ids) for split in tokens for ids in split["input_ids"]} if frozen else {}
-        size = sum(texts.values()) * model.config.hidden_size * model.dtype.itemsize
+        frozen, tokens = _frozen_stack(model), list(tokens)
+        size = sum(int(row_lengths(split).sum()) for split in tokens) * model.config.hidden_size * model.dtype.itemsize
         if not frozen or model.device.type != "cpu" or size > MEMORY_LIMIT:
             yield False
             return
+        texts = {np.array(ids).tobytes(): len(ids) for split in tokens for ids in split["input_ids"]}
         made_by = [torch.tensor(bf16), *(weight.detach() for module in frozen for weight in module.parameters())]
         if len(made_by) != len(self._made_by) or not all(map(torch.equal, made_by, self._made_by)):
             self._states, self._made_by = {}, [value.clone() for value in made_by]

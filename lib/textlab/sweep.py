@@ -170,7 +170,7 @@ class Sweep:
     def table(self) -> pd.DataFrame:
         """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
         rows = [{"trial": t.number + 1, "state": t.state.name, "value": t.value if t.state == TrialState.COMPLETE else None,
-                 "trained": max(t.intermediate_values, default=0) / WHOLE, **t.params, _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")}
+                 "trained": 1.0 if t.state == TrialState.COMPLETE else max(t.intermediate_values, default=0) / WHOLE, **t.params, _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")}
                 for t in self.ledger.trials()[:self.n_trials] if t.params]
         columns = ["trial", "state", "value", "trained", *self.space, _RUN, _REASON]
         return pd.DataFrame(rows, columns=columns).set_index("trial")
@@ -228,7 +228,7 @@ class Sweep:
         def judge(look: int, value: float) -> None:
             self.ledger.look(job, look, value)
             thought.report(value, look)
-            if look < WHOLE and thought.should_prune():
+            if thought.should_prune():
                 raise optuna.TrialPruned
 
         return self._train(job, f"trial {job.number + 1}", "trial", settings, self.cfg.seed, judge)
@@ -243,7 +243,7 @@ class Sweep:
                 return value
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         recipe = dataclasses.replace(self.bench.base, **settings)
-        watch, looks = _Watch(self._stop, judge), [look / WHOLE for look in (*LOOKS, WHOLE)] if judge else ()
+        watch, looks = _Watch(self._stop, judge), [look / WHOLE for look in LOOKS] if judge else ()
         label = f"{self._summary()}; {name}" if judge else name
         tags = {tracking.STUDY_TAG: self.name, tracking.ROLE_TAG: role}
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:

@@ -23,6 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.pandas_dataset import PandasDataset
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -140,6 +141,11 @@ def log_scores(split: str, scores: Mapping[str, float | Sequence[float]]) -> Non
     mlflow.log_metrics(flat)
 
 
+def log_point(name: str, value: float, step: int) -> None:
+    """Log a point of a curve of the active run."""
+    mlflow.log_metric(name, value, step=step)
+
+
 def log_table(content: Mapping[str, Any], file: str) -> None:
     """Log a mapping as a JSON artifact of the active run."""
     mlflow.log_dict(dict(content), file)
@@ -157,14 +163,19 @@ def log_environment() -> None:
     set_tags(**{name: facts[name] for name in ("git_commit", "git_dirty", "device", "precision") if name in facts})
 
 
-def log_data(data: Data) -> None:
-    """Log each split as an MLflow dataset input, with the source's digest and, as context, the split's name."""
+def data_inputs(data: Data) -> dict[str, PandasDataset]:
+    """Return each split, by its name, as an MLflow dataset with the source's digest."""
     source = CodeDatasetSource(tags={"source": data.source.id, "sha256": data.source.sha256})
-    names = data.labels
+    names, found = data.labels, {}
     for split, rows in data.splits.items():
         frame = pd.DataFrame({"text": rows["text"][:], "label": [names[i] for i in rows["label"]]})
-        dataset = mlflow.data.from_pandas(frame, source=source, targets="label", name=data.source.id)
-        mlflow.log_input(dataset, context=split)
+        found[split] = mlflow.data.from_pandas(frame, source=source, targets="label", name=data.source.id)
+    return found
+
+
+def log_inputs(inputs: Mapping[str, PandasDataset]) -> None:
+    """Log what `data_inputs` returned as inputs of the active run, the splits' names as context."""
+    mlflow.log_inputs(list(inputs.values()), contexts=list(inputs), tags_list=[None] * len(inputs))
 
 
 def log_frame(table: pd.DataFrame, file: str) -> None:

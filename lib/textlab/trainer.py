@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from . import checkpoints, runtime
+from .data import row_lengths
 from .shortcuts import FrozenMemory, first_token_only, layers_of
 
 #: A training loss this many times that of guessing (log of the number of classes) is divergence, not bad luck.
@@ -328,11 +329,6 @@ class Progress(TrainerCallback, ExportableState):
 
     def on_train_end(self, args, state, control, **kwargs):
         self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=self._ends)
-
-
-def row_lengths(dataset: Dataset) -> np.ndarray:
-    """Return the number of tokens of each row."""
-    return np.array([len(ids) for ids in dataset["input_ids"]])
 
 
 def _layers_above(model: PreTrainedModel, parameter: str) -> int:

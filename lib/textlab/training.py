@@ -22,9 +22,10 @@ from transformers import (AutoModelForSequenceClassification, AutoTokenizer, Dat
 from transformers.trainer_callback import PrinterCallback
 
 from . import InputError, checkpoints, runtime
+from .data import row_lengths
 from .hub import Source, hash_files
 from .shortcuts import FrozenMemory, first_token_only, layers_of
-from .trainer import Guard, Looks, Progress, SimilarLengthSampler, TextTrainer, row_lengths
+from .trainer import Guard, Looks, Progress, SimilarLengthSampler, TextTrainer
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         trainer.TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
         InputError: the disk has no room for a checkpoint.
     """
-    place = folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
+    place = folder / (f"checkpoints-{_identity(model, tokens, recipe, seed)}" if keep_best else "no-checkpoints")
     if not resume:
         shutil.rmtree(place, ignore_errors=True)
     newest, notes = checkpoints.newest_whole(place)

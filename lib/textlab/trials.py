@@ -18,6 +18,9 @@ from . import data, evaluation, hub, plots, prediction, runtime, tracking, train
 from .shortcuts import FrozenMemory
 from .training import Fit, Recipe
 
+#: Rows of validation that a look at a training on its way is taken at.
+LOOK_ROWS = 256
+
 
 class Workbench:
     """Data, tokens and pretrained model, loaded once, for any number of trainings that differ in settings or seed.
@@ -33,7 +36,7 @@ class Workbench:
         self.source, self.base = hub.resolve_model(cfg.model), training.from_params(cfg)
         self.tokenizer = training.load_tokenizer(self.source)
         self.split = "test" if "test" in self.texts.splits else "validation"  # for the final score
-        self._tokens: dict[int, DatasetDict] = {}
+        self._tokenized: dict[int, DatasetDict] = {}
         self._models: dict[tuple[int, str], PreTrainedModel] = {}
         self._memory = FrozenMemory()
 
@@ -50,6 +53,10 @@ class Workbench:
                 for name, answer in self._baseline_answers.items()}
 
     @cached_property
+    def _inputs(self) -> dict:
+        return tracking.data_inputs(self.texts)
+
+    @cached_property
     def _baseline_answers(self) -> dict[str, dict[str, np.ndarray]]:
         return evaluation.baselines(self.texts.splits, self.cfg.seed)
 
@@ -61,23 +68,24 @@ class Workbench:
             run: the active run.
             settings: of this training.
             seed: of the new head, the order of batches, and dropout.
-            callbacks, label, looks, line: see `training.fit`.
+            callbacks, label, looks, line: see `training.fit`; looks are taken at `LOOK_ROWS` rows of validation.
 
         Returns:
             The fit, and the scores on validation as `evaluation.score` gives them.
         """
         tracking.log_params(self.about() | dataclasses.asdict(settings) | {"seed": seed})
         tracking.log_environment()
-        tracking.log_data(self.texts)
+        tracking.log_inputs(self._inputs)
         tracking.log_card(self.source.path)
-        if settings.max_length not in self._tokens:
-            self._tokens[settings.max_length] = data.tokenize(self.texts.splits, self.tokenizer, settings.max_length)
-        fitted = training.fit(self._fresh(settings, seed), self.tokenizer, self._tokens[settings.max_length], settings, seed, self.out,
+        tokens = self._tokens(settings.max_length, bool(looks))
+        fitted = training.fit(self._fresh(settings, seed), self.tokenizer, tokens, settings, seed, self.out,
                               [tracking.RunLogger(run.info.run_id), *callbacks], keep_best=False, label=label,
                               memory=self._memory, looks=looks, line=line)
         answers = self.answers(fitted, "validation")
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
         tracking.log_scores("validation", scores)
+        if looks:
+            tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
         tracking.log_predictions(self.texts, "validation", answers)
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})
@@ -115,6 +123,16 @@ class Workbench:
         """Return the class ids that a fitted model gives for a split."""
         found = self.texts.splits[split]["text"][:]
         return prediction.probabilities(fitted.model, self.tokenizer, found, fitted.recipe.max_length).argmax(1)
+
+    def _tokens(self, max_length: int, for_looks: bool) -> DatasetDict:
+        """Return the tokenized splits; for looks on the way, with `LOOK_ROWS` rows of validation, drawn with a seed."""
+        if max_length not in self._tokenized:
+            self._tokenized[max_length] = data.tokenize(self.texts.splits, self.tokenizer, max_length)
+        tokens = self._tokenized[max_length]
+        if not for_looks:
+            return tokens
+        drawn = np.random.default_rng(self.cfg.seed).permutation(len(tokens["validation"]))[:LOOK_ROWS]
+        return DatasetDict(tokens | {"validation": tokens["validation"].select(np.sort(drawn))})
 
     def _fresh(self, settings: Recipe, seed: int) -> PreTrainedModel:
         key = seed, training.attention_of(settings)
