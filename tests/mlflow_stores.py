@@ -21,14 +21,14 @@ from textlab.store import SOURCE_TAG, paged
 class Server:
     """A real `mlflow server` with served artifacts, on a port of its own; it can be killed and started again."""
 
-    def __init__(self, folder: Path, backend: str = "", *options: str, **environment: str) -> None:
+    def __init__(self, folder: Path, backend: str = "", *options: str, prefix: tuple[str, ...] = (), **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
+        self.command = [*prefix, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
                         "--backend-store-uri", backend or f"sqlite:///{folder / 'server.db'}",
                         "--artifacts-destination", str(folder / "artifacts"), "--allowed-hosts", f"127.0.0.1:{self.port}", *options]
         self.environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | environment

@@ -15,7 +15,7 @@ from .training import Recipe
 
 
 #: Eighths of a training after which a trial may be given up.
-LOOKS = (1, 2, 4)
+LOOKS = (1, 3)
 WHOLE = 8
 
 
@@ -99,9 +99,9 @@ def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[op
                 thinker.tell(drawn, state=TrialState.FAIL)
             tried.append(point)
         judge = optuna.create_study(direction="maximize", study_name="judge", pruner={
-            "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+            "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
             "median": optuna.pruners.MedianPruner(n_startup_trials=4),
-            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=2),
+            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=3),
             "none": optuna.pruners.NopPruner()}[plan.pruner])
         for trial in earlier:  # a pruner only knows of what it has seen itself
             again = judge.ask()

@@ -304,7 +304,7 @@ class _Watch(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if self.judge:
-            self.judge(max(1, round(WHOLE * state.global_step / state.max_steps)), metrics["eval_macro_f1"])
+            self.judge(max(1, round(WHOLE * state.global_step / state.max_steps)), -metrics["eval_loss"])
 
 
 @contextmanager

@@ -1,0 +1,169 @@
+"""Tracking benchmarks, run by hand: `python tests/benchmarks/tracking.py TABLE -o FILE.json`.
+
+logging   seconds of a training with and without a record of it, by turns
+live      seconds of a training whose runs are carried to a server that is killed again and again, beside an undisturbed one
+sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=("logging", "live", "sync"))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rows", type=int, help="of the practice corpus to train on (default: all)")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=20, help="live: of the server")
+    parser.add_argument("--runs", type=int, nargs="+", default=[10, 30, 100, 300, 1000], help="sync: how many to carry")
+    parser.add_argument("-o", dest="out", type=Path, required=True, help="JSON file")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)  # sync from, to, in a process of its own
+    chosen = parser.parse_args()
+    if chosen.one:
+        print(json.dumps(carry_once(*chosen.one)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = {"logging": measure_logging, "live": measure_live, "sync": measure_sync}[chosen.table](chosen, Path(folder))
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(json.dumps(found, indent=1))
+
+
+def workbench(chosen, folder: Path):
+    from textlab import params, runtime, store, tracking, trials
+
+    runtime.quiet()
+    values = params.defaults("03_mlflow_tracking") | {"max_train_rows": chosen.rows, "epochs": chosen.epochs}
+    cfg = params.check("03_mlflow_tracking", values)
+    uri = tracking.connect(store.store_uri(folder / "here"), cfg.experiment)
+    return trials.Workbench(cfg, folder), uri
+
+
+def train(bench, recorded: bool = True) -> float:
+    """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped."""
+    from transformers import TrainerCallback
+    from textlab import tracking, trials
+
+    start = time.perf_counter()
+    if recorded:
+        with tracking.run("a training") as run:
+            bench.train(run, bench.base, 1)
+    else:
+        silent = SimpleNamespace(**{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
+                                 RunLogger=lambda run_id: TrainerCallback(), data_inputs=lambda texts: {})
+        trials.tracking = silent
+        bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
+        trials.tracking = tracking
+    return time.perf_counter() - start
+
+
+def measure_logging(chosen, folder: Path) -> list[dict]:
+    bench, _ = workbench(chosen, folder)
+    train(bench)  # what is loaded and computed once, is
+    found = []
+    for repeat in range(chosen.repeats):
+        order = (True, False) if repeat % 2 else (False, True)
+        seconds = {recorded: train(bench, recorded) for recorded in order}
+        found.append({"recorded": seconds[True], "unrecorded": seconds[False]})
+        print(found[-1], file=sys.stderr, flush=True)
+    added = [row["recorded"] / row["unrecorded"] - 1 for row in found]
+    print(f"a record adds {statistics.median(added):+.1%} (median of {len(added)}, {min(added):+.1%} to {max(added):+.1%})")
+    return found
+
+
+def measure_live(chosen, folder: Path) -> dict:
+    from mlflow_stores import Server, content
+    from textlab import sync
+
+    bench, uri = workbench(chosen, folder)
+    train(bench)
+    quiet = [train(bench) for _ in range(chosen.repeats)]
+    server = Server(folder / "server", prefix=("nice", "-n", "19"))  # it would be another machine
+    live, over, kills = sync.Live(uri, server.uri, bench.cfg.experiment, folder / "sync.log"), threading.Event(), []
+
+    def torment() -> None:
+        dice = random.Random(2)
+        while len(kills) < chosen.kills:
+            over.wait(dice.uniform(0, 8))
+            server.kill()
+            kills.append(time.monotonic())
+            over.wait(dice.uniform(0.1, 2))
+            server.start()
+            server.wait()
+
+    tormentor, tormented = threading.Thread(target=torment), []
+    tormentor.start()
+    while tormentor.is_alive():
+        tormented.append(train(bench))
+        print(f"{tormented[-1]:.1f} s, {len(kills)} kills", file=sys.stderr, flush=True)
+    print(live.finish(300))
+    sync.carry(uri, server.uri, bench.cfg.experiment)
+    same = content(server.uri) == content(uri)
+    server.stop()
+    share = statistics.median(tormented) / statistics.median(quiet) - 1
+    print(f"{len(kills)} kills: training takes {share:+.1%} (medians of {len(tormented)} and {len(quiet)}); the server's content is "
+          f"{'equal' if same else 'NOT EQUAL'}")
+    return {"quiet": quiet, "tormented": tormented, "kills": len(kills), "equal": same}
+
+
+def measure_sync(chosen, folder: Path) -> list[dict]:
+    found = []
+    for runs in chosen.runs:
+        uri = many_runs(folder / str(runs), runs)
+        done = subprocess.run([sys.executable, __file__, "sync", "-o", "-", "--one", uri, str(folder / f"copy-{runs}")],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        found.append({"runs": runs} | json.loads(done.stdout.splitlines()[-1]))
+        found[-1]["runs_per_second"] = runs / found[-1]["seconds"]
+        print({name: round(value, 2) for name, value in found[-1].items()}, flush=True)
+    return found
+
+
+def carry_once(source: str, target: str) -> dict:
+    from textlab import store, sync
+
+    start = time.perf_counter()
+    sync.carry(source, store.locate(target))
+    return {"seconds": time.perf_counter() - start, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def many_runs(folder: Path, runs: int) -> str:
+    """Return the address of a store with so many runs of 100 metrics of 100 points; one is recorded, the others are copies in SQL."""
+    from mlflow.entities import Metric, Param
+    from textlab import store
+
+    uri = store.store_uri(folder)
+    client = store.open_client(uri)
+    first = client.create_run(store.use_experiment(client, "many")).info.run_id
+    for number in range(100):
+        client.log_batch(first, [Metric(f"metric {number}", step / (number + 1), 1_000 + step, step) for step in range(100)])
+    client.log_batch(first, params=[Param(f"parameter {number}", str(number)) for number in range(20)])
+    client.set_terminated(first)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        for number in range(1, runs):
+            copy = f"{number:032x}"
+            for table in ("runs", "metrics", "latest_metrics", "params", "tags"):
+                columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+                values = ", ".join("?" if column == "run_uuid" else f"replace(artifact_uri, '{first}', '{copy}')"
+                                   if column == "artifact_uri" else column for column in columns)
+                database.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE run_uuid = ?", (copy, first))
+    return uri
+
+
+if __name__ == "__main__":
+    main()
