@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import webbrowser
 import zipfile
@@ -30,7 +31,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import InputError, runtime
+from . import InputError, results, runtime
 
 #: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
 OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
@@ -143,6 +144,24 @@ def use_experiment(client: MlflowClient, name: str, create: bool = True, tags: M
     return found.experiment_id
 
 
+def is_local(uri: str) -> bool:
+    """Tell whether a store is an SQLite file."""
+    return _file_of(uri) is not None
+
+
+def pack(uri: str, target: Path) -> Path:
+    """Write a local store, as it is at this moment, with all its files into one zip; return its path."""
+    file = _file_of(uri)
+    with results.whole_file(target) as draft, tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(draft, "w") as packed:
+        with closing(sqlite3.connect(file, timeout=60)) as store, closing(sqlite3.connect(Path(scratch) / file.name)) as copy:
+            store.backup(copy)
+        packed.write(Path(scratch) / file.name, file.name, zipfile.ZIP_DEFLATED)
+        artifacts = file.parent / "artifacts"
+        for path in sorted(path for path in artifacts.rglob("*") if path.is_file()):
+            packed.write(path, path.relative_to(file.parent))
+    return target
+
+
 def _file_of(uri: str) -> Path | None:
     """Return the file of an SQLite store, or None for any other."""
     local = re.fullmatch(r"sqlite:///(?P<file>.+)", uri)
@@ -240,23 +259,10 @@ def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
     Raises:
         InputError: the store is a server itself.
     """
-    file = _file_of(uri)
-    if not file:
-        raise InputError(f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser")
-    client = open_client(uri, create=False)
-    close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
-    port = _free_port(port)
-    # exact hosts, since MLflow's own patterns accept names that merely look like private addresses
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", _home(file),
-         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-         "--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    port = free_port(port)
+    server = start_server(uri, port)
     try:
-        while server.poll() is None and not _answers(port):
-            time.sleep(0.2)
-        if server.poll() is not None:
+        if not wait_for_server(server, port):
             print(f"textlab: the server stopped with status {server.returncode}", file=sys.stderr)
             return 1
         print(f"http://127.0.0.1:{port}  (Ctrl-C stops it)", flush=True)
@@ -269,6 +275,39 @@ def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
         stop(server)
 
 
+def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.Popen:
+    """Start a server of a local store's pages for this machine alone; `stop` ends it.
+
+    Args:
+        uri: of the store.
+        port: a free one.
+        hosts: further names, with their port if they have one, under which a proxy hands its requests on.
+
+    Raises:
+        InputError: the store is a server itself, or is not there.
+    """
+    file = _file_of(uri)
+    if not file:
+        raise InputError(f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser")
+    client = open_client(uri, create=False)
+    close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
+    origins = ["--cors-allowed-origins", ",".join(f"https://{host}" for host in hosts)] if hosts else []
+    # exact hosts, since MLflow's own patterns accept names that merely look like private addresses
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", _home(file),
+         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+         "--allowed-hosts", ",".join([f"127.0.0.1:{port}", f"localhost:{port}", *hosts]), *origins],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for_server(server: subprocess.Popen, port: int) -> bool:
+    """Wait until a server answers; return False when it has stopped instead."""
+    while server.poll() is None and not _answers(port):
+        time.sleep(0.2)
+    return server.poll() is None
+
+
 def stop(process: subprocess.Popen, seconds: float = 10) -> None:
     """End a process that leads a session of its own, and all that it started: asked first, then without asking."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -277,7 +316,8 @@ def stop(process: subprocess.Popen, seconds: float = 10) -> None:
             process.wait(seconds)
 
 
-def _free_port(wanted: int) -> int:
+def free_port(wanted: int) -> int:
+    """Return a port that nothing on this machine listens on: the wanted one if it is free."""
     for port in (wanted, 0):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,6 +3,8 @@
 Repeats are small by default; `TEXTLAB_REPEATS=50 tests/run.sh -m slow tests/integration/test_sync_server.py` does more.
 """
 
+import datetime
+import ipaddress
 import os
 import random
 import subprocess
@@ -11,6 +13,9 @@ import threading
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow.entities import Metric
 
 from mlflow_stores import Server, content, fill
@@ -136,3 +141,31 @@ def test_with_a_password(full, tmp_path, monkeypatch):
         assert content(server.uri) == content(full)
     finally:
         server.stop()
+
+
+def test_over_tls(full, tmp_path, monkeypatch):
+    key, certificate = tls_files(tmp_path)
+    server = Server(tmp_path / "server", "", "--uvicorn-opts", f"--ssl-keyfile {key} --ssl-certfile {certificate}")
+    uri = server.uri.replace("http://", "https://")
+    try:
+        with pytest.raises(store.InputError, match="cannot be used"):
+            sync.carry(full, uri)  # nobody vouches for this certificate
+        monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
+        sync.carry(full, uri)
+        assert content(uri) == content(full)
+    finally:
+        server.stop()
+
+
+def tls_files(folder):
+    """Return the paths of a key and of a certificate for 127.0.0.1 that it signs itself."""
+    now, key = datetime.datetime.now(datetime.timezone.utc), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+            .sign(key, hashes.SHA256()))
+    files = folder / "key.pem", folder / "certificate.pem"
+    files[0].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    files[1].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return files

@@ -67,6 +67,22 @@ def test_other_validation_rows_are_no_fair_comparison(connected):
     assert runs.table["run_id"].tolist() == [new] and runs.left_out == 1
 
 
+def test_a_trial_that_was_given_up_counts_as_tried_with_what_it_had_come_to(connected):
+    whole = record("whole", {"x": 1}, {METRIC: 0.6})
+    with pytest.raises(KeyError), tracking.run("pruned", tags={"trial_state": "pruned"}, killed_by=(KeyError,)) as pruned:
+        mlflow.log_params({"x": 2})
+        mlflow.log_metrics({"eval_macro_f1": 0.2})
+        raise KeyError
+    runs = analysis.read("tests", METRIC)
+    assert runs.table["run_id"].tolist() == [whole] and runs.given_up["run_id"].tolist() == [pruned.info.run_id]
+    assert runs.settings == ["x"] and runs.trials[METRIC].tolist() == [0.6, 0.2] and runs.trials["given_up"].tolist() == [False, True]
+    assert runs.states["runs"].to_dict() == {"completed": 1, "pruned": 1} and runs.left_out == 0
+    assert analysis.budget_curve(runs)["expected"].tolist() == pytest.approx([0.4, 0.6])
+    assert analysis.winner(runs)["run_id"] == whole and len(analysis.by_settings(runs)) == 1
+    crosses = [line.get_ydata().tolist() for line in plots.effects(runs.trials, ["x"], METRIC).axes[0].lines if line.get_marker() == "x"]
+    assert crosses == [[0.2]]
+
+
 def test_nothing_is_said_in_a_sentence(connected):
     runs = analysis.read("tests", METRIC)
     assert runs.note.startswith("Experiment 'tests' has 0 runs") and runs.table.empty and runs.states.empty

@@ -207,6 +207,17 @@ def test_more_trials_extend_a_study(store, tmp_path):
     assert len(bench.trained) == 8 and {k: long[k] for k in short} == short
 
 
+@pytest.mark.parametrize("pruner", ["halving", "median", "hyperband"])
+def test_bad_trials_are_given_up_early_and_good_ones_are_not(store, tmp_path, pruner):
+    bench = Bench(tmp_path)
+    table = study(store, tmp_path, bench, n_trials=14, sampler="random", pruner=pruner).search()
+    whole = study(store, tmp_path, n_trials=14, sampler="random", pruner="none").search()
+    pruned = table["state"] == "PRUNED"
+    assert 4 <= pruned.sum() <= 12 and table.loc[pruned, "trained"].isin([1 / 8, 3 / 8]).all()
+    assert whole.loc[pruned, "value"].mean() < whole.loc[~pruned, "value"].mean() - 0.1
+    assert (table.loc[~pruned, "value"] == whole.loc[~pruned, "value"]).all() and (table.loc[~pruned, "trained"] == 1).all()
+
+
 def test_a_diverging_trial_is_one_failed_trial(store, tmp_path):
     table = study(store, tmp_path, Bench(tmp_path, fails=lambda s: s.learning_rate > 3e-3), n_trials=8).search()
     failed = table[table["state"] == "FAIL"]
