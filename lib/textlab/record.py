@@ -1,0 +1,114 @@
+"""The record of a run: all that decided its outcome, and the outcome, under a digest of its own that shows an edit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from . import results, runtime
+
+if TYPE_CHECKING:  # importing them takes seconds, and most of this module is about plain mappings
+    from transformers import PreTrainedModel
+
+    from .data import Data
+    from .hub import Source
+    from .training import Recipe
+
+#: What a results file has at its top level in any case; the record in it holds only the rest, and its digest covers both.
+SHARED = ("notebook", "params", "seed", "environment", "data", "model", "validation", "test", "weights_sha256")
+#: Parameters that say where a run is kept; they decide nothing, and may name machines.
+PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
+METRICS = ("accuracy", "macro_f1", "weighted_f1")
+
+
+def make(notebook: str, cfg: SimpleNamespace, settings: Recipe, texts: Data, source: Source, model: PreTrainedModel, seed: int,
+         weights_sha256: str, predicted: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Mapping[str, Any]],
+         **more: Any) -> dict[str, Any]:
+    """Return the record of a finished training.
+
+    Args:
+        notebook: whose parameters `cfg` holds, checked and after defaults.
+        settings: of the training, all of them.
+        texts, source, model: data, pretrained model and trained model.
+        seed: of the training.
+        weights_sha256: of the trained weights, as a safetensors file.
+        predicted: split -> what `predictions` returns.
+        scores: split -> what `evaluation.score` returns.
+        more: what else decided the outcome, or is one.
+    """
+    params = {name: value for name, value in vars(cfg).items() if name not in PLACES}
+    return seal({
+        "notebook": notebook, "params": params | {"resolved": dataclasses.asdict(settings)}, "seed": seed,
+        "environment": runtime.environment(), "code": code(notebook),
+        "data": texts.source.record() | {"rows": texts.rows()}, "labels": texts.labels,
+        "splits": {split: texts.digest(split) for split in texts.splits},
+        "model": source.record() | {"parameters": model.num_parameters()}, "model_files": source.files,
+        "weights_sha256": weights_sha256, "predictions": {split: digest(content) for split, content in predicted.items()},
+        **scores, **more})
+
+
+def predictions(texts: Data, split: str, predicted: Sequence[int], others: Mapping[int, Sequence[int]] | None = None) -> dict[str, Any]:
+    """Return the answers for a split with all that is needed to compare them row by row with another model's.
+
+    Args:
+        predicted: class ids, one a row.
+        others: seed -> class ids of further trainings.
+
+    Returns:
+        Keys rows_sha256, labels, true, predicted and, if there are any, other_seeds; plain JSON values.
+    """
+    found = {"rows_sha256": texts.digest(split), "labels": list(texts.labels), "true": list(map(int, texts.splits[split]["label"][:])),
+             "predicted": list(map(int, predicted))}
+    return found | ({"other_seeds": {str(seed): list(map(int, ids)) for seed, ids in others.items()}} if others else {})
+
+
+def write_predictions(folder: Path, predicted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write `predictions/<split>.json` into a run's folder."""
+    for split, content in predicted.items():
+        results.write_text(folder / "predictions" / f"{split}.json", json.dumps(content))
+
+
+def seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping as plain JSON values, with the SHA-256 of everything else in it as `sha256`."""
+    plain = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}, default=results.plain))
+    return plain | {"sha256": digest(plain)}
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain JSON values, whatever the order of keys and the white space of the file they are in."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def fault(record: Mapping[str, Any]) -> str:
+    """Return why a record cannot be relied on, in words; empty when its digest fits."""
+    if not record.get("sha256"):
+        return "it has no record: it was not completed, or made before records were kept"
+    if digest({key: value for key, value in record.items() if key != "sha256"}) != record["sha256"]:
+        return "its record was altered: the SHA-256 that it carries does not fit its content"
+    return ""
+
+
+def for_results(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as the arguments of `results.write`, each fact once: the shared ones, and the rest under `record`."""
+    shared = {name: record[name] for name in SHARED if name in record and name != "notebook"}  # `write` adds that itself
+    return shared | {"record": {name: value for name, value in record.items() if name not in SHARED}}
+
+
+def from_results(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole record from the content of a results file; an empty one when there is none."""
+    return {name: found[name] for name in SHARED if name in found} | found["record"] if found.get("record") else {}
+
+
+def code(notebook: str) -> dict[str, str]:
+    """Return file name -> SHA-256 of the sources: the library, and a notebook's code cells but the parameters, which are recorded."""
+    root = runtime.project_root()
+    texts = {file.name: file.read_text(encoding="utf-8") for file in sorted((root / "lib" / "textlab").glob("*.py"))}
+    book = json.loads((root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])]
+    texts[f"{notebook}.ipynb"] = "\n".join("".join(cell["source"]) for cell in cells)
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
