@@ -37,7 +37,8 @@ class Found:
     record: dict[str, Any]
     predictions: dict[str, dict[str, Any]]  # split -> content of the file, where it is there
     faults: list[str]  # what was altered since, or is missing; a sentence each
-    folder: Path | None = None  # of a run that has one
+    place: str  # folder of the run, or address of its store
+    tracked: bool = False  # in an MLflow store
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ class Receipt:
         lines = [f"run      {found['run']}", f"record   SHA-256 {found['record']}"]
         for title in ("same", "predictions", "metrics"):
             if found.get(title):
-                lines += ["", pd.DataFrame(found[title]).to_string(index=False, justify="left", na_rep="")]
+                lines += ["", *_lines(found[title])]
         if "weights" in found:
             told, came = found["weights"]["recorded"], found["weights"]["now"]
             lines += ["", f"weights  {'the same' if told == came else 'differ'}: SHA-256 {told}" + ("" if told == came else f", now {came}")]
-        lines += [f"kept in  {found['kept_in']}"] if "kept_in" in found else []
+        lines += [f"repeat   {found['repeat']}, in {found['kept_in']}"] if "repeat" in found else []
         return "\n".join([*lines, "", f"{self.verdict}{': ' if found['why'] else ''}{'; '.join(found['why'])}"])
 
 
@@ -82,7 +83,7 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
     """
     old = find(run, tracking_uri)
     folder = (out or runtime.outputs_root() / "reproduced" / re.sub(r"\W+", "-", old.record.get("sha256", ""))[:12]).expanduser().absolute()
-    if old.folder and folder.resolve() == old.folder.resolve():
+    if not old.tracked and folder.resolve() == Path(old.place).resolve():
         raise InputError(f"--out: {folder} is the folder of the run that is to be repeated; choose another")
     content = {"run": old.name, "record": old.record.get("sha256", "none"), "why": old.faults}
     if old.faults:
@@ -95,7 +96,8 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         if faults:
             return Receipt(CANNOT, content)
         if only_check:
-            said = f"{', '.join(differing)} differ, so the published tolerance applies" if differing else "all is the same, so the same bits are expected"
+            said = (f"the published tolerance applies, since something else is here: {', '.join(differing)}" if differing else
+                    "all is the same, so nothing may differ")
             return Receipt("CAN BE REPEATED", content | {"why": [said]})
         repeat = _repeat_notebook if old.record["notebook"] == "02_fine_tuning" else _repeat_training
         try:
@@ -103,10 +105,10 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         except (InputError, TrainingError) as error:
             return Receipt(NOT if isinstance(error, TrainingError) else CANNOT, content | {"why": [str(error)]})
     verdict, found = judge(old, new, not differing)
-    receipt = Receipt(verdict, record.seal(content | found | {"verdict": verdict, "kept_in": new.name, "tolerance": TOLERANCE}))
+    receipt = Receipt(verdict, record.seal(content | found | {"verdict": verdict, "repeat": new.name, "kept_in": new.place, "tolerance": TOLERANCE}))
     results.write_text(folder / "receipt.json", json.dumps(receipt.content, indent=1) + "\n")
     results.write_text(folder / "receipt.txt", receipt.text() + "\n")
-    if new.folder is None:
+    if new.tracked:
         for file in ("receipt.json", "receipt.txt"):
             tracking.attach(new.name, folder / file, verdict=verdict)
     return receipt
@@ -130,7 +132,8 @@ def find(run: str, tracking_uri: str = "") -> Found:
     if not re.fullmatch(r"(runs:/)?[0-9a-f]{32}", run):
         raise InputError(f"got {run!r}, which is no file or folder here; accepted are an MLflow run id, a results file, or the output "
                          "folder of a run")
-    told = tracking.recorded(run.removeprefix("runs:/"), tracking_uri and store.locate(tracking_uri))
+    uri = store.locate(tracking_uri) if tracking_uri else store.default_uri()
+    told = tracking.recorded(run.removeprefix("runs:/"), uri)
     known = told["record"]
     recorded = {name: value for split in ("validation", "test") for name, value in tracking.flat(split, known.get(split, {})).items()}
     settings = known.get("params", {}).get("resolved", {}) | ({"seed": known["seed"]} if known else {})
@@ -138,7 +141,7 @@ def find(run: str, tracking_uri: str = "") -> Found:
               if told["metrics"].get(name) != value]
     faults += [f"the store says {name} {told['params'].get(name)}, its record {value}" for name, value in settings.items()
                if told["params"].get(name) != str(value)]
-    return Found(told["run_id"], known, told["predictions"], _faults(known, told["predictions"], faults))
+    return Found(told["run_id"], known, told["predictions"], _faults(known, told["predictions"], faults), store.short(uri), True)
 
 
 def _in_folder(path: Path) -> Found:
@@ -161,7 +164,7 @@ def _in_folder(path: Path) -> Found:
             faults.append(f"{weights} is not the model that was trained: its SHA-256 differs from the record's")
     elif known and content["sweep"]["best"]["validation"] != known["validation"]:
         faults.append(f"the figures of the best run in {path.name} are not those of its record")
-    return Found(str(path), known, predictions, _faults(known, predictions, faults), folder)
+    return Found(str(path), known, predictions, _faults(known, predictions, faults), str(folder))
 
 
 def _faults(known: Mapping[str, Any], predictions: Mapping[str, dict], others: list[str]) -> list[str]:
@@ -281,7 +284,7 @@ def _repeat_training(old: Found, values: dict[str, Any], folder: Path, own_store
     uri = tracking.connect(store.store_uri(folder / "mlflow") if own_store else "", EXPERIMENT)
     with tracking.run(f"repeat of {old.name[:12]}", tags={"reproduces": old.name}) as active:
         bench = trials.Workbench(cfg, folder)
-        fitted, _ = bench.train(active, recipe, told["seed"], label="repeat: ", looks=told["looks"])
+        fitted, _ = bench.train(active, recipe, told["seed"], label="repeat", looks=told["looks"])
         if told.get("finished"):
             bench.finish(fitted)
     return find(active.info.run_id, uri)
@@ -311,6 +314,17 @@ def _as_recorded(told: Mapping[str, Any]) -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
         os.environ.pop("OMP_NUM_THREADS")
         os.environ.update({"OMP_NUM_THREADS": variable} if variable else {})
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a table as lines of text; long cells are cut."""
+    def cell(value: Any) -> str:
+        text = "unknown" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+        return text if len(text) <= 46 else f"{text[:45]}…"
+
+    table = [[*rows[0]], *([cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in table]
 
 
 def _commit(facts: Mapping[str, Any]) -> str:

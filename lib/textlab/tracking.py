@@ -377,24 +377,23 @@ def predictions(run_id: str, split: str) -> dict[str, Any] | None:
         return None
 
 
-def recorded(run_id: str, tracking_uri: str = "") -> dict[str, Any]:
+def recorded(run_id: str, uri: str) -> dict[str, Any]:
     """Return what a store holds of a run: run_id, name, params, metrics, record and predictions (by split), as far as they are there.
 
     Args:
         run_id: its id, or the id of the run that it is a copy of.
-        tracking_uri: of the store; empty means the project's own.
+        uri: of the store.
 
     Raises:
         InputError: there is no such store or run.
     """
-    address = tracking_uri or store.default_uri()
-    client = store.open_client(address, create=False)
-    with store.one_line_errors(address), TemporaryDirectory() as scratch:
+    client = store.open_client(uri, create=False)
+    with store.one_line_errors(uri), TemporaryDirectory() as scratch:
         experiments = [found.experiment_id for found in store.paged(client.search_experiments)]
         conditions = f"attributes.run_id = '{run_id}'", f"tags.`{store.SOURCE_TAG}` = '{run_id}'"
         found = next((run for condition in conditions for run in client.search_runs(experiments, condition)), None)
         if found is None:
-            raise InputError(f"{store.short(address)} has no run {run_id}; --tracking-uri names another store")
+            raise InputError(f"{store.short(uri)} has no run {run_id}; --tracking-uri names another store")
 
         def read(file: str) -> dict[str, Any]:
             return json.loads(Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8"))
