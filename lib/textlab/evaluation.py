@@ -144,7 +144,7 @@ def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0,
     """Return the mean scores of one recipe trained with several seeds, with 95 % intervals over seeds and rows together.
 
     A bootstrap sample draws rows, the same for all seeds since all answered the same rows, and draws seeds too, both with
-    repetition (the two-way bootstrap of Owen 2007). With few seeds it says too little about the seeds: their sd is in `over_seeds`.
+    repetition (the two-way bootstrap of Owen 2007). With few seeds it says too little about them: `over_seeds` has their sd.
 
     Args:
         split: as for `score`.

@@ -1,4 +1,4 @@
-"""Repeats a run from its record: what is the same here and what differs, the run again, and a receipt that says what came of it."""
+"""Repeats a run from its record: what is the same here, the run again, and a receipt that says what came of it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from . import InputError, batch, data, hub, params, record, results, runtime, store, tracking, training, trials
+from . import InputError, batch, hub, params, record, results, runtime, store, tracking, training, trials
 from .record import METRICS
 from .trainer import TrainingError
 
 REPRODUCED, WITHIN, NOT, CANNOT = "REPRODUCED", "REPRODUCED WITHIN TOLERANCE", "NOT REPRODUCED", "CANNOT BE REPEATED"
 #: Verdict -> exit status.
 STATUS = {REPRODUCED: 0, WITHIN: 0, NOT: 1, CANNOT: 2}
-#: How far results may lie apart where code, packages or machine differ: largest difference of each metric, and smallest share of
+#: How far results may lie apart where code, packages or machine differ: largest difference of each metric, smallest share of
 #: equal predictions. On equal ones nothing may differ. Measured by `tests/benchmarks/tolerance.py spread`.
 TOLERANCE = {"accuracy": 0.004, "macro_f1": 0.008, "weighted_f1": 0.004, "predictions": 0.99}
+ACCEPTED = "accepted are an MLflow run id, a results file, or the output folder of a run"
 #: The experiment that repeats are kept in, so that they are not taken for runs of the one that they repeat.
 EXPERIMENT = "reproduced"
 
@@ -62,7 +62,7 @@ class Receipt:
                 lines += ["", *_lines(found[title])]
         if "weights" in found:
             told, came = found["weights"]["recorded"], found["weights"]["now"]
-            lines += ["", f"weights  {'the same' if told == came else 'differ'}: SHA-256 {told}" + ("" if told == came else f", now {came}")]
+            lines += ["", f"weights  the same: SHA-256 {told}" if told == came else f"weights  differ: SHA-256 {told}, now {came}"]
         lines += [f"repeat   {found['repeat']}, in {found['kept_in']}"] if "repeat" in found else []
         return "\n".join([*lines, "", f"{self.verdict}{': ' if found['why'] else ''}{'; '.join(found['why'])}"])
 
@@ -82,7 +82,7 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         InputError: there is no such run, or `out` is the folder of the run itself.
     """
     old = find(run, tracking_uri)
-    folder = (out or runtime.outputs_root() / "reproduced" / re.sub(r"\W+", "-", old.record.get("sha256", ""))[:12]).expanduser().absolute()
+    folder = (out or runtime.outputs_root() / "reproduced" / str(old.record.get("sha256"))[:12]).expanduser().absolute()
     if not old.tracked and folder.resolve() == Path(old.place).resolve():
         raise InputError(f"--out: {folder} is the folder of the run that is to be repeated; choose another")
     content = {"run": old.name, "record": old.record.get("sha256", "none"), "why": old.faults}
@@ -90,7 +90,7 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         return Receipt(CANNOT, content)
     values = _parameters(old.record, {"dataset": dataset, "model": model})
     with _as_recorded(old.record):
-        table, faults = compare(old.record, values)
+        table, faults = record.compare(old.record, values)
         content |= {"same": table.to_dict("records"), "why": faults}
         differing = table.loc[~table["same"].isin(["yes", "no matter"]), "what"].tolist()
         if faults:
@@ -105,7 +105,8 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         except (InputError, TrainingError) as error:
             return Receipt(NOT if isinstance(error, TrainingError) else CANNOT, content | {"why": [str(error)]})
     verdict, found = judge(old, new, not differing)
-    receipt = Receipt(verdict, record.seal(content | found | {"verdict": verdict, "repeat": new.name, "kept_in": new.place, "tolerance": TOLERANCE}))
+    receipt = Receipt(verdict, record.seal(content | found | {
+        "verdict": verdict, "repeat": new.name, "kept_in": new.place, "tolerance": TOLERANCE}))
     results.write_text(folder / "receipt.json", json.dumps(receipt.content, indent=1) + "\n")
     results.write_text(folder / "receipt.txt", receipt.text() + "\n")
     if new.tracked:
@@ -122,26 +123,25 @@ def find(run: str, tracking_uri: str = "") -> Found:
     """
     path = Path(run).expanduser()
     if path.is_dir():
-        files = [file for name in ("02_fine_tuning", "03_mlflow_tracking") if (file := path / "results" / f"{name}.json").is_file()]
-        if not files:
-            raise InputError(f"{run} has no results/02_fine_tuning.json or 03; accepted are a run id, a results file, or the output "
-                             "folder of a run")
-        path = files[0]
+        names = [f"results/{name}.json" for name in ("02_fine_tuning", "03_mlflow_tracking")]
+        path = next((path / name for name in names if (path / name).is_file()), None)
+        if path is None:
+            raise InputError(f"{run} has no {' or '.join(names)}; {ACCEPTED}")
     if path.is_file():
         return _in_folder(path)
     if not re.fullmatch(r"(runs:/)?[0-9a-f]{32}", run):
-        raise InputError(f"got {run!r}, which is no file or folder here; accepted are an MLflow run id, a results file, or the output "
-                         "folder of a run")
+        raise InputError(f"got {run!r}, which is no file or folder here; {ACCEPTED}")
     uri = store.locate(tracking_uri) if tracking_uri else store.default_uri()
     told = tracking.recorded(run.removeprefix("runs:/"), uri)
     known = told["record"]
-    recorded = {name: value for split in ("validation", "test") for name, value in tracking.flat(split, known.get(split, {})).items()}
+    recorded = tracking.flat("validation", known.get("validation", {})) | tracking.flat("test", known.get("test", {}))
     settings = known.get("params", {}).get("resolved", {}) | ({"seed": known["seed"]} if known else {})
     faults = [f"the store says {name} {told['metrics'].get(name)}, its record {value}" for name, value in recorded.items()
               if told["metrics"].get(name) != value]
     faults += [f"the store says {name} {told['params'].get(name)}, its record {value}" for name, value in settings.items()
                if told["params"].get(name) != str(value)]
-    return Found(told["run_id"], known, told["predictions"], _faults(known, told["predictions"], faults), store.short(uri), True)
+    faults = _faults(known, told["predictions"], faults)
+    return Found(told["run_id"], known, told["predictions"], faults, store.short(uri), True)
 
 
 def _in_folder(path: Path) -> Found:
@@ -175,55 +175,6 @@ def _faults(known: Mapping[str, Any], predictions: Mapping[str, dict], others: l
                      for split, content in predictions.items() if record.digest(content) != known["predictions"].get(split)]
 
 
-def compare(told: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[pd.DataFrame, list[str]]:
-    """Return what is the same here as in a record and what differs, and why the run cannot be repeated, a sentence each.
-
-    Data and model are fetched where they are not here; rows and files are compared by SHA-256.
-
-    Args:
-        told: the record.
-        values: parameters, with data and model as they are to be had here.
-
-    Returns:
-        Columns what, recorded, here, same (yes, no, or "no matter").
-    """
-    rows, faults = [], []
-
-    def row(what: str, recorded: Any, here: Any, matters: bool = True) -> None:
-        rows.append({"what": what, "recorded": recorded, "here": here, "same": "yes" if recorded == here else "no" if matters else "no matter"})
-
-    was, here = told["environment"], runtime.environment()
-    row("commit", _commit(was), _commit(here), matters=False)
-    row("code", *_differing(told["code"], record.code(told["notebook"])))
-    versions = ("python", *runtime.PACKAGES)
-    row("packages", *_differing({name: was.get(name) for name in versions}, {name: here[name] for name in versions}))
-    for name in [name for name in here if name not in versions and not name.startswith(("git_", "textlab"))]:
-        row(name.replace("_", " "), was.get(name, ""), here[name])
-    try:
-        texts = data.load(values["dataset"], values["text_column"], values["label_column"], told["params"]["seed"], values["max_train_rows"])
-        row("data", told["data"]["sha256"][:12], texts.source.sha256[:12])
-        for split in told["splits"] | texts.rows():
-            there = split in texts.splits
-            row(f"{split} rows", *((f"{n}, {digest[:12]}" for n, digest in (
-                (told["data"]["rows"].get(split, 0), told["splits"].get(split, "")),
-                (texts.rows().get(split, 0), texts.digest(split) if there else "")))))
-            if not there or told["splits"].get(split) != texts.digest(split):
-                faults.append(f"data: the {split} rows of {values['dataset']} are not the recorded ones")
-        if told["labels"] != texts.labels:
-            faults.append(f"data: the labels of {values['dataset']} are not the recorded ones")
-    except InputError as error:
-        faults.append(f"{error}; wanted is SHA-256 {told['data']['sha256']}, and --dataset says where it is")
-    try:
-        files = hub.resolve_model(values["model"]).files
-        row("model", *_differing(*({name: digest for name, digest in some.items() if not name.endswith(".md")}
-                                   for some in (told["model_files"], files))))
-        if rows[-1]["same"] == "no":
-            faults.append(f"model: {rows[-1]['here']} of {values['model']}: not the recorded files")
-    except InputError as error:
-        faults.append(f"{error}; wanted is SHA-256 {told['model']['sha256']}, and --model says where it is")
-    return pd.DataFrame(rows), faults
-
-
 def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
     """Return the verdict on a repeat, and the figures that it rests on.
 
@@ -238,15 +189,16 @@ def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
                 "tolerance": limits[metric]} for split in ("validation", "test") if split in told for metric in METRICS]
     for row in metrics:
         row["difference"] = abs(row["now"] - row["recorded"]) if row["now"] is not None else 1.0
-    outcome = {"weights": {"recorded": told["weights_sha256"], "now": came["weights_sha256"]}, "predictions": predictions, "metrics": metrics}
+    outcome = {"weights": {"recorded": told["weights_sha256"], "now": came["weights_sha256"]},
+               "predictions": predictions, "metrics": metrics}
     exact = told["weights_sha256"] == came["weights_sha256"] and told["predictions"] == came["predictions"] and not any(
         row["difference"] for row in metrics) and told.get("other_seeds") == came.get("other_seeds")
     if exact:
         return REPRODUCED, outcome | {"why": []}
     why = [f"{row['metric']} differs by {row['difference']:.4f}, allowed is {row['tolerance']:g}" for row in metrics
            if row["difference"] > row["tolerance"]]
-    why += [f"{row['equal']:.2%} of the {row['split']} predictions are equal, wanted are {limits['predictions']:.0%}" for row in predictions
-            if row["equal"] is not None and row["equal"] < limits["predictions"]]
+    why += [f"{row['equal']:.2%} of the {row['split']} predictions are equal, wanted are {limits['predictions']:.1%}"
+            for row in predictions if row["equal"] is not None and row["equal"] < limits["predictions"]]
     if same and not why:
         why = ["the weights are not the same, although nothing that decides them differs"]
     return (NOT if why else WITHIN), outcome | {"why": why}
@@ -258,8 +210,8 @@ def _share(split: str, old: Found, new: Found) -> float | None:
         return 1.0
     if split not in old.predictions or split not in new.predictions:
         return None
-    first, second = (np.array([found.predictions[split]["predicted"], *found.predictions[split].get("other_seeds", {}).values()])
-                     for found in (old, new))
+    told, came = old.predictions[split], new.predictions[split]
+    first, second = (np.array([some["predicted"], *some.get("other_seeds", {}).values()]) for some in (told, came))
     return float((first == second).mean()) if first.shape == second.shape else 0.0
 
 
@@ -325,15 +277,3 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
     table = [[*rows[0]], *([cell(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table)]
     return ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in table]
-
-
-def _commit(facts: Mapping[str, Any]) -> str:
-    return facts.get("git_commit", "none")[:12] + (" and changes" if facts.get("git_dirty") == "yes" else "")
-
-
-def _differing(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:
-    """Return two cells of the table: the names that differ with the beginning of their values, or the number of equal ones."""
-    names = [name for name in {**recorded, **here} if recorded.get(name) != here.get(name)]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    cells = [", ".join(f"{name} {str(some.get(name, 'none'))[:10]}" for name in names[:4]) + more for some in (recorded, here)]
-    return tuple(cells) if names else (f"{len(recorded)} the same",) * 2

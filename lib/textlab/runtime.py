@@ -14,11 +14,11 @@ from pathlib import Path
 from . import InputError, __version__
 
 #: The packages whose versions decide the outcome of a run.
-PACKAGES = ("torch", "transformers", "datasets", "huggingface_hub", "accelerate", "tokenizers", "safetensors", "numpy", "scipy",
-            "pandas", "pyarrow", "scikit-learn", "mlflow", "optuna")
+PACKAGES = ("torch", "transformers", "datasets", "huggingface_hub", "accelerate", "tokenizers", "safetensors", "numpy",
+            "scipy", "pandas", "pyarrow", "scikit-learn", "mlflow", "optuna")
 #: Environment variables that cap the instruction sets or choose the kernels of ATen, oneDNN and MKL.
-CAPS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE",
-        "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "NVIDIA_TF32_OVERRIDE")
+CAPS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
+        "DNNL_DEFAULT_FPMATH_MODE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "NVIDIA_TF32_OVERRIDE")
 
 
 def project_root() -> Path:
@@ -124,7 +124,7 @@ def environment() -> dict[str, str | int]:
     """
     import torch
 
-    features = torch.cpu.get_capabilities()
+    features, cudnn = torch.cpu.get_capabilities(), torch.backends.cudnn
     name = torch.cuda.get_device_name() if device() == "cuda" else features.get("cpu_name", "")
     return {
         "textlab": __version__,
@@ -135,11 +135,12 @@ def environment() -> dict[str, str | int]:
         "device": f"{device()} {name}".strip(),
         "precision": precision(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cpu_features": " ".join(sorted(name for name, there in features.items() if there is True and name[:3] in ("avx", "amx", "fma"))),
+        "cpu_features": " ".join(sorted(name for name, there in features.items()
+                                        if there is True and name[:3] in ("avx", "amx", "fma"))),
         "capped_by": " ".join(f"{name}={os.environ[name]}" for name in CAPS if name in os.environ),
-        "deterministic": f"operations {'all' if torch.are_deterministic_algorithms_enabled() else 'usual'}, cuDNN "
-                         f"{'fixed' if torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark else 'free'}, cuBLAS "
-                         + os.environ.get("CUBLAS_WORKSPACE_CONFIG", "free"),
+        "deterministic": f"operations {'all' if torch.are_deterministic_algorithms_enabled() else 'usual'}, "
+                         f"cuDNN {'fixed' if cudnn.deterministic and not cudnn.benchmark else 'free'}, "
+                         f"cuBLAS {os.environ.get('CUBLAS_WORKSPACE_CONFIG', 'free')}",
         "threads": torch.get_num_threads(),
     }
 

@@ -186,7 +186,7 @@ def log_card(folder: Path | None) -> None:
 
 
 def log_predictions(data: Data, split: str, predicted: Sequence[int], baseline: str = "") -> dict[str, Any]:
-    """Log the answers for a split as `predictions/<split>[_<baseline>].json`, and return what `record.predictions` makes of them.
+    """Log the answers for a split as `predictions/<split>[_<baseline>].json`; return what `record.predictions` makes of them.
 
     They let `promote` and `analysis.against` compare two models row by row.
     """
@@ -378,7 +378,7 @@ def predictions(run_id: str, split: str) -> dict[str, Any] | None:
 
 
 def recorded(run_id: str, uri: str) -> dict[str, Any]:
-    """Return what a store holds of a run: run_id, name, params, metrics, record and predictions (by split), as far as they are there.
+    """Return what a store holds of a run: run_id, params, metrics, record and predictions (split -> content).
 
     Args:
         run_id: its id, or the id of the run that it is a copy of.
@@ -399,9 +399,10 @@ def recorded(run_id: str, uri: str) -> dict[str, Any]:
             return json.loads(Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8"))
 
         there = [file.path for folder in ("", "predictions") for file in client.list_artifacts(found.info.run_id, folder or None)]
-        return {"run_id": found.info.run_id, "name": found.info.run_name, "params": found.data.params, "metrics": found.data.metrics,
+        kept = {split: file for split in ("validation", "test") if (file := f"predictions/{split}.json") in there}
+        return {"run_id": found.info.run_id, "params": found.data.params, "metrics": found.data.metrics,
                 "record": read("record.json") if "record.json" in there else {},
-                "predictions": {split: read(file) for split in ("validation", "test") if (file := f"predictions/{split}.json") in there}}
+                "predictions": {split: read(file) for split, file in kept.items()}}
 
 
 def attach(run_id: str, file: Path, **tags: str) -> None:

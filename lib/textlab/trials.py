@@ -82,8 +82,9 @@ class Workbench:
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
         tracking.log_scores("validation", scores)
         told = tracking.log_predictions(self.texts, "validation", answers)
-        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed,
-                                   training.weights_sha256(fitted.model), {"validation": told}, {"validation": scores}, looks=looks)
+        weights = training.weights_sha256(fitted.model)
+        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed, weights,
+                                   {"validation": told}, {"validation": scores}, looks=looks)
         tracking.log_table(self._record, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})
