@@ -107,15 +107,20 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         try:
             new = repeat(old, values, folder, out is not None)
         except (InputError, TrainingError) as error:
-            return Receipt(NOT if isinstance(error, TrainingError) else CANNOT, content | {"why": [str(error)]})
+            return _kept(Receipt(NOT if isinstance(error, TrainingError) else CANNOT, content | {"why": [str(error)]}), folder)
     verdict, found = judge(old, new, not differing)
-    receipt = Receipt(verdict, record.seal(content | found | {
-        "verdict": verdict, "repeat": new.name, "kept_in": new.place}))
-    results.write_text(folder / "receipt.json", json.dumps(receipt.content, indent=1) + "\n")
-    results.write_text(folder / "receipt.txt", receipt.text() + "\n")
+    receipt = _kept(Receipt(verdict, content | found | {"repeat": new.name, "kept_in": new.place}), folder)
     if new.tracked:
         for file in ("receipt.json", "receipt.txt"):
             tracking.attach(new.name, folder / file, verdict=verdict)
+    return receipt
+
+
+def _kept(receipt: Receipt, folder: Path) -> Receipt:
+    """Write a receipt into a folder, as JSON under a digest of its own and as text, and return it."""
+    sealed = record.seal(receipt.content | {"verdict": receipt.verdict})
+    results.write_text(folder / "receipt.json", json.dumps(sealed, indent=1) + "\n")
+    results.write_text(folder / "receipt.txt", receipt.text() + "\n")
     return receipt
 
 
@@ -139,7 +144,7 @@ def find(run: str, tracking_uri: str = "") -> Found:
     told = tracking.recorded(run.removeprefix("runs:/"), uri)
     known = told["record"]
     recorded = tracking.flat("validation", known.get("validation", {})) | tracking.flat("test", known.get("test", {}))
-    settings = known.get("params", {}).get("resolved", {}) | ({"seed": known["seed"]} if known else {})
+    settings = known.get("params", {}).get("resolved", {}) | ({"seed": known.get("seed")} if known else {})
     faults = [f"the store says {name} {told['metrics'].get(name)}, its record {value}" for name, value in recorded.items()
               if told["metrics"].get(name) != value]
     faults += [f"the store says {name} {told['params'].get(name)}, its record {value}" for name, value in settings.items()
@@ -166,7 +171,7 @@ def _in_folder(path: Path) -> Found:
         weights = folder / "model" / "model.safetensors"
         if weights.is_file() and hub.hash_files(weights)[weights.name] != known.get("weights_sha256"):
             faults.append(f"{weights} is not the model that was trained: its SHA-256 differs from the record's")
-    elif known and content["sweep"]["best"]["validation"] != known["validation"]:
+    elif known and content.get("sweep", {}).get("best", {}).get("validation") != known.get("validation"):
         faults.append(f"the figures of the best run in {path.name} are not those of its record")
     return Found(str(path), known, predictions, _faults(known, predictions, faults), str(folder))
 

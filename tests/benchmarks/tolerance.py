@@ -2,7 +2,7 @@
 
 spread   the same training under each setting, in a process of its own, against the first: weights, metrics, predictions. What
          `textlab.reproduce.TOLERANCE` allows follows from it.
-strict   seconds of training with `strict` off and on, in turn
+strict   processor seconds of training with `strict` off and on, in turn, which other work on the machine hardly moves
 
 Run by hand; each writes its measurements as JSON.
 """
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
@@ -77,9 +78,11 @@ def one(chosen, threads: int, precision: str, seed: int, strict: bool = False) -
     tokenizer = training.load_tokenizer(source)
     runtime.precision = lambda: precision  # of predictions too, as on a machine that has it
     with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
         fitted = training.fit(training.load_model(source, texts.labels, recipe, seed), tokenizer,
                               data.tokenize(texts.splits, tokenizer, recipe.max_length), recipe, seed, Path(folder))
-    found = {"weights": training.weights_sha256(fitted.model), "seconds": fitted.seconds, "environment": runtime.environment()}
+        seconds = time.process_time() - started
+    found = {"weights": training.weights_sha256(fitted.model), "seconds": seconds, "environment": runtime.environment()}
     for split in [name for name in texts.splits if name != "train"]:
         predicted = prediction.probabilities(fitted.model, tokenizer, texts.splits[split]["text"][:], recipe.max_length).argmax(1)
         found[split] = evaluation.score(texts.splits[split], predicted, resamples=1) | {"predicted": predicted.tolist()}
@@ -121,7 +124,7 @@ def strict(chosen) -> list[dict]:
             found.append({"strict": on, "seconds": case["seconds"], "weights": case["weights"]})
             print(found[-1], file=sys.stderr, flush=True)
     usual, slow = (statistics.median(row["seconds"] for row in found if row["strict"] == on) for on in (False, True))
-    print(f"usual {usual:.1f} s, strict {slow:.1f} s: {slow / usual - 1:+.0%}; "
+    print(f"processor time: usual {usual:.1f} s, strict {slow:.1f} s: {slow / usual - 1:+.0%}; "
           f"{len({(row['strict'], row['weights']) for row in found})} different weights of {len(found)} trainings")
     return found
 
