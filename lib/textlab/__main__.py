@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_run(verbs)
     _add_sweep(verbs)
     _add_predict(verbs)
+    _add_reproduce(verbs)
     _add_bundle(verbs)
     _add_push(verbs)
     _add_sync(verbs)
@@ -215,6 +216,34 @@ def _add_predict(verbs) -> None:
     predict.add_argument("--tracking-uri", metavar="URI", default="",
                          help="MLflow store of MODEL (default: the project's own)")
     predict.set_defaults(function=_predict)
+
+
+def _add_reproduce(verbs) -> None:
+    reproduce = verbs.add_parser(
+        "reproduce", help="repeat a run from its record, and say in a receipt whether the same came out",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Check a run's record, compare code, packages, data, model and machine with what is here, repeat the run, and\n"
+                    "write receipt.json and receipt.txt. Exit status: 0 reproduced, 1 not reproduced, 2 cannot be repeated.",
+        epilog="examples:\n  python -m textlab reproduce outputs/demo\n"
+               "  python -m textlab reproduce outputs/demo/results/02_fine_tuning.json --only-check\n"
+               "  python -m textlab reproduce 0123456789abcdef0123456789abcdef --tracking-uri http://mlflow.example:5000")
+    reproduce.add_argument("run", metavar="RUN", help="an MLflow run id, a results file, or the output folder of a run")
+    reproduce.add_argument("--only-check", action="store_true", help="compare, and do not repeat it")
+    reproduce.add_argument("--tracking-uri", metavar="STORE", default="",
+                           help="store of the run id (default: the project's own)")
+    reproduce.add_argument("--out", type=_folder, metavar="DIR",
+                           help="folder for the repeat (default: outputs/reproduced/<record>)")
+    for kind in ("dataset", "model"):
+        reproduce.add_argument(f"--{kind}", metavar="PATH", default="", help=f"where the {kind} is now, if it was a file elsewhere")
+    reproduce.set_defaults(function=_reproduce)
+
+
+def _reproduce(chosen: argparse.Namespace) -> int:
+    from . import reproduce
+
+    receipt = reproduce.reproduce(chosen.run, chosen.only_check, chosen.tracking_uri, chosen.out, chosen.dataset, chosen.model)
+    print(receipt.text())
+    return receipt.status
 
 
 def _predict(chosen: argparse.Namespace) -> int:

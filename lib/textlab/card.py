@@ -37,7 +37,7 @@ def write_card(folder: Path, measured: Mapping[str, Any], labels: Sequence[str])
         "Data": _list(data | {"rows": ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())}),
         "Base model": _list(model),
         f"Results on {splits[0] if splits else 'no split'}": _scores(measured),
-        "Limits": [f"- {limit}" for limit in ["One seed and one split of the data: another seed moves the figures too.",
+        "Limits": [f"- {limit}" for limit in [_about_seeds(measured),
                                               *measured.get("guards", []), *measured.get("notes", [])]],
         "Training": _list({**measured.get("params", {}).get("resolved", {}), **measured.get("train", {}),
                            "seed": measured.get("seed"), "SHA-256 of the weights": measured.get("weights_sha256")}),
@@ -96,6 +96,14 @@ def _list(facts: Mapping[str, Any]) -> list[str]:
     return [f"- {name}: {value}" for name, value in facts.items() if value is not None]
 
 
+def _about_seeds(measured: Mapping[str, Any]) -> str:
+    """Return on how many seeds the figures stand."""
+    if seeds := measured.get("seeds"):
+        return (f"The figures are means over the seeds {', '.join(map(str, seeds))} on one split of the data; "
+                f"the weights here are those of seed {measured['seed']}.")
+    return "One seed and one split of the data: another seed moves the figures too."
+
+
 def _scores(measured: Mapping[str, Any]) -> list[str]:
     """Return the headline table in Markdown, baselines first."""
     def figure(row: Mapping[str, Any], metric: str) -> str:
@@ -104,4 +112,4 @@ def _scores(measured: Mapping[str, Any]) -> list[str]:
 
     rows = [f"| {row['name'] if 'accuracy_ci95' not in row else 'this model'} | {figure(row, 'accuracy')} | "
             f"{figure(row, 'macro_f1')} |" for row in report.headline_rows(dict(measured))]
-    return ["| | accuracy | macro F1 |", "|---|---|---|", *rows, "", "Ranges are 95 % bootstrap intervals over texts."]
+    return ["| | accuracy | macro F1 |", "|---|---|---|", *rows, "", f"Ranges are 95 % bootstrap intervals over texts{' and seeds' if measured.get('seeds') else ''}."]

@@ -44,7 +44,7 @@ class Rule:
         if self.pattern[0]:
             words += f" {self.pattern[1]}"
         if self.items is not object:
-            words += " of texts"
+            words += " of texts" if self.items is str else " of whole numbers"
         if self.keys:
             words += f" with {', '.join(self.keys)}"
         if self.choices:
@@ -104,12 +104,12 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "search_max_megabytes": Rule(float, 0, above=True, optional=True),
     } | COMMON,
     "02_fine_tuning": DATA | TRAINING | {
-        "resume": Rule(bool), "sentences": Rule(list, items=str),
+        "resume": Rule(bool), "strict": Rule(bool), "seeds": Rule(list, 0, 2**32 - 1, items=int), "sentences": Rule(list, items=str),
     } | COMMON,
     "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
         "sync_to": STORE["tracking_uri"],
         "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "sweep_options": Rule(dict, keys=SWEEP),
-        "engine": Rule(str, choices=("local", "ray")), "study": Rule(str),
+        "engine": Rule(str, choices=("local", "ray")), "study": Rule(str), "strict": Rule(bool),
     } | COMMON,
     "04_sweep_analysis": STORE | {"metric": Rule(str), "promote": Rule(bool)} | COMMON,
 }
@@ -171,7 +171,9 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
         raise refuse
     if rule.pattern[0] and not re.fullmatch(rule.pattern[0], value):
         raise refuse
-    if rule.type is list and not all(isinstance(item, rule.items) for item in value):
+    if rule.type is list and not all(isinstance(item, rule.items) and not isinstance(item, bool) for item in value):
+        raise refuse
+    if rule.type is list and rule.low is not None and not all(rule.low <= item <= rule.high for item in value):
         raise refuse
     if rule.keys:
         if unknown := [key for key in value if key not in rule.keys]:

@@ -155,7 +155,9 @@ def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     names = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SVM"}
     rows = [{"name": names[name], "split": split, **scores} for name, scores in fine_tuning["baselines"].items()]
-    return rows + [{"name": f"fine-tuned {fine_tuning['model']['source']}", "split": split, **fine_tuning[split]}]
+    seeds = len(fine_tuning.get("seeds", [])) or 1
+    name = f"fine-tuned {fine_tuning['model']['source']}" + (f", mean of {seeds} seeds" if seeds > 1 else "")
+    return rows + [{"name": name, "split": split, **fine_tuning[split]}]
 
 
 def _headline_figures(notebook: Path) -> list[str]:

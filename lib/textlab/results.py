@@ -27,7 +27,7 @@ def write(folder: Path, notebook: str, **content: Any) -> Path:
     kept = {"status": "completed", "notebook": notebook} | {name: value for name, value in content.items() if value is not None}
     _refuse_nan(kept, notebook)
     path = Path(folder) / "results" / f"{notebook}.json"
-    write_text(path, json.dumps(kept, indent=1, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json.dumps(kept, indent=1, ensure_ascii=False, default=plain) + "\n")
     return path
 
 
@@ -69,8 +69,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _plain(value: Any) -> Any:
-    """Return NumPy numbers and arrays and paths as plain JSON values."""
+def plain(value: Any) -> Any:
+    """Return a NumPy number or array or a path as a plain JSON value, for `json.dumps(default=...)`."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, Path):

@@ -14,8 +14,11 @@ from pathlib import Path
 from . import InputError, __version__
 
 #: The packages whose versions decide the outcome of a run.
-PACKAGES = ("torch", "transformers", "datasets", "huggingface_hub", "accelerate", "tokenizers", "numpy", "pandas",
-            "scikit-learn", "mlflow", "optuna")
+PACKAGES = ("torch", "transformers", "datasets", "huggingface_hub", "accelerate", "tokenizers", "safetensors", "numpy",
+            "scipy", "pandas", "pyarrow", "scikit-learn", "mlflow", "optuna")
+#: Environment variables that cap the instruction sets or choose the kernels of ATen, oneDNN and MKL.
+CAPS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
+        "DNNL_DEFAULT_FPMATH_MODE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "NVIDIA_TF32_OVERRIDE")
 
 
 def project_root() -> Path:
@@ -51,6 +54,29 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def fix(seed: int, strict: bool = False) -> None:
+    """Seed everything, and fix what may differ between two equal runs on one machine.
+
+    What costs nothing is always done: seeds; the hash seed of processes that are started from here; on CUDA no search for
+    the fastest kernel, only deterministic ones of cuDNN, and cuBLAS with a workspace of fixed size. Data order, batches and the
+    points of a sweep have generators of their own that are made from the seed, and no worker process loads data.
+
+    Args:
+        seed: of all generators.
+        strict: refuse every operation of torch that is not deterministic, and let MKL compute alike for every alignment
+            in memory. `tests/benchmarks/tolerance.py strict` measures what that costs.
+    """
+    import torch
+
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins; so is the other by MKL
+    if strict:
+        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+    torch.use_deterministic_algorithms(strict)
+    seed_everything(seed)
 
 
 def quiet() -> None:
@@ -98,7 +124,8 @@ def environment() -> dict[str, str | int]:
     """
     import torch
 
-    name = torch.cuda.get_device_name() if device() == "cuda" else torch.cpu.get_capabilities().get("cpu_name", "")
+    features, cudnn = torch.cpu.get_capabilities(), torch.backends.cudnn
+    name = torch.cuda.get_device_name() if device() == "cuda" else features.get("cpu_name", "")
     return {
         "textlab": __version__,
         **git_state(),
@@ -108,6 +135,12 @@ def environment() -> dict[str, str | int]:
         "device": f"{device()} {name}".strip(),
         "precision": precision(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_features": " ".join(sorted(name for name, there in features.items()
+                                        if there is True and name[:3] in ("avx", "amx", "fma"))),
+        "capped_by": " ".join(f"{name}={os.environ[name]}" for name in CAPS if name in os.environ),
+        "deterministic": f"operations {'all' if torch.are_deterministic_algorithms_enabled() else 'usual'}, "
+                         f"cuDNN {'fixed' if cudnn.deterministic and not cudnn.benchmark else 'free'}, "
+                         f"cuBLAS {os.environ.get('CUBLAS_WORKSPACE_CONFIG', 'free')}",
         "threads": torch.get_num_threads(),
     }
 
@@ -124,15 +157,15 @@ def git_state() -> dict[str, str]:
         return {}
 
 
-def setup(seed: int):
-    """Prepare a notebook: quiet libraries, the plot style, seeds; return a table that says what runs where."""
+def setup(seed: int, strict: bool = False):
+    """Prepare a notebook: quiet libraries, the plot style, `fix`; return a table that says what runs where."""
     import pandas
     from . import plots
 
     quiet()
     plots.use_style()
     pandas.set_option("display.max_colwidth", 80)
-    seed_everything(seed)
+    fix(seed, strict)
     facts = environment()
     shown = {"Python": facts["python"]}
     shown |= {package: facts[package] for package in ("torch", "transformers", "datasets", "mlflow")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import math
 import re
 import shutil
@@ -14,9 +15,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import InputError, evaluation, runtime, store  # before mlflow: store sets what MLflow reads at its import
+from . import InputError, evaluation, record, runtime, store  # before mlflow: store sets what MLflow reads at its import
 
 import mlflow
 import pandas as pd
@@ -132,13 +134,18 @@ def log_params(values: Mapping[str, Any]) -> None:
 
 def log_scores(split: str, scores: Mapping[str, float | Sequence[float]]) -> None:
     """Log the result of `evaluation.score` as metrics `<split>_<name>`; intervals as `..._low` and `..._high`."""
+    mlflow.log_metrics(flat(split, scores))
+
+
+def flat(split: str, scores: Mapping[str, float | Sequence[float]]) -> dict[str, float]:
+    """Return scores as `log_scores` names them."""
     flat = {}
     for name, value in scores.items():
         if isinstance(value, (list, tuple)):
             flat |= {f"{split}_{name}_low": value[0], f"{split}_{name}_high": value[1]}
         else:
             flat[f"{split}_{name}"] = value
-    mlflow.log_metrics(flat)
+    return flat
 
 
 def log_point(name: str, value: float, step: int) -> None:
@@ -189,13 +196,14 @@ def log_card(folder: Path | None) -> None:
         mlflow.log_text(card.read_text(encoding="utf-8"), "model_card.md")
 
 
-def log_predictions(data: Data, split: str, predicted: Sequence[int], baseline: str = "") -> None:
-    """Log the answers for a split as `predictions/<split>[_<baseline>].json`, with true classes and the digest of the rows.
+def log_predictions(data: Data, split: str, predicted: Sequence[int], baseline: str = "") -> dict[str, Any]:
+    """Log the answers for a split as `predictions/<split>[_<baseline>].json`; return what `record.predictions` makes of them.
 
     They let `promote` and `analysis.against` compare two models row by row.
     """
-    log_table({"rows_sha256": data.digest(split), "labels": list(data.labels), "true": list(map(int, data.splits[split]["label"][:])),
-               "predicted": list(map(int, predicted))}, f"predictions/{split}{baseline and '_' + baseline}.json")
+    content = record.predictions(data, split, predicted)
+    log_table(content, f"predictions/{split}{baseline and '_' + baseline}.json")
+    return content
 
 
 def log_figure(figure: Figure, name: str) -> None:
@@ -204,20 +212,23 @@ def log_figure(figure: Figure, name: str) -> None:
 
 
 def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
-              register_as: str, tags: Mapping[str, str]) -> str:
+              register_as: str, tags: Mapping[str, str], metrics: Mapping[str, float], step: int) -> str:
     """Log a model with signature, example and pinned requirements; return its new version, which is now the `candidate`.
 
     Args:
         example: texts stored as the input example.
         register_as: name in the registry.
         tags: put on the registered version, such as the metrics and the data it stands on.
+        metrics: of the model, shown with it and in its run.
+        step: of the training that made it.
     """
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers", "mlflow")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow asks the Hub for a card and a licence that a local model does not have
         info = mlflow.transformers.log_model(
             {"model": model, "tokenizer": tokenizer}, name="model", task="text-classification",
-            pip_requirements=requirements, input_example=list(example))
+            pip_requirements=requirements, input_example=list(example), step=step)
+    mlflow.log_metrics(dict(metrics), step=step, model_id=info.model_id)
     client = MlflowClient()
     if not client.search_registered_models(f"name='{register_as}'"):
         client.create_registered_model(register_as)
@@ -378,6 +389,41 @@ def predictions(run_id: str, split: str) -> dict[str, Any] | None:
         return mlflow.artifacts.load_dict(f"runs:/{run_id}/predictions/{split}.json")
     except (MlflowException, OSError):
         return None
+
+
+def recorded(run_id: str, uri: str) -> dict[str, Any]:
+    """Return what a store holds of a run: run_id, params, metrics, record and predictions (split -> content).
+
+    Args:
+        run_id: its id, or the id of the run that it is a copy of.
+        uri: of the store.
+
+    Raises:
+        InputError: there is no such store or run.
+    """
+    client = store.open_client(uri, create=False)
+    with store.one_line_errors(uri), TemporaryDirectory() as scratch:
+        experiments = [found.experiment_id for found in store.paged(client.search_experiments)]
+        conditions = f"attributes.run_id = '{run_id}'", f"tags.`{store.SOURCE_TAG}` = '{run_id}'"
+        found = next((run for condition in conditions for run in client.search_runs(experiments, condition)), None)
+        if found is None:
+            raise InputError(f"{store.short(uri)} has no run {run_id}; --tracking-uri names another store")
+
+        def read(file: str) -> dict[str, Any]:
+            return json.loads(Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8"))
+
+        there = [file.path for folder in ("", "predictions") for file in client.list_artifacts(found.info.run_id, folder or None)]
+        kept = {split: file for split in ("validation", "test") if (file := f"predictions/{split}.json") in there}
+        return {"run_id": found.info.run_id, "params": found.data.params, "metrics": found.data.metrics,
+                "record": read("record.json") if "record.json" in there else {},
+                "predictions": {split: read(file) for split, file in kept.items()}}
+
+
+def attach(run_id: str, file: Path, **tags: str) -> None:
+    """Add a file and tags to a run of the store that is connected."""
+    MlflowClient().log_artifact(run_id, str(file))
+    for name, value in tags.items():
+        MlflowClient().set_tag(run_id, name, value)
 
 
 class RunLogger(TrainerCallback):

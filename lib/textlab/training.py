@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -302,6 +303,13 @@ def save(fitted: Fit, folder: Path) -> str:
     fitted.trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing here reads
     return hash_files(folder / "model.safetensors")["model.safetensors"]
+
+
+def weights_sha256(model: PreTrainedModel) -> str:
+    """Return the SHA-256 that the weights of a model have when they are saved."""
+    with TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return hash_files(Path(folder) / "model.safetensors")["model.safetensors"]
 
 
 def epoch_metrics(prediction) -> dict[str, float]:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from datasets import DatasetDict
 from mlflow.entities import Run
 from transformers import PreTrainedModel, TrainerCallback
 
-from . import data, evaluation, hub, plots, prediction, runtime, tracking, training
+from . import data, evaluation, hub, plots, prediction, record, runtime, tracking, training
 from .shortcuts import FrozenMemory
 from .training import Fit, Recipe
 
@@ -31,6 +32,7 @@ class Workbench:
     """
 
     def __init__(self, cfg: SimpleNamespace, out: Path) -> None:
+        runtime.fix(cfg.seed, cfg.strict)
         self.cfg, self.out = cfg, out
         self.texts = data.load(cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, cfg.max_train_rows)
         self.source, self.base = hub.resolve_model(cfg.model), training.from_params(cfg)
@@ -39,6 +41,7 @@ class Workbench:
         self._tokenized: dict[int, DatasetDict] = {}
         self._models: dict[tuple[int, str], PreTrainedModel] = {}
         self._memory = FrozenMemory()
+        self._record: dict[str, Any] = {}  # of the last training
 
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
@@ -86,10 +89,32 @@ class Workbench:
         tracking.log_scores("validation", scores)
         if looks:
             tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
-        tracking.log_predictions(self.texts, "validation", answers)
+        told = tracking.log_predictions(self.texts, "validation", answers)
+        weights = training.weights_sha256(fitted.model)
+        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed, weights,
+                                   {"validation": told}, {"validation": scores}, looks=list(looks))
+        tracking.log_table(self._record, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})
         return fitted, scores
+
+    def finish(self, fitted: Fit) -> tuple[np.ndarray, dict]:
+        """Score the active run's model on test where there is one, once, and add that to its record.
+
+        Args:
+            fitted: what `train` has just returned.
+
+        Returns:
+            The class ids, and the scores as `evaluation.score` gives them.
+        """
+        predicted = self.answers(fitted, self.split)
+        final = evaluation.score(self.texts.splits[self.split], predicted, self.cfg.seed)
+        tracking.log_scores(self.split, final)
+        told = tracking.log_predictions(self.texts, self.split, predicted)
+        digests = self._record["predictions"] | {self.split: record.digest(told)}
+        self._record = record.seal(self._record | {self.split: final, "predictions": digests, "finished": True})
+        tracking.log_table(self._record, "record.json")
+        return predicted, final
 
     def register(self, fitted: Fit, scores: dict) -> tuple[str, list[str]]:
         """Score the active run's model on test where there is one, once; check, log and register it as `candidate`.
@@ -101,22 +126,20 @@ class Workbench:
             The version in the registry, and what the guards found.
         """
         split, labels = self.split, self.texts.labels
-        predicted, true = self.answers(fitted, split), self.texts.splits[split]["label"][:]
-        final = evaluation.score(self.texts.splits[split], predicted, self.cfg.seed)
+        (predicted, final), true = self.finish(fitted), self.texts.splits[split]["label"][:]
         guards = evaluation.guards(predicted, self.baselines | {"fine-tuned": final}, labels)
-        tracking.log_scores(split, final)
         for name, scored in self.baselines.items():
             tracking.log_scores(f"{split}_{name}", scored)
             tracking.log_predictions(self.texts, split, self._baseline_answers[name][split], name)
         tracking.set_tags(guards=" ".join(guards) or "passed")
-        tracking.log_predictions(self.texts, split, predicted)
         tracking.log_figure(plots.learning_curves(fitted.history), "learning_curves")
         tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
         stands_on = {tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
                      f"{split}_macro_f1": round(final["macro_f1"], 4), "data": self.texts.source.id}
+        figures = tracking.flat("validation", scores) | tracking.flat(split, final)
         version = tracking.log_model(fitted.model, self.tokenizer, self.texts.splits["validation"][:2]["text"],
-                                     self.cfg.registered_model, stands_on)
+                                     self.cfg.registered_model, stands_on, figures, fitted.trainer.state.global_step)
         return version, guards
 
     def answers(self, fitted: Fit, split: str) -> np.ndarray:

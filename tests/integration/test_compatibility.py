@@ -54,7 +54,7 @@ def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with tracking.run("x"):
-            version = tracking.log_model(model, tokenizer, ["text 1"], "tests", {"validation_macro_f1": 0.5})
+            version = tracking.log_model(model, tokenizer, ["text 1"], "tests", {"validation_macro_f1": 0.5}, {"validation_macro_f1": 0.5}, 7)
         tracking.set_alias("tests", "champion", version)
         pipeline = tracking.load_model("models:/tests@champion")
     assert pipeline(["text 1", "text 2"])[0]["label"] in ("bad", "good")

@@ -19,6 +19,10 @@ def run(*command, **options):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=1500, **options)
 
 
+def run_verb(*arguments, **options):
+    return run(sys.executable, "-m", "textlab", *arguments, **options)
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """All four notebooks run by `textlab run all`, in a folder of its own; the finished process and the folder."""
@@ -55,6 +59,30 @@ def test_results_have_the_promised_form(smoke):
     assert found["baselines"].keys() == {"majority", "tfidf_svm"}
     assert found["train"]["epochs"] == 2 and found["train"]["seconds"] > 0 and found["train"]["samples_per_second"] > 0
     assert len(found["weights_sha256"]) == 64 and found["seed"] == 42 and found["environment"]["torch"]
+
+
+def test_the_runs_can_be_repeated_from_their_records(smoke, tmp_path):
+    _, folder = smoke
+    for run in (folder / "results" / "02_fine_tuning.json", folder / "results" / "03_mlflow_tracking.json"):
+        done = run_verb("reproduce", run, "--out", tmp_path / run.stem, env=os.environ | {"PYTHONHASHSEED": "11"})
+        assert done.returncode == 0 and done.stdout.strip().endswith("\nREPRODUCED"), done.stdout + done.stderr
+    found = json.loads((folder / "results" / "02_fine_tuning.json").read_text())
+    assert json.loads((tmp_path / "02_fine_tuning" / "receipt.json").read_text())["weights"]["now"] == found["weights_sha256"]
+    best = json.loads((folder / "results" / "03_mlflow_tracking.json").read_text())["record"]
+    assert best["looks"] == 1 and best["finished"] and "sweep_options" not in best["params"]
+
+
+def test_further_seeds_make_the_headline_a_mean(tmp_path):
+    done = run_verb("run", "02", "--profile", "smoke", "-p", "seeds", "[1, 42, 2]", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results" / "02_fine_tuning.json").read_text())
+    assert found["seeds"] == [42, 1, 2] and len(found["record"]["other_seeds"]) == 2
+    over = {row["metric"]: row for row in found["over_seeds"]["test"]}
+    assert over["accuracy"]["mean"] == pytest.approx(found["test"]["accuracy"]) and over["accuracy"]["seeds"] == 3
+    assert found["test"]["accuracy_ci95"][0] <= over["accuracy"]["mean"] <= found["test"]["accuracy_ci95"][1]
+    page = (tmp_path / "index.html").read_text()
+    assert "mean of 3 seeds" in page and "mean of the seeds 42, 1, 2" in page
+    assert "means over the seeds 42, 1, 2" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_a_useless_model_is_called_out_everywhere(smoke):

@@ -104,6 +104,22 @@ def test_models_are_compared_on_the_same_rows_only():
         evaluation.compare([0, 1], [0, 1], [0, 1, 1])
 
 
+def test_scores_over_seeds_are_means_and_their_intervals_cover_seeds_and_rows():
+    rows = split([0, 1] * 100)
+    right = np.array([0, 1] * 100)
+    good, poor = right.copy(), right.copy()
+    good[:10], poor[:50] = 1 - good[:10], 1 - poor[:50]
+    found = evaluation.score_seeds(rows, [good, poor])
+    assert found["accuracy"] == pytest.approx((0.95 + 0.75) / 2)
+    assert found["weighted_f1"] == pytest.approx(np.mean([evaluation.score(rows, ids)["weighted_f1"] for ids in (good, poor)]))
+    low, high = found["accuracy_ci95"]
+    assert low < 0.76 and high > 0.94  # a sample may hold one of the seeds twice: rows alone would give 0.81 to 0.89
+    alone = evaluation.score_seeds(rows, [good])
+    assert alone["accuracy_ci95"] == pytest.approx(evaluation.score(rows, good)["accuracy_ci95"], abs=0.01)
+    same = evaluation.score_seeds(rows, [good, good, good])  # the rows are drawn for all seeds alike
+    assert same["macro_f1_ci95"] == pytest.approx(alone["macro_f1_ci95"], abs=0.01)
+
+
 def test_over_seeds_by_hand():
     table = evaluation.over_seeds([{"accuracy": 0.9, "macro_f1": 0.8}, {"accuracy": 0.94, "macro_f1": 0.9}])
     assert table.loc["accuracy"].tolist() == pytest.approx([0.92, 0.02 * 2**0.5, 0.9, 0.94, 2])

@@ -78,6 +78,14 @@ def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, val
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("value", [["x"], [True], [-1], [2**32], [1.5], 3])
+def test_seeds_are_whole_numbers(value):
+    rule = params.NOTEBOOKS["02_fine_tuning"]["seeds"]
+    assert params.convert("seeds", "[1, 2]", rule) == [1, 2] and params.convert("seeds", [], rule) == []
+    with pytest.raises(InputError, match="accepted is a list of whole numbers from 0 to"):
+        params.convert("seeds", value, rule)
+
+
 def test_sentences_are_texts():
     with pytest.raises(InputError, match="accepted is a list of texts"):
         params.convert("sentences", [1, 2], params.NOTEBOOKS["02_fine_tuning"]["sentences"])

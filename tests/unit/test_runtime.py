@@ -1,5 +1,6 @@
 """Folders, fingerprint, durations, and an import that does nothing."""
 
+import os
 import random
 import subprocess
 import sys
@@ -31,6 +32,20 @@ def test_seeding_covers_every_generator():
         return random.random(), np.random.rand(), torch.rand(1).item()
 
     assert draw() == draw()
+
+
+def test_fixing_sets_what_is_free_and_strict_the_rest(monkeypatch):
+    fixed = "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "MKL_CBWR"
+    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if name not in fixed})
+    usual = runtime.environment()
+    try:
+        runtime.fix(7)
+        assert os.environ["PYTHONHASHSEED"] == "0" and "MKL_CBWR" not in os.environ and torch.backends.cudnn.deterministic
+        assert runtime.environment()["deterministic"] == "operations usual, cuDNN fixed, cuBLAS :4096:8" != usual["deterministic"]
+        runtime.fix(7, strict=True)
+        assert torch.are_deterministic_algorithms_enabled() and runtime.environment()["capped_by"] == "MKL_CBWR=AUTO,STRICT"
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("features, expected", [
