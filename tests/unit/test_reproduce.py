@@ -30,7 +30,7 @@ def origin(tmp_path_factory, empty_store):
     cfg = params.check("03_mlflow_tracking", params.defaults("03_mlflow_tracking") | {"max_train_rows": None} | values)
     bench = trials.Workbench(cfg, folder)
     with tracking.run("trial 1") as active:
-        fitted, _ = bench.train(active, bench.base, cfg.seed, looks=2)
+        fitted, _ = bench.train(active, bench.base, cfg.seed, looks=[0.5])
         bench.finish(fitted)
     (folder / "run_id").write_text(active.info.run_id)
 
