@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +69,8 @@ def read(experiment: str, metric: str) -> Runs:
     settings = sorted(name for name in plain if name not in NOT_SETTINGS and table[name].nunique(dropna=False) > 1)
     note = ""
     if table.empty:
-        metrics = sorted(column.partition(".")[2] for column in found if column.startswith("metrics.") and "system/" not in column)
+        metrics = sorted(column.partition(".")[2] for column in found if column.startswith("metrics.") and "system/" not in column
+                         and found[column].notna().any())
         note = (f"Experiment {experiment!r} has {len(found)} runs, but no completed one with the metric {metric}"
                 + (f"; there are {', '.join(metrics[:12])}." if metrics else ": notebook 3 makes some."))
     pruned = table.pop("state") == "pruned"
@@ -114,24 +114,24 @@ def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
 
 
 def importance(runs: Runs) -> pd.Series:
-    """Return how much each setting mattered for being among the best (PED-ANOVA, Watanabe et al. 2023); shares, largest first.
+    """Return the share of the differences in rank that each setting explains by itself (fANOVA, Hutter et al. 2014), largest first.
 
-    Empty when there are fewer than `ENOUGH` trials.
+    Ranks, since the score of a trial that was given up is one of a shorter training; it ranks below every completed one. Settings
+    that some trials lack are left out. Empty when there are fewer than `ENOUGH` trials, or all score the same.
     """
     trials = runs.trials
-    if len(trials) < ENOUGH or not runs.settings:
+    if len(trials) < ENOUGH or not runs.settings or trials[runs.metric].nunique() == 1:
         return pd.Series(dtype=float)
     ranges = {name: _distribution(trials[name]) for name in runs.settings}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    for _, row in trials.iterrows():
+    in_order = trials.sort_values(["given_up", runs.metric], ascending=[False, True])
+    for rank, (_, row) in enumerate(in_order.iterrows()):
         values = {name: row[name] if not isinstance(ranges[name], optuna.distributions.CategoricalDistribution) else str(row[name])
                   for name in runs.settings if pd.notna(row[name])}
         study.add_trial(optuna.trial.create_trial(params=values, distributions={name: ranges[name] for name in values},
-                                                  value=float(row[runs.metric])))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study, evaluator=optuna.importance.PedAnovaImportanceEvaluator())
+                                                  value=float(rank)))
+    found = optuna.importance.get_param_importances(study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0))
     return pd.Series(found, dtype=float).sort_values(ascending=False)
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import InputError, store
+from . import store
 
 
 def inside() -> bool:
@@ -22,17 +22,21 @@ def pages(uri: str) -> str:
         uri: of the store.
     """
     if not store.is_local(uri):
-        return f"MLflow's own pages: {store.short(uri)}"
+        return f"MLflow's own pages are those of {store.short(uri)}."
     if not inside():
-        return "To see all this in MLflow's own pages: python -m textlab ui"
+        folder = "" if uri == store.default_uri() else f" {Path(store.short(uri.removeprefix('sqlite:///'))).parent}"
+        return f"To see all this in MLflow's own pages: python -m textlab ui{folder}"
     from google.colab import output
 
     port = store.free_port(5000)
-    address = output.eval_js(f"google.colab.kernel.proxyPort({port})")
+    try:
+        address = output.eval_js(f"google.colab.kernel.proxyPort({port})", timeout_sec=60)
+    except Exception as error:  # whatever Colab raises when no browser answers
+        return f"MLflow's own pages cannot be shown: no browser answers ({type(error).__name__}); run this cell again."
     server = store.start_server(uri, port, [urlsplit(address).netloc])
     atexit.register(store.stop, server)
     if not store.wait_for_server(server, port):
-        raise InputError(f"MLflow's pages cannot be shown: the server stopped with status {server.returncode}")
+        return f"MLflow's own pages cannot be shown: the server stopped with status {server.returncode}."
     return f"MLflow's own pages, as long as this notebook runs: {address}"
 
 

@@ -203,7 +203,7 @@ def importance(shares: pd.Series) -> Figure:
     figure, axes = _axes(6.5, 0.45 * len(shares) + 1)
     bars = axes.barh([_words(name) for name in shares.index[::-1]], shares[::-1])
     axes.bar_label(bars, fmt="%.2f", padding=3)
-    axes.set(title="Share of being among the best that a setting explains", xlim=(0, max(1.12 * shares.max(), 0.1)), xticks=[])
+    axes.set(title="Share of the differences in rank that a setting explains", xlim=(0, max(1.12 * shares.max(), 0.1)), xticks=[])
     axes.grid(False)
     return figure
 
@@ -229,6 +229,8 @@ def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
             _few_ticks(axis)
     if x_ticks:
         axes.set_xticks(range(len(x_ticks)), x_ticks)
+    elif x.nunique() <= 4 and not x_log:
+        axes.set_xticks(sorted(x.unique()))
     if y_ticks:
         axes.set_yticks(range(len(y_ticks)), y_ticks)
     elif y.nunique() <= 4 and not y_log:

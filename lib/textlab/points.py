@@ -103,7 +103,7 @@ def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[op
             "median": optuna.pruners.MedianPruner(n_startup_trials=4),
             "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=3),
             "none": optuna.pruners.NopPruner()}[plan.pruner])
-        for trial in earlier:  # a pruner only knows of what it has seen itself
+        for trial in [trial for trial in earlier if trial.state != TrialState.FAIL]:  # a pruner knows of what it has seen itself
             again = judge.ask()
             for look, value in sorted(trial.intermediate_values.items()):
                 again.report(value, look)

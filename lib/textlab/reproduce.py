@@ -91,14 +91,14 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         raise InputError(f"--out: {folder} is the folder of the run that is to be repeated; choose another")
     content = {"run": old.name, "record": old.record.get("sha256", "none"), "why": old.faults}
     if old.faults:
-        return Receipt(CANNOT, content)
+        return _kept(Receipt(CANNOT, content), folder, only_check)
     values = _parameters(old.record, {"dataset": dataset, "model": model})
     with _as_recorded(old.record):
         table, faults = record.compare(old.record, values)
         content |= {"same": table.to_dict("records"), "why": faults}
         differing = table.loc[~table["same"].isin(["yes", "no matter"]), "what"].tolist()
         if faults:
-            return Receipt(CANNOT, content)
+            return _kept(Receipt(CANNOT, content), folder, only_check)
         if only_check:
             said = (f"the published tolerance applies, since something else is here: {', '.join(differing)}" if differing else
                     "all is the same, so nothing may differ")
@@ -106,8 +106,9 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         repeat = _repeat_notebook if old.record["notebook"] == "02_fine_tuning" else _repeat_training
         try:
             new = repeat(old, values, folder, out is not None)
-        except (InputError, TrainingError) as error:
-            return _kept(Receipt(NOT if isinstance(error, TrainingError) else CANNOT, content | {"why": [str(error)]}), folder)
+        except (InputError, MemoryError, ValueError, RuntimeError) as error:  # a TrainingError: it diverged, and had not
+            diverged, why = isinstance(error, TrainingError), [str(error).splitlines()[0]]
+            return _kept(Receipt(NOT if diverged else CANNOT, content | {"why": why}), folder)
     verdict, found = judge(old, new, not differing)
     receipt = _kept(Receipt(verdict, content | found | {"repeat": new.name, "kept_in": new.place}), folder)
     if new.tracked:
@@ -116,8 +117,10 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
     return receipt
 
 
-def _kept(receipt: Receipt, folder: Path) -> Receipt:
-    """Write a receipt into a folder, as JSON under a digest of its own and as text, and return it."""
+def _kept(receipt: Receipt, folder: Path, only_check: bool = False) -> Receipt:
+    """Return a receipt; written into a folder, as JSON under a digest of its own and as text, unless it was only a check."""
+    if only_check:
+        return receipt
     sealed = record.seal(receipt.content | {"verdict": receipt.verdict})
     results.write_text(folder / "receipt.json", json.dumps(sealed, indent=1) + "\n")
     results.write_text(folder / "receipt.txt", receipt.text() + "\n")
@@ -193,11 +196,12 @@ def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
     """
     told, came = old.record, new.record
     alike = told["environment"]["precision"] == came["environment"]["precision"]
-    limits = NOTHING if same else TOLERANCE["same precision" if alike else "other precision"]
-    predictions = [{"split": split, "equal": _share(split, old, new), "wanted": limits["predictions"]}
+    limits = {split: NOTHING if same else _limits(TOLERANCE["same precision" if alike else "other precision"], old, split)
+              for split in ("validation", "test") if split in told}
+    predictions = [{"split": split, "equal": _share(split, old, new), "wanted": limits[split]["predictions"]}
                    for split in told["predictions"]]
     metrics = [{"metric": f"{split} {metric}", "recorded": told[split][metric], "now": came.get(split, {}).get(metric),
-                "tolerance": limits[metric]} for split in ("validation", "test") if split in told for metric in METRICS]
+                "tolerance": limits[split][metric]} for split in limits for metric in METRICS]
     for row in metrics:
         row["difference"] = abs(row["now"] - row["recorded"]) if row["now"] is not None else 1.0
     outcome = {"weights": {"recorded": told["weights_sha256"], "now": came["weights_sha256"]},
@@ -207,12 +211,21 @@ def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
     if exact:
         return REPRODUCED, outcome | {"why": []}
     why = [f"{row['metric']} differs by {row['difference']:.4f}, allowed is {row['tolerance']:g}" for row in metrics
-           if row["difference"] > row["tolerance"]]
-    why += [f"{row['equal']:.2%} of the {row['split']} predictions are equal, wanted are {limits['predictions']:.1%}"
-            for row in predictions if row["equal"] is not None and row["equal"] < limits["predictions"]]
+           if row["difference"] > row["tolerance"] + 1e-9]
+    why += [f"{row['equal']:.2%} of the {row['split']} predictions are equal, wanted are {row['wanted']:.1%}"
+            for row in predictions if row["equal"] is not None and row["equal"] < row["wanted"]]
     if same and not why:
         why = ["the weights are not the same, although nothing that decides them differs"]
     return (NOT if why else WITHIN), outcome | {"why": why}
+
+
+def _limits(tolerance: Mapping[str, float], old: Found, split: str) -> dict[str, float]:
+    """Return a tolerance that lets at least one answer of a split differ, also where that is a large share or a rare class."""
+    rows = old.record["data"]["rows"][split]
+    counts = np.bincount(old.predictions[split]["true"]) if split in old.predictions else np.array([rows])
+    one = {"accuracy": 1 / rows, "weighted_f1": 2 / rows, "macro_f1": 2 / (len(old.record["labels"]) * counts[counts > 0].min())}
+    found = {metric: max(tolerance[metric], float(one[metric])) for metric in METRICS}
+    return found | {"predictions": min(tolerance["predictions"], 1 - 1 / rows)}
 
 
 def _share(split: str, old: Found, new: Found) -> float | None:
@@ -233,7 +246,7 @@ def _repeat_notebook(old: Found, values: dict[str, Any], folder: Path, own_store
     if outcome.status == 130:
         raise KeyboardInterrupt
     if outcome.error:
-        raise (InputError if outcome.status == 2 else TrainingError)(outcome.error)
+        raise (TrainingError if ": TrainingError: " in outcome.error else RuntimeError)(outcome.error)
     return find(str(folder / "results" / f"{notebook}.json"))
 
 
@@ -265,8 +278,9 @@ def _parameters(told: Mapping[str, Any], elsewhere: Mapping[str, str]) -> dict[s
 
 @contextmanager
 def _as_recorded(told: Mapping[str, Any]) -> Iterator[None]:
-    """Compute with the recorded number of threads, here and in kernels, and be as strict as the run was."""
-    threads, usual, variable = told["environment"]["threads"], torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    """Compute with the recorded number of threads, as far as there are cores, here and in kernels, and be as strict as the run was."""
+    threads = min(told["environment"]["threads"], os.cpu_count() or 1)
+    usual, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     runtime.fix(told["seed"], told["params"]["strict"])
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -64,7 +64,9 @@ def locate(text: str, unpacked: Path | None = None) -> str:
     if "://" in text:
         return text
     path = Path(text).expanduser().absolute()
-    if unpacked and zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path):
+        if not unpacked:
+            raise InputError(f"{path.name} is a zip; carry its runs into a store first: python -m textlab sync --from {path.name} --to outputs")
         with zipfile.ZipFile(path) as packed:
             packed.extractall(unpacked)
         found = sorted(unpacked.rglob("mlflow.db"), key=lambda file: len(file.parts))
@@ -155,7 +157,7 @@ def pack(uri: str, target: Path) -> Path:
     with results.whole_file(target) as draft, tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(draft, "w") as packed:
         with closing(sqlite3.connect(file, timeout=60)) as store, closing(sqlite3.connect(Path(scratch) / file.name)) as copy:
             store.backup(copy)
-        packed.write(Path(scratch) / file.name, file.name, zipfile.ZIP_DEFLATED)
+        packed.write(Path(scratch) / file.name, "mlflow.db", zipfile.ZIP_DEFLATED)
         artifacts = file.parent / "artifacts"
         for path in sorted(path for path in artifacts.rglob("*") if path.is_file()):
             packed.write(path, path.relative_to(file.parent))

@@ -102,7 +102,7 @@ class Sweep:
         """Run the trials, wherever the engine puts them, until all are done or the time is up; return `table`.
 
         Raises:
-            TrainingError: not one trial could be trained.
+            TrainingError: not one trial was trained to its end.
         """
         deadline = time.monotonic() + 60 * self.options.max_minutes if self.options.max_minutes else math.inf
         with tracking.run(self.name, run_id=self.parent):
@@ -113,8 +113,9 @@ class Sweep:
                 self.work(deadline)
         table = self.table()
         self._line.show(self._summary(), final=True)
-        if len(table) == self.n_trials and set(table["state"]) == {"FAIL"}:
-            raise TrainingError(f"none of the {self.n_trials} trials of the sweep could be trained; search lower learning rates")
+        if not self.best(1):
+            raise TrainingError(f"none of the {len(table)} trials of the sweep came to its end; search lower learning rates, or give it "
+                                "more time")
         return table
 
     def work(self, deadline: float = math.inf) -> None:

@@ -410,7 +410,11 @@ def recorded(run_id: str, uri: str) -> dict[str, Any]:
             raise InputError(f"{store.short(uri)} has no run {run_id}; --tracking-uri names another store")
 
         def read(file: str) -> dict[str, Any]:
-            return json.loads(Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8"))
+            try:
+                content = json.loads(Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8"))
+            except ValueError:
+                return {}
+            return content if isinstance(content, dict) else {}
 
         there = [file.path for folder in ("", "predictions") for file in client.list_artifacts(found.info.run_id, folder or None)]
         kept = {split: file for split in ("validation", "test") if (file := f"predictions/{split}.json") in there}

@@ -81,9 +81,7 @@ class TextTrainer(Trainer):
         self._average: dict[str, torch.Tensor] | None = None
         self._loss: torch.Tensor | None = None
         if class_weights is not None or recipe.label_smoothing:
-            self.compute_loss_func = lambda outputs, labels, **_: cross_entropy(
-                outputs.logits, labels, weight=None if class_weights is None else class_weights.to(labels.device),
-                label_smoothing=recipe.label_smoothing)
+            self.compute_loss_func, self._class_weights = self._training_loss, class_weights
 
     # Batches
 
@@ -112,6 +110,13 @@ class TextTrainer(Trainer):
                                     "weight_decay": self.args.weight_decay if decays else 0.0}
                                    for (share, decays), parameters in groups.items()], **arguments)
         return super().create_optimizer(model)
+
+    def _training_loss(self, outputs, labels: torch.Tensor, **others) -> torch.Tensor:
+        """Return the cross-entropy with the recipe's weights and smoothing, but plain in validation: one measure for all recipes."""
+        if not self.model.training:
+            return cross_entropy(outputs.logits, labels)
+        return cross_entropy(outputs.logits, labels, label_smoothing=self.recipe.label_smoothing,
+                             weight=None if self._class_weights is None else self._class_weights.to(labels.device))
 
     # Guards: a step that would ruin the weights is not taken
 
@@ -317,6 +322,8 @@ class Progress(TrainerCallback, ExportableState):
     def on_step_end(self, args, state, control, **kwargs):
         left = self._elapsed() / state.global_step * (state.max_steps - state.global_step)
         self.show(f"step {state.global_step:,} of {state.max_steps:,}, about {runtime.duration(left)} left")
+        if control.should_evaluate:
+            self._pause()
         if self.save_seconds is not None and time.monotonic() - self._saved >= self.save_seconds:
             control.should_save = True
             self._pause()

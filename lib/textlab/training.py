@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -254,7 +255,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         trainer.TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
         InputError: the disk has no room for a checkpoint.
     """
-    place = folder / (f"checkpoints-{_identity(model, tokens, recipe, seed)}" if keep_best else "no-checkpoints")
+    place = folder / (f"checkpoints-{_identity(model, tokens, recipe, seed)}" if keep_best else f"no-checkpoints-{os.getpid()}")
     if not resume:
         shutil.rmtree(place, ignore_errors=True)
     newest, notes = checkpoints.newest_whole(place)
@@ -264,7 +265,7 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         notes.append(f"Training went on from {newest.name}, which an interrupted run of the same training had left.")
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
     finally:
         if not checkpoints.in_order(place):
             shutil.rmtree(place, ignore_errors=True)

@@ -85,10 +85,11 @@ def test_a_trial_that_was_given_up_counts_as_tried_with_what_it_had_come_to(conn
 
 def test_nothing_is_said_in_a_sentence(connected):
     runs = analysis.read("tests", METRIC)
-    assert runs.note.startswith("Experiment 'tests' has 0 runs") and runs.table.empty and runs.states.empty
+    assert runs.note == ("Experiment 'tests' has 0 runs, but no completed one with the metric validation_macro_f1: notebook 3 makes "
+                         "some.") and runs.table.empty and runs.states.empty
     record("x", {"lr": 0.1}, {"acc": 0.5})
     runs = analysis.read("tests", METRIC)
-    assert "no completed one with the metric validation_macro_f1; there are acc" in runs.note
+    assert runs.note.endswith("no completed one with the metric validation_macro_f1; there are acc.")
     assert analysis.importance(runs).empty and analysis.by_settings(runs).empty and analysis.budget_curve(runs).empty
 
 

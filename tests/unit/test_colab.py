@@ -19,7 +19,7 @@ def in_colab(monkeypatch):
     """Return what is downloaded, and the ports that pages were asked for."""
     downloads, ports = [], []
 
-    def eval_js(code):
+    def eval_js(code, timeout_sec):
         ports.append(int(re.fullmatch(r"google\.colab\.kernel\.proxyPort\((\d+)\)", code)[1]))
         return f"https://{HOST}/"
     module = types.ModuleType("google.colab")
@@ -29,7 +29,7 @@ def in_colab(monkeypatch):
 
 
 def test_a_store_leaves_colab_as_one_zip_and_is_carried_on_at_home(tmp_path, in_colab):
-    here, home = store.store_uri(tmp_path / "vm"), store.store_uri(tmp_path / "home")
+    here, home = f"sqlite:///{tmp_path / 'vm' / 'runs.db'}", store.store_uri(tmp_path / "home")
     fill(here)
     said = colab.download(here, tmp_path / "runs.zip")
     assert in_colab[0] == [str(tmp_path / "runs.zip")] and "sync --from runs.zip --to outputs" in said
@@ -60,8 +60,16 @@ def test_pages_are_served_to_the_proxy_and_to_nobody_else(tmp_path, in_colab, mo
     assert len(servers) == 1
 
 
+def test_without_a_browser_there_is_a_sentence_and_no_error(tmp_path, in_colab, monkeypatch):
+    def eval_js(code, timeout_sec):
+        raise TimeoutError
+
+    monkeypatch.setattr(sys.modules["google.colab"].output, "eval_js", eval_js)
+    assert "no browser answers (TimeoutError)" in colab.pages(store.store_uri(tmp_path))
+
+
 def test_elsewhere_it_says_what_to_do(tmp_path):
     uri = store.store_uri(tmp_path)
-    assert colab.pages(uri).endswith("python -m textlab ui") and "not Colab" in colab.download(uri, tmp_path / "x.zip")
-    assert colab.pages("https://user:secret@mlflow.example") == "MLflow's own pages: https://***@mlflow.example"
+    assert colab.pages(uri).endswith(f"python -m textlab ui {tmp_path}") and "not Colab" in colab.download(uri, tmp_path / "x.zip")
+    assert colab.pages("https://user:secret@mlflow.example") == "MLflow's own pages are those of https://***@mlflow.example."
     assert not (tmp_path / "x.zip").exists()

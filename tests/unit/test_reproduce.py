@@ -210,8 +210,9 @@ def test_a_forged_record_does_not_give_the_recorded_weights(here, changes):
 
 def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
     scores = {"accuracy": accuracy, "macro_f1": 0.8, "weighted_f1": 0.7}
-    content = {"predicted": list(predicted)}
-    told = {"test": scores, "weights_sha256": weights, "predictions": {"test": record.digest(content)}, "environment": {"precision": precision}}
+    content = {"true": [0, 1] * (len(predicted) // 2), "predicted": list(predicted)}
+    told = {"test": scores, "weights_sha256": weights, "predictions": {"test": record.digest(content)}, "environment": {"precision": precision},
+            "data": {"rows": {"test": len(predicted)}}, "labels": ["bad", "good"]}
     return Found("x", told, {"test": content}, [], "")
 
 
@@ -227,6 +228,12 @@ def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
 def test_verdicts(new, same, verdict, words):
     said, outcome = judge(found(), new, same)
     assert said == verdict and words in "; ".join(outcome["why"]) and bool(words) == bool(outcome["why"])
+
+
+@pytest.mark.parametrize("wrong, verdict", [(1, WITHIN), (2, NOT)])
+def test_one_answer_of_a_small_split_may_differ(wrong, verdict):
+    old, new = found(predicted=[0, 1] * 50), found(0.9 - wrong / 100, [1 - answer if i < wrong else answer for i, answer in enumerate([0, 1] * 50)], "b")
+    assert judge(old, new, False)[0] == verdict
 
 
 def test_without_the_recorded_predictions_only_their_digest_is_compared():

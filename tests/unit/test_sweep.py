@@ -226,6 +226,18 @@ def test_a_diverging_trial_is_one_failed_trial(store, tmp_path):
     assert (runs["status"] == "FAILED").sum() == len(failed)
 
 
+def test_a_failed_trial_sets_no_bar_for_others():
+    """One that leads early and then diverges, as with a high learning rate."""
+    def trial(state, values):
+        return optuna.trial.create_trial(state=state, value=0.5 if state == TrialState.COMPLETE else None,
+                                         intermediate_values=dict(zip(points.LOOKS, values)))
+    plan = points.Plan(SPACE, "random")
+    for earlier, given_up in (([trial(TrialState.FAIL, [-0.5])], False), ([trial(TrialState.COMPLETE, [-0.5, -0.4])], True)):
+        judge, _ = points.propose(plan, 1, earlier)
+        judge.report(-0.9, 1)
+        assert judge.should_prune() == given_up
+
+
 def test_a_sweep_without_any_result_fails(store, tmp_path):
     with pytest.raises(trainer.TrainingError, match="none of the 3 trials"):
         study(store, tmp_path, Bench(tmp_path, fails=lambda s: True), n_trials=3).search()

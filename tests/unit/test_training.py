@@ -329,14 +329,16 @@ def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.0]])
     labels = torch.tensor([0, 1])
 
-    def loss(**chosen):
+    def loss(in_training=True, **chosen):
         trainer = training.build(model, tokenizer, rare, training.make_recipe("short_text", **chosen), 1, tmp_path)
+        trainer.model.train(in_training)
         return trainer.compute_loss_func(SimpleNamespace(logits=logits), labels).item()
 
     each = -logits.log_softmax(1)
     weights = torch.tensor([32 / (2 * 30), 32 / (2 * 2)])
     assert loss(class_weights=True) == pytest.approx(((weights * each[[0, 1], labels]).sum() / weights.sum()).item())
     assert loss(label_smoothing=0.2) == pytest.approx((0.8 * each[[0, 1], labels] + 0.2 * each.mean(1)).mean().item())
+    assert loss(in_training=False, label_smoothing=0.2, class_weights=True) == pytest.approx(each[[0, 1], labels].mean().item())
 
 
 def test_averaged_weights_are_what_is_validated_and_returned(setting, tmp_path):
