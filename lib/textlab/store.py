@@ -66,7 +66,8 @@ def locate(text: str, unpacked: Path | None = None) -> str:
     path = Path(text).expanduser().absolute()
     if zipfile.is_zipfile(path):
         if not unpacked:
-            raise InputError(f"{path.name} is a zip; carry its runs into a store first: python -m textlab sync --from {path.name} --to outputs")
+            raise InputError(f"{path.name} is a zip; carry its runs into a store first: python -m textlab sync --from {path.name} "
+                             "--to outputs")
         with zipfile.ZipFile(path) as packed:
             packed.extractall(unpacked)
         found = sorted(unpacked.rglob("mlflow.db"), key=lambda file: len(file.parts))

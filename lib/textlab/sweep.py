@@ -170,9 +170,12 @@ class Sweep:
 
     def table(self) -> pd.DataFrame:
         """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
-        rows = [{"trial": t.number + 1, "state": t.state.name, "value": t.value if t.state == TrialState.COMPLETE else None,
-                 "trained": 1.0 if t.state == TrialState.COMPLETE else max(t.intermediate_values, default=0) / WHOLE, **t.params, _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")}
-                for t in self.ledger.trials()[:self.n_trials] if t.params]
+        rows = []
+        for t in [trial for trial in self.ledger.trials()[:self.n_trials] if trial.params]:
+            done = t.state == TrialState.COMPLETE
+            rows.append({"trial": t.number + 1, "state": t.state.name, "value": t.value if done else None,
+                         "trained": 1.0 if done else max(t.intermediate_values, default=0) / WHOLE, **t.params,
+                         _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")})
         columns = ["trial", "state", "value", "trained", *self.space, _RUN, _REASON]
         return pd.DataFrame(rows, columns=columns).set_index("trial")
 

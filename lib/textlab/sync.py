@@ -105,9 +105,9 @@ class Live:
         self._left = f'python -m textlab sync --from {own} --to {short(target) or "STORE"} --experiment "{experiment}"'
         if target:
             command = [sys.executable, "-m", "textlab", "sync", "--from", source, "--to", target, "--experiment", experiment]
-            with log.open("w", encoding="utf-8") as said:
+            with log.open("w", encoding="utf-8") as said:  # no session of its own: Linux would weigh it as much as the training
                 self._process = subprocess.Popen([*command, "--watch", "--until-eof"], stdin=subprocess.PIPE, stdout=said,
-                                                 stderr=said, start_new_session=True)
+                                                 stderr=said, process_group=0)
             if os.name == "posix":
                 psutil.Process(self._process.pid).nice(10)  # training goes first
 
