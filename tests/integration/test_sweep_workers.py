@@ -136,7 +136,8 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     folder = tmp_path / "ray"
-    chosen = values(folder, tracking_uri=server.uri, storage=postgres, engine="ray", parallel=2, trial_cpus=1)
+    patient = {"pruner": "median", "parallel": 2, "trial_cpus": 1}  # else two workers are done before the notebooks have started
+    chosen = values(folder, tracking_uri=server.uri, storage=postgres, engine="ray", **patient)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         cfg = params.check("03_mlflow_tracking", chosen)
@@ -164,5 +165,5 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
     assert len(table) == 20 and set(table["state"]) <= {"COMPLETE", "PRUNED"}
     workers = {job.user_attrs["owner"] for job in spread.ledger.trials()}
     assert len(workers) >= 3
-    alone = sweep.join(values(tmp_path / "local", parallel=2, trial_cpus=1))
+    alone = sweep.join(values(tmp_path / "local", **patient))
     assert outcome(table) == outcome(alone)
