@@ -136,7 +136,8 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     folder = tmp_path / "ray"
-    patient = {"pruner": "median", "parallel": 2, "trial_cpus": 1}  # else two workers are done before the notebooks have started
+    # trials that last, else two workers are done with all of them before the notebooks have started
+    patient = {"pruner": "median", "parallel": 2, "trial_cpus": 1, "max_train_rows": 1500, "epochs": 3}
     chosen = values(folder, tracking_uri=server.uri, storage=postgres, engine="ray", **patient)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
