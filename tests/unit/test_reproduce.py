@@ -224,7 +224,8 @@ def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
     (found(0.904, weights="b", precision="bf16"), False, WITHIN, ""), (found(0.906, weights="b", precision="bf16"), False, NOT, "allowed is 0.0045"),
     (found(0.8, weights="b"), False, NOT, "test accuracy differs by 0.1000"),
     (found(predicted=(1, 1) * 500, weights="b"), False, NOT, "50.00% of the test predictions are equal"),
-    (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, WITHIN, "")])
+    (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, WITHIN, "one test answer differs"),
+    (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), True, NOT, "99.90% of the test predictions are equal, wanted are 100.0%")])
 def test_verdicts(new, same, verdict, words):
     said, outcome = judge(found(), new, same)
     assert said == verdict and words in "; ".join(outcome["why"]) and bool(words) == bool(outcome["why"])
