@@ -88,12 +88,12 @@ def by_settings(runs: Runs) -> pd.DataFrame:
     rows = {}
     groups = runs.table.groupby(runs.settings, dropna=False, sort=False) if runs.settings else [("", runs.table)]
     for _, group in groups if len(runs.table) else []:
-        scores = group.drop_duplicates("seed")[runs.metric] if "seed" in group else group[runs.metric][:1]
-        row = scores.agg(["mean", "std", "min", "max"]).to_dict() | {"seeds": len(scores)}
-        reach = stats.t.ppf(0.975, len(scores) - 1) * row["std"] / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
+        scores = group.drop_duplicates("seed") if "seed" in group else group[:1]
+        row = evaluation.over_seeds(scores, [runs.metric]).loc[runs.metric].to_dict() | {"seeds": len(scores)}
+        reach = stats.t.ppf(0.975, len(scores) - 1) * row["sd"] / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
         rows[group["name"].iloc[0]] = row | {"low": row["mean"] - reach, "high": row["mean"] + reach} | group[runs.settings].iloc[0].to_dict()
-    columns = ["mean", "std", "min", "max", "seeds", "low", "high", *runs.settings]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename(columns={"std": "sd"})
+    columns = ["mean", "sd", "min", "max", "seeds", "low", "high", *runs.settings]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.sort_values("mean", ascending=False)
 
 
@@ -167,7 +167,7 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
     """
     found = []
     for name, spec in space.items():
-        if isinstance(spec, list) or "choices" in spec or pd.isna(best.get(name)):
+        if "choices" in spec or pd.isna(best.get(name)):
             continue
         scale = math.log if spec.get("log") else float
         low, high, value = (scale(float(x)) for x in (spec["low"], spec["high"], best[name]))
@@ -192,10 +192,9 @@ def next_space(space: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
         values = top[name].dropna() if name in top else pd.Series(dtype=float)
         if len(values) < 2:
             found[name] = spec
-        elif isinstance(spec, list) or "choices" in spec:
-            choices = spec if isinstance(spec, list) else spec["choices"]
-            kept = [choice for choice in choices if str(choice) in set(values.astype(str)) or choice in values.tolist()]
-            found[name] = kept if isinstance(spec, list) else spec | {"choices": kept}
+        elif "choices" in spec:
+            found[name] = spec | {"choices": [choice for choice in spec["choices"]
+                                              if str(choice) in set(values.astype(str)) or choice in values.tolist()]}
         else:
             scale, back = (np.log, np.exp) if spec.get("log") else (np.asarray, np.asarray)
             low, high, least, most = (float(scale(x)) for x in (spec["low"], spec["high"], values.min(), values.max()))

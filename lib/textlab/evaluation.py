@@ -134,9 +134,9 @@ def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], se
     return {"first_right": first_right, "second_right": second_right, "p_value": float(p_value), **figures}
 
 
-def over_seeds(scores: Sequence[dict], metrics: Sequence[str] = ("accuracy", "macro_f1")) -> pd.DataFrame:
+def over_seeds(scores: Sequence[dict] | pd.DataFrame, metrics: Sequence[str] = ("accuracy", "macro_f1")) -> pd.DataFrame:
     """Return mean, sd (of the sample), min, max and number of runs of each metric over the scores of several seeds."""
-    table = pd.DataFrame([{metric: score[metric] for metric in metrics} for score in scores])
+    table = pd.DataFrame(scores)[list(metrics)]
     return table.agg(["mean", "std", "min", "max", "count"]).rename(index={"std": "sd", "count": "seeds"}).T
 
 

@@ -136,10 +136,10 @@ def test_seeds_are_counted_once_and_give_an_interval():
 
 
 def test_the_next_space_lies_around_the_best_and_grows_where_the_best_is_at_an_edge():
-    space = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": [8, 16, 32], "epochs": {"low": 1, "high": 3}}
+    space = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": {"choices": [8, 16, 32]}, "epochs": {"low": 1, "high": 3}}
     found = analysis.next_space(space, grid())
     assert 1e-5 < found["learning_rate"]["low"] < 1e-3 < found["learning_rate"]["high"] < 1e-2
-    assert set(found["batch_size"]) <= {8, 16, 32} and found["epochs"] == space["epochs"]
+    assert set(found["batch_size"]["choices"]) <= {8, 16, 32} and found["epochs"] == space["epochs"]
     beyond = analysis.next_space({"learning_rate": {"low": 1e-5, "high": 1.1e-3, "log": True}}, grid())
     assert beyond["learning_rate"]["high"] > 1.1e-3
 
