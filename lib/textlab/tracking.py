@@ -212,14 +212,14 @@ def log_figure(figure: Figure, name: str) -> None:
 
 
 def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
-              register_as: str, tags: Mapping[str, str], metrics: Mapping[str, float], step: int) -> str:
+              register_as: str, tags: Mapping[str, str], metrics: Sequence[str], step: int) -> str:
     """Log a model with signature, example and pinned requirements; return its new version, which is now the `candidate`.
 
     Args:
         example: texts stored as the input example.
         register_as: name in the registry.
         tags: put on the registered version, such as the metrics and the data it stands on.
-        metrics: of the model, shown with it and in its run.
+        metrics: names of those of the active run that are the model's.
         step: of the training that made it.
     """
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers", "mlflow")]
@@ -228,8 +228,9 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
         info = mlflow.transformers.log_model(
             {"model": model, "tokenizer": tokenizer}, name="model", task="text-classification",
             pip_requirements=requirements, input_example=list(example), step=step)
-    mlflow.log_metrics(dict(metrics), step=step, model_id=info.model_id)
     client = MlflowClient()
+    points = [client.get_metric_history(info.run_id, name)[-1] for name in metrics]
+    client.log_batch(info.run_id, [Metric(p.key, p.value, p.timestamp, p.step, info.model_id, run_id=info.run_id) for p in points])
     if not client.search_registered_models(f"name='{register_as}'"):
         client.create_registered_model(register_as)
     version = client.create_model_version(register_as, info.model_uri, info.run_id, model_id=info.model_id,
@@ -293,12 +294,17 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
 
 
 def search_space(table: pd.DataFrame) -> dict[str, Any]:
-    """Return the search space of the newest sweep among the runs of a table; empty when none belongs to a sweep of ours."""
+    """Return the search space of the newest sweep among the runs of a table; empty when none belongs to a sweep of ours.
+
+    Returns:
+        Setting name -> a mapping, as `params.check_space` returns it, whichever form it was recorded in.
+    """
     parents = table["parent"].dropna()
     try:
-        return mlflow.artifacts.load_dict(f"runs:/{parents.iloc[-1]}/search_space.json") if len(parents) else {}
+        space = mlflow.artifacts.load_dict(f"runs:/{parents.iloc[-1]}/search_space.json") if len(parents) else {}
     except (MlflowException, OSError):
         return {}
+    return {name: {"choices": spec} if isinstance(spec, list) else spec for name, spec in space.items()}
 
 
 def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:

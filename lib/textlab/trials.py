@@ -109,7 +109,8 @@ class Workbench:
         """
         predicted = self.answers(fitted, self.split)
         final = evaluation.score(self.texts.splits[self.split], predicted, self.cfg.seed)
-        tracking.log_scores(self.split, final)
+        if self.split != "validation":  # which `train` has logged
+            tracking.log_scores(self.split, final)
         told = tracking.log_predictions(self.texts, self.split, predicted)
         digests = self._record["predictions"] | {self.split: record.digest(told)}
         self._record = record.seal(self._record | {self.split: final, "predictions": digests, "finished": True})
@@ -137,7 +138,7 @@ class Workbench:
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
         stands_on = {tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
                      f"{split}_macro_f1": round(final["macro_f1"], 4), "data": self.texts.source.id}
-        figures = tracking.flat("validation", scores) | tracking.flat(split, final)
+        figures = [*tracking.flat("validation", scores) | tracking.flat(split, final)]
         version = tracking.log_model(fitted.model, self.tokenizer, self.texts.splits["validation"][:2]["text"],
                                      self.cfg.registered_model, stands_on, figures, fitted.trainer.state.global_step)
         return version, guards

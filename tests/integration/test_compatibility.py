@@ -53,12 +53,16 @@ def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store
     tracking.connect(store, "tests")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with tracking.run("x"):
-            version = tracking.log_model(model, tokenizer, ["text 1"], "tests", {"validation_macro_f1": 0.5}, {"validation_macro_f1": 0.5}, 7)
+        with tracking.run("x") as active:
+            tracking.log_scores("validation", {"macro_f1": 0.5})
+            version = tracking.log_model(model, tokenizer, ["text 1"], "tests", {"validation_macro_f1": 0.5}, ["validation_macro_f1"], 7)
         tracking.set_alias("tests", "champion", version)
         pipeline = tracking.load_model("models:/tests@champion")
     assert pipeline(["text 1", "text 2"])[0]["label"] in ("bad", "good")
     info = mlflow.models.get_model_info("models:/tests@champion")
+    client = mlflow.MlflowClient()
+    (point,) = client.get_metric_history(active.info.run_id, "validation_macro_f1")  # one for the run and its model
+    assert [(p.key, p.value, p.step) for p in client.get_logged_model(info.model_id).metrics] == [(point.key, 0.5, point.step)]
     assert info.signature is not None and info.saved_input_example_info is not None
     versions = tracking.model_versions("tests")
     assert versions.loc[1, "aliases"] == "candidate, champion" and versions.loc[1, "validation_macro_f1"] == "0.5"

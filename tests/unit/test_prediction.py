@@ -298,7 +298,7 @@ def test_models_come_from_registry_and_runs(model, classifier, store):
     tracking.connect(store, "tests")
     with tracking.run("x") as active:
         plain = training.load_model(hub.resolve_model(str(model)), LABELS, training.Recipe(), seed=0, keep_head=True)
-        version = tracking.log_model(plain, classifier.tokenizer, ["text 1"], "mine", {}, {}, 0)
+        version = tracking.log_model(plain, classifier.tokenizer, ["text 1"], "mine", {}, [], 0)
     tracking.set_alias("mine", "champion", version)
     expected = prediction.predict(classifier, TEXTS)
     run_id = active.info.run_id

@@ -106,7 +106,7 @@ def test_search_space_and_final_scores_come_back(connected):
             "validation_macro_f1": 0.5, "test_accuracy": 0.8, "test_macro_f1": 0.7, "test_accuracy_ci95_low": 0.7,
             "test_accuracy_ci95_high": 0.9, "test_majority_accuracy": 0.3, "test_majority_macro_f1": 0.1})
     table = analysis.read("tests", "validation_macro_f1").table
-    assert tracking.search_space(table) == {"epochs": [1, 2]}
+    assert tracking.search_space(table) == {"epochs": {"choices": [1, 2]}}
     assert tracking.final_scores(table.iloc[0]) == ("test", {
         "majority": {"accuracy": 0.3, "macro_f1": 0.1},
         "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]}})
