@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_push(verbs)
     _add_sync(verbs)
     _add_ui(verbs)
+    _add_lab(verbs)
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch queue's stop is as clean as Ctrl-C
     try:
@@ -134,6 +136,17 @@ def _add_ui(verbs) -> None:
     ui.add_argument("--port", type=int, default=5000, help="wanted port; if it is taken, a free one (default: 5000)")
     ui.add_argument("--no-browser", action="store_true", help="only print the address")
     ui.set_defaults(function=_ui)
+
+
+def _add_lab(verbs) -> None:
+    lab = verbs.add_parser(
+        "lab", help="open the notebooks in JupyterLab", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Start JupyterLab on this machine alone, with the kernel of this environment, and open the browser.",
+        epilog="examples:\n  python -m textlab lab\n  python -m textlab lab 03")
+    lab.add_argument("notebook", nargs="?", default="01", help="the one to open, such as 03 (default: 01)")
+    lab.add_argument("--port", type=int, default=8888, help="wanted port; if it is taken, a free one (default: 8888)")
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+    lab.set_defaults(function=_lab)
 
 
 def _folder(text: str) -> Path:
@@ -295,6 +308,15 @@ def _ui(chosen: argparse.Namespace) -> int:
     from . import store
 
     return store.serve(store.locate(chosen.store) if chosen.store else store.default_uri(), chosen.port, not chosen.no_browser)
+
+
+def _lab(chosen: argparse.Namespace) -> int:
+    from . import params, runtime
+
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={runtime.project_root()}", f"--ServerApp.port={chosen.port}",
+               f"--LabApp.default_url=/lab/tree/notebooks/{params.notebook_name(chosen.notebook)}.ipynb"]
+    # Without the variable, a kernel of the same name in the user's home would win over that of this environment.
+    os.execve(sys.executable, command + ["--no-browser"] * chosen.no_browser, os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"})
 
 
 if __name__ == "__main__":

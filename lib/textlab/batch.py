@@ -103,6 +103,27 @@ def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome
     return outcomes
 
 
+def provide_runs(tracking_uri: str, experiment: str) -> None:
+    """Run notebook 3 with its defaults, if it is its runs in the project's own store that are wanted and there is no store yet.
+
+    Args:
+        tracking_uri, experiment: parameters of notebook 4.
+
+    Raises:
+        InputError: notebook 3 failed.
+    """
+    from . import store
+
+    notebook = "03_mlflow_tracking"
+    if tracking_uri or experiment != params.defaults(notebook)["experiment"] or store.exists(store.default_uri()):
+        return
+    print("There are no runs yet, so notebook 3 makes some first. That takes about 3 minutes.", flush=True)
+    folder = runtime.output_dir("", notebook)
+    outcome = run(notebook, prepare(notebook, [], {}, folder, own_store=False), folder)
+    if outcome.error:
+        raise InputError(f"notebook 3, which makes the runs for this one, failed in {outcome.error}")
+
+
 def _publish(draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime) -> None:
     """Turn papermill's draft into the files of the run."""
     import nbformat

@@ -107,14 +107,14 @@ def from_results(found: Mapping[str, Any]) -> dict[str, Any]:
 def code(notebook: str) -> dict[str, str]:
     """Return file name -> SHA-256 of the sources: the library, and a notebook's code cells.
 
-    The parameters cell is left out: what it sets is recorded by its values.
+    Left out are the parameters cell, since what it sets is recorded by its values, and the one that fetches the project.
     """
     root = runtime.project_root()
     texts = {file.name: file.read_text(encoding="utf-8") for file in sorted((root / "lib" / "textlab").glob("*.py"))}
     book = json.loads((root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     texts[f"{notebook}.ipynb"] = "\n".join("".join(cell["source"]) for cell in cells
-                                           if "parameters" not in cell["metadata"].get("tags", []))
+                                           if not {"parameters", "hosted"} & {*cell["metadata"].get("tags", [])})
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 

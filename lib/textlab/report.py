@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import io
 import json
@@ -70,6 +71,10 @@ def notebook_page(book: nbformat.NotebookNode, title: str) -> str:
     """Return an executed notebook as one HTML page that loads nothing from elsewhere and runs no scripts of its cells."""
     from nbconvert import HTMLExporter
 
+    book = copy.deepcopy(book)
+    for cell in book.cells:
+        if cell.cell_type == "markdown":  # a picture from elsewhere, such as a badge, becomes its words
+            cell.source = re.sub(r"!\[([^]]*)\]\(https?:[^)]*\)", r"\1", cell.source)
     exporter = HTMLExporter(sanitize_html=True, filters={"clean_html": _clean}, require_js_url="", mathjax_url="",
                             mermaid_js_url="", jquery_url="")
     page = exporter.from_notebook_node(book, resources={"metadata": {"name": title}})[0]

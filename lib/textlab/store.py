@@ -50,6 +50,11 @@ def store_uri(folder: Path) -> str:
     return f"sqlite:///{Path(folder).absolute() / 'mlflow.db'}"
 
 
+def exists(uri: str) -> bool:
+    """Tell whether a local store has been made."""
+    return _file_of(uri).is_file()
+
+
 def locate(text: str, unpacked: Path | None = None) -> str:
     """Return the address of a store that is given as a person would name it.
 

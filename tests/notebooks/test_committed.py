@@ -7,6 +7,7 @@ import statistics
 import nbformat
 import pytest
 
+import address
 from conftest import NOTEBOOKS, ROOT
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~>])/(?:root|home|Users|tmp|work|content|opt|usr|var|mnt)/\w|[A-Z]:\\\\")
@@ -76,6 +77,24 @@ def test_links_lead_somewhere(book):
     for cell in book.cells:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", cell.source if cell.cell_type == "markdown" else ""):
             assert (ROOT / "notebooks" / target).exists(), target
+
+
+def test_badges_and_the_set_up_cell_name_this_repository(book):
+    """`python tests/address.py` mends it."""
+    (cell,), wanted = tagged(book, "hosted"), address.stated().removeprefix("https://github.com/")
+    name = next(name for name in NOTEBOOKS if name[1] == book.cells[0].source[2])
+    assert f"colab.research.google.com/github/{wanted}/blob/main/notebooks/{name}.ipynb)" in book.cells[0].source
+    assert f"kaggle.com/kernels/welcome?src=https://github.com/{wanted}/blob/main/notebooks/{name}.ipynb)" in book.cells[0].source
+    assert f'"https://github.com/{wanted}"' in cell.source and code(book)[1] is cell
+    assert address.origin() in ("", address.stated())
+
+
+@pytest.mark.parametrize("remote, wanted", [
+    ("https://github.com/me/kit.git\n", "https://github.com/me/kit"), ("git@github.com:me/my.kit", "https://github.com/me/my.kit"),
+    ("https://token@github.com/me/kit/", "https://github.com/me/kit"), ("ssh://git@github.com/me/kit.git", "https://github.com/me/kit"),
+    ("/srv/git/kit", ""), ("https://gitlab.example/me/kit", ""), ("", "")])
+def test_the_address_of_a_remote(remote, wanted):
+    assert address.of_remote(remote) == wanted
 
 
 def test_every_parameter_is_documented_by_papermill(book, capsys):

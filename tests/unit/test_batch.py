@@ -12,7 +12,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from textlab import batch, params
+from textlab import InputError, batch, params, store
 from textlab.__main__ import main
 
 CSV = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(40))
@@ -151,6 +151,34 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     assert "tracking_uri" not in batch.prepare("03_mlflow_tracking", [], {}, tmp_path, own_store=False)
     assert batch.prepare("04_sweep_analysis", [], {"tracking_uri": "http://x"}, tmp_path, True)["tracking_uri"] == "http://x"
     assert "tracking_uri" not in params.NOTEBOOKS["02_fine_tuning"]
+
+
+def test_notebook_4_has_runs_made_for_it_if_there_is_no_store_at_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
+    made, ends = [], [batch.Outcome("03_mlflow_tracking", 1.0), batch.Outcome("03_mlflow_tracking", 1.0, "cell 9: no")]
+    monkeypatch.setattr(batch, "run", lambda notebook, values, folder: made.append((notebook, values)) or ends.pop(0))
+    batch.provide_runs("http://127.0.0.1:1", "emotion-practice")  # of another store
+    batch.provide_runs("", "mine")  # of another experiment
+    assert made == []
+    batch.provide_runs("", "emotion-practice")
+    assert made == [("03_mlflow_tracking", {"output_dir": str(tmp_path / "03_mlflow_tracking")})]
+    assert "notebook 3 makes some first" in capsys.readouterr().out
+    with pytest.raises(InputError, match="notebook 3, .*, failed in cell 9: no"):
+        batch.provide_runs("", "emotion-practice")
+    store.open_client(store.default_uri())
+    batch.provide_runs("", "emotion-practice")
+    assert len(made) == 2
+
+
+def test_lab_opens_a_notebook_with_the_kernel_of_this_environment(monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execve", lambda *arguments: started.append(arguments))
+    main(["lab", "03", "--no-browser"])
+    ((program, command, environment),) = started
+    assert program == command[0] == sys.executable and command[1:3] == ["-m", "jupyterlab"]
+    assert "--LabApp.default_url=/lab/tree/notebooks/03_mlflow_tracking.ipynb" in command and "--no-browser" in command
+    assert environment["JUPYTER_PREFER_ENV_PATH"] == "1"
+    assert main(["lab", "07"]) == 2
 
 
 def test_help_has_an_example():

@@ -18,6 +18,12 @@ def book(*outputs, tags=()):
     return new_notebook(cells=[new_markdown_cell("# Title\n\n[next](02_fine_tuning.ipynb)"), cell])
 
 
+def test_a_page_shows_a_badge_as_words():
+    page = report.notebook_page(new_notebook(cells=[new_markdown_cell(
+        "[![Open in Colab](https://a.example/badge.svg)](https://b.example/x)")]), "t")
+    assert '<a href="https://b.example/x">Open in Colab</a>' in page and "badge.svg" not in page
+
+
 def test_page_keeps_tables_and_notices_and_drops_scripts():
     page = report.notebook_page(book(
         {"text/html": "<style scoped>b{}</style><table><thead><tr><th>head</th></tr></thead></table>"
