@@ -61,12 +61,16 @@ def padding(tokens: pd.DataFrame) -> Figure:
 
 
 def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Draw how often a model is right against how sure it is, one line for each table of `evaluation.reliability`."""
+    """Draw how often a model is right against how sure it is, a dot for each row of each table of `evaluation.reliability`.
+
+    The larger a dot, the more texts it stands for.
+    """
     figure, axes = _axes(4.6, 4.2)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as sure as right")
     for i, (name, table) in enumerate(tables.items()):
-        axes.plot(table["confidence"], table["accuracy"], color=f"C{i}", label=name)
+        axes.plot(table["confidence"], table["accuracy"], color=f"C{i}", alpha=0.3)
         axes.scatter(table["confidence"], table["accuracy"], s=12 + 180 * table["rows"] / table["rows"].sum(), color=f"C{i}")
+        axes.plot([], [], "o", color=f"C{i}", label=name)
     axes.set(title="Can the probabilities be believed?", xlabel="probability of the answer", ylabel="share of right answers",
              xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
     axes.legend(loc="upper left")

@@ -26,6 +26,11 @@ QUESTIONS = {
     "03_mlflow_tracking": "How are runs recorded, varied and registered?",
     "04_sweep_analysis": "Which settings go with good results, and which model wins?",
 }
+#: Data set -> what others have published on its test split, from the models' cards on the Hub.
+PUBLISHED = {"dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is about 1.1 points either way), DistilBERT has an accuracy of "
+                                "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."}
+#: Style of a notebook's page: long lines of code are broken instead of cut off.
+NARROW = ".jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere; } nav ul { columns: 16rem; }"
 #: Cells with this tag give their picture to the index page.
 HEADLINE_TAG = "headline"
 
@@ -78,6 +83,10 @@ def notebook_page(book: nbformat.NotebookNode, title: str) -> str:
     exporter = HTMLExporter(sanitize_html=True, filters={"clean_html": _clean}, require_js_url="", mathjax_url="",
                             mermaid_js_url="", jquery_url="")
     page = exporter.from_notebook_node(book, resources={"metadata": {"name": title}})[0]
+    headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', page)
+    contents = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in headings)
+    page = page.replace("</h1>", f"</h1><nav><ul>{contents}</ul></nav>" if headings else "</h1>", 1)
+    page = page.replace("</head>", f"<style>{NARROW}</style></head>", 1)
     return re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', page)  # links between notebooks lead to their pages
 
 
@@ -141,6 +150,7 @@ def write_index(folder: Path) -> Path:
     page = _template("report.html").render(
         run=folder.name, questions=QUESTIONS, found=found, main=found.get("02_fine_tuning", {}),
         rows=headline_rows(found.get("02_fine_tuning", {})),
+        published=PUBLISHED.get(found.get("02_fine_tuning", {}).get("data", {}).get("source", "").partition("@")[0], ""),
         figures=[(name, figure) for name in found for figure in _headline_figures(folder / f"{name}.ipynb")],
         analysis=found.get("04_sweep_analysis", {}))
     path = folder / "index.html"

@@ -1,5 +1,7 @@
 """The page of a run: what it shows, and what it never lets through."""
 
+import re
+
 import nbformat
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -16,6 +18,21 @@ FINE_TUNING = {
 def book(*outputs, tags=()):
     cell = new_code_cell("1", outputs=[new_output("display_data", data) for data in outputs], metadata={"tags": list(tags)})
     return new_notebook(cells=[new_markdown_cell("# Title\n\n[next](02_fine_tuning.ipynb)"), cell])
+
+
+def test_published_figures_stand_beside_results_on_the_same_data_only(tmp_path):
+    results.write(tmp_path, "02_fine_tuning", **FINE_TUNING)
+    assert "Published" not in report.write_index(tmp_path).read_text()
+    results.write(tmp_path, "02_fine_tuning", **FINE_TUNING | {"data": {"source": "dair-ai/emotion", "rows": {"train": 16000}}})
+    page = report.write_index(tmp_path).read_text()
+    assert "Published" in page and "DistilBERT" in page and "16,000 rows to train on" in page
+
+
+def test_a_page_has_a_table_of_contents_that_leads_to_its_sections():
+    page = report.notebook_page(new_notebook(cells=[new_markdown_cell("# T"), new_markdown_cell("## 1. A & b"), new_markdown_cell("## 2. C")]), "t")
+    links = re.findall(r'<li><a href="#([^"]+)">(.*?)</a></li>', page)
+    assert [words for _, words in links] == ["1. A &amp; b", "2. C"]
+    assert all(page.count(f'id="{anchor}"') == 1 for anchor, _ in links)
 
 
 def test_a_page_shows_a_badge_as_words():
