@@ -177,11 +177,13 @@ def _name_cell(number: int | None, source: str) -> str:
 
 def _log(book: nbformat.NotebookNode | None, outcome: Outcome, values: Mapping[str, Any],
          started: datetime.datetime) -> str:
-    """Return the run's log: parameters, what the cells printed, how it ended."""
+    """Return the run's log: parameters, what the cells printed or said in a box, how it ended."""
     lines = [f"{started.isoformat(timespec='seconds')} {outcome.notebook} started"]
     lines += [f"  {name}: {value!r}" for name, value in values.items()]
     for cell in book.cells if book else []:
-        printed = "".join(out.text for out in cell.get("outputs", []) if out.output_type == "stream")
+        outputs = cell.get("outputs", [])
+        printed = "".join(out.text for out in outputs if out.output_type == "stream")
+        printed += "".join(f"{text}\n" for out in outputs if (text := out.get("data", {}).get("text/plain", "")).startswith(report.NOTICE))
         if printed.strip():
             lines += [f"[{cell.execution_count}] {line}" for line in printed.splitlines()]
     ended = started + datetime.timedelta(seconds=outcome.seconds)

@@ -31,20 +31,30 @@ PUBLISHED = {"dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is a
                                 "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."}
 #: Style of a notebook's page: long lines of code are broken instead of cut off.
 NARROW = ".jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere; } nav ul { columns: 16rem; }"
+#: What the words of a box begin with where there are only words.
+NOTICE = "notice: "
 #: Cells with this tag give their picture to the index page.
 HEADLINE_TAG = "headline"
 
 
-def notice(messages: str | Sequence[str], kind: str = "bad"):
-    """Return a box for a notebook: red for `bad`, amber for `note`; nothing when there are no messages."""
-    from IPython.display import HTML
+class Notice:
+    """A box for a notebook; `batch` puts its words into the log too."""
 
+    def __init__(self, messages: Sequence[str], colour: str) -> None:
+        self.messages, self.colour = messages, colour
+
+    def __repr__(self) -> str:
+        return f"{NOTICE}{' '.join(self.messages)}"
+
+    def _repr_html_(self) -> str:
+        text = "<br>".join(html.escape(message) for message in self.messages)
+        return f'<div style="border:2px solid {self.colour};border-left-width:10px;padding:8px 12px;margin:8px 0">{text}</div>'
+
+
+def notice(messages: str | Sequence[str], kind: str = "bad") -> Notice | None:
+    """Return a box for a notebook: red for `bad`, amber for `note`; nothing when there are no messages."""
     messages = [message for message in ([messages] if isinstance(messages, str) else messages) if message]
-    if not messages:
-        return None
-    colour = {"bad": "#B3261E", "note": "#B26A00"}[kind]
-    text = "<br>".join(html.escape(message) for message in messages)
-    return HTML(f'<div style="border:2px solid {colour};border-left-width:10px;padding:8px 12px;margin:8px 0">{text}</div>')
+    return Notice(messages, {"bad": "#B3261E", "note": "#B26A00"}[kind]) if messages else None
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:

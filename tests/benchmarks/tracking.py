@@ -93,33 +93,33 @@ def measure_live(chosen, folder: Path) -> dict:
 
     bench, uri = workbench(chosen, folder)
     train(bench)
-    quiet = [train(bench) for _ in range(chosen.repeats)]
-    server = Server(folder / "server", prefix=("nice", "-n", "19"))  # it would be another machine
-    live, over, kills = sync.Live(uri, server.uri, bench.cfg.experiment, folder / "sync.log"), threading.Event(), []
+    server, dice, rounds, kills = Server(folder / "server", prefix=("nice", "-n", "19")), random.Random(2), [], 0  # it would be another machine
 
-    def torment() -> None:
-        dice = random.Random(2)
-        while len(kills) < chosen.kills:
-            over.wait(dice.uniform(0, 8))
+    def torment(times: int) -> None:
+        for _ in range(times):
+            time.sleep(dice.uniform(0, 8))
             server.kill()
-            kills.append(time.monotonic())
-            over.wait(dice.uniform(0.1, 2))
+            time.sleep(dice.uniform(0.1, 2))
             server.start()
             server.wait()
 
-    tormentor, tormented = threading.Thread(target=torment), []
-    tormentor.start()
-    while tormentor.is_alive():
-        tormented.append(train(bench))
-        print(f"{tormented[-1]:.1f} s, {len(kills)} kills", file=sys.stderr, flush=True)
-    print(live.finish(300))
+    for number in range(1, chosen.repeats + 1):
+        times = chosen.kills * number // chosen.repeats - kills
+        quiet = train(bench)  # it is carried too, but later
+        live = sync.Live(uri, server.uri, bench.cfg.experiment, folder / "sync.log")
+        tormentor, tormented = threading.Thread(target=torment, args=(times,)), []
+        tormentor.start()
+        while tormentor.is_alive():
+            tormented.append(train(bench))
+        kills += times
+        rounds.append({"quiet": quiet, "tormented": tormented, "kills": times, "share": statistics.median(tormented) / quiet - 1})
+        print(f"{quiet:.1f} s, then {', '.join(f'{seconds:.1f}' for seconds in tormented)} with {times} kills; {live.finish(300)}", flush=True)
     sync.carry(uri, server.uri, bench.cfg.experiment)
     same = content(server.uri) == content(uri)
     server.stop()
-    share = statistics.median(tormented) / statistics.median(quiet) - 1
-    print(f"{len(kills)} kills: training takes {share:+.1%} (medians of {len(tormented)} and {len(quiet)}); the server's content is "
-          f"{'equal' if same else 'NOT EQUAL'}")
-    return {"quiet": quiet, "tormented": tormented, "kills": len(kills), "equal": same}
+    print(f"{kills} kills: training takes {statistics.median(one['share'] for one in rounds):+.1%} (median of {len(rounds)} rounds); "
+          f"the server's content is {'equal' if same else 'NOT EQUAL'}")
+    return {"rounds": rounds, "kills": kills, "equal": same}
 
 
 def measure_sync(chosen, folder: Path) -> list[dict]:

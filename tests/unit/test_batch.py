@@ -38,14 +38,15 @@ def run(folder):
 
 
 def test_a_run_leaves_notebook_page_log_and_index(project):
-    folder = project("print('hello from the kernel')",
+    folder = project("print('hello from the kernel')", "from textlab import report\nreport.notice(['look <here>', 'twice'])",
                      "from pathlib import Path\nfrom textlab import results\nresults.write(Path(output_dir), '02_fine_tuning', x=1)")
     outcome = run(folder)
     assert (outcome.status, outcome.error) == (0, "")
     assert {f.name for f in folder.iterdir()} == {"02_fine_tuning.ipynb", "02_fine_tuning.html", "logs", "results", "index.html"}
     assert "hello from the kernel" in (folder / "02_fine_tuning.html").read_text()
     log = (folder / "logs" / "02_fine_tuning.log").read_text()
-    assert "hello from the kernel" in log and "completed after" in log
+    assert "hello from the kernel" in log and "notice: look <here> twice" in log and "completed after" in log
+    assert "look &lt;here&gt;<br" in (folder / "02_fine_tuning.html").read_text()
 
 
 def test_a_failing_cell_is_named_and_the_rest_is_pending(project):

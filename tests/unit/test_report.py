@@ -45,7 +45,7 @@ def test_page_keeps_tables_and_notices_and_drops_scripts():
     page = report.notebook_page(book(
         {"text/html": "<style scoped>b{}</style><table><thead><tr><th>head</th></tr></thead></table>"
                       "<script>alert('in output')</script><img src=x onerror=alert(1)>"},
-        {"text/html": report.notice("Careful <b>").data}), "t")
+        {"text/html": report.notice("Careful <b>")._repr_html_()}), "t")
     assert "<th>head</th>" in page and '<h1 id="Title">' in page
     assert "alert('in output')" not in page and "onerror" not in page and "b{}" not in page
     assert "border:2px solid" in page.replace(": ", ":") and "Careful &lt;b&gt;" in page
