@@ -227,7 +227,7 @@ def _add_predict(verbs) -> None:
     predict.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write")
     predict.add_argument("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet")
     predict.add_argument("--tracking-uri", metavar="URI", default="",
-                         help="MLflow store of MODEL (default: the project's own)")
+                         help="MLflow store of MODEL, an address or a folder (default: the project's own)")
     predict.set_defaults(function=_predict)
 
 
@@ -307,7 +307,7 @@ def _sync(chosen: argparse.Namespace) -> int:
 def _ui(chosen: argparse.Namespace) -> int:
     from . import store
 
-    return store.serve(store.locate(chosen.store) if chosen.store else store.default_uri(), chosen.port, not chosen.no_browser)
+    return store.serve(store.locate(chosen.store), chosen.port, not chosen.no_browser)
 
 
 def _lab(chosen: argparse.Namespace) -> int:

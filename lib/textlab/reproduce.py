@@ -143,7 +143,7 @@ def find(run: str, tracking_uri: str = "") -> Found:
         return _in_folder(path)
     if not re.fullmatch(r"(runs:/)?[0-9a-f]{32}", run):
         raise InputError(f"got {run!r}, which is no file or folder here; {ACCEPTED}")
-    uri = store.locate(tracking_uri) if tracking_uri else store.default_uri()
+    uri = store.locate(tracking_uri)
     told = tracking.recorded(run.removeprefix("runs:/"), uri)
     known = told["record"]
     recorded = tracking.flat("validation", known.get("validation", {})) | tracking.flat("test", known.get("test", {}))

@@ -60,13 +60,15 @@ def locate(text: str, unpacked: Path | None = None) -> str:
 
     Args:
         text: an MLflow URI, or the path of a store's file, of a folder (the store's own, a run's, the outputs folder) or of
-            a zip of one.
+            a zip of one; empty means the project's own.
         unpacked: an empty folder for the content of a zip; without one, a zip is refused.
 
     Raises:
         InputError: it is a file of another kind.
     """
-    if "://" in text:
+    if not text:
+        return default_uri()
+    if "://" in text or text == "databricks":
         return text
     path = Path(text).expanduser().absolute()
     if zipfile.is_zipfile(path):

@@ -42,14 +42,14 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
     Runs that a process of this machine left open when it was killed are closed as KILLED.
 
     Args:
-        uri: any MLflow tracking URI; empty means the project's own local store.
+        uri: any MLflow tracking URI, or a folder with a store; empty means the project's own local store.
         experiment: its name.
         create: make store and experiment when they are missing; off, for those who only read.
 
     Raises:
         InputError: the store or the experiment is not there, is deleted, or does not answer.
     """
-    uri = uri or store.default_uri()
+    uri = store.locate(uri)
     client = store.open_client(uri, create)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -253,12 +253,12 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
     Args:
         uri: `models:/name@alias`, `models:/name/3`, `runs:/<run id>[/<model>]` or a run id.
         into: an empty folder.
-        tracking_uri: of the store; empty means the project's own.
+        tracking_uri: of the store, or its folder; empty means the project's own.
 
     Raises:
         InputError: there is no such store or model.
     """
-    address = tracking_uri or store.default_uri()
+    address = store.locate(tracking_uri)
     store.open_client(address, create=False)
     full = uri if uri.startswith("models:/") else f"runs:/{uri.removeprefix('runs:/')}"
     if re.fullmatch(r"runs:/[^/]+/?", full):

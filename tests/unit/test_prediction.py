@@ -1,6 +1,7 @@
 """Answers of a trained model: right, in order, for every format, whole or not at all, in bounded memory."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -304,6 +305,8 @@ def test_models_come_from_registry_and_runs(model, classifier, store):
     run_id = active.info.run_id
     for uri in ("models:/mine@champion", f"models:/mine/{version}", f"runs:/{run_id}", f"runs:/{run_id}/model", run_id):
         pd.testing.assert_frame_equal(prediction.predict(uri, TEXTS, tracking_uri=store), expected)
+    folder = os.path.dirname(store.removeprefix("sqlite:///"))
+    pd.testing.assert_frame_equal(prediction.predict("models:/mine@champion", TEXTS, tracking_uri=folder), expected)
     for uri, message in (("models:/mine@nobody", "cannot be had"), ("models:/other/1", "cannot be had"), ("a" * 32, "cannot be had")):
         with pytest.raises(InputError, match=message) as error:
             prediction.load(uri, store)
