@@ -29,8 +29,9 @@ QUESTIONS = {
 #: Data set -> what others have published on its test split, from the models' cards on the Hub.
 PUBLISHED = {"dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is about 1.1 points either way), DistilBERT has an accuracy of "
                                 "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."}
-#: Style of a notebook's page: long lines of code are broken instead of cut off.
-NARROW = ".jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere; } nav ul { columns: 16rem; }"
+#: Style of a notebook's page: long lines are broken between words instead of cut off, and what is printed stands below the code.
+NARROW = (".jp-Notebook pre { white-space: pre-wrap !important; word-break: normal !important; overflow-wrap: anywhere; } "
+          ".jp-OutputArea-child > .jp-RenderedText:first-child pre { padding-left: 9px; } nav ul { columns: 16rem; }")
 #: Cells with this tag give their picture to the index page.
 HEADLINE_TAG = "headline"
 
@@ -128,7 +129,7 @@ class Summary:
             part.savefig(stream, format="png", metadata={"Software": None})
             self._parts.append({"heading": heading, "picture": base64.b64encode(stream.getvalue()).decode()})
         else:
-            self._parts.append({"heading": heading, "table": part.to_html(border=0, classes="plain")})
+            self._parts.append({"heading": heading, "table": part.to_html(border=0, classes="plain", index_names=False)})
         return part
 
     def write(self, path: Path) -> Path:
