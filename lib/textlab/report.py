@@ -29,9 +29,10 @@ QUESTIONS = {
 #: Data set -> what others have published on its test split, from the models' cards on the Hub.
 PUBLISHED = {"dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is about 1.1 points either way), DistilBERT has an accuracy of "
                                 "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."}
-#: Style of a notebook's page: long lines are broken between words instead of cut off, and what is printed stands below the code.
+#: Style of a notebook's page: long lines are broken, between words, and what is printed stands right below the code.
 NARROW = (".jp-Notebook pre { white-space: pre-wrap !important; word-break: normal !important; overflow-wrap: anywhere; } "
-          ".jp-OutputArea-child > .jp-RenderedText:first-child pre { padding-left: 9px; } nav ul { columns: 16rem; }")
+          ".jp-OutputArea-child:not(.jp-OutputArea-executeResult) > .jp-RenderedText pre { padding-left: 9px; } "
+          "nav ul { columns: 16rem; }")
 #: Cells with this tag give their picture to the index page.
 HEADLINE_TAG = "headline"
 
