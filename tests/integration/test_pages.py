@@ -177,9 +177,10 @@ def test_a_notebook_runs_from_jupyterlabs_menu(chromium, lab, pictures, name):
         counts = page.evaluate(f"{CELLS}.map(cell => cell.model.executionCount)")
         outputs = page.evaluate(f"{CELLS}.flatMap(cell => cell.outputArea.model.toJSON())")
         page.evaluate("jupyterapp.commands.execute('docmanager:save').then(() => true)")
+        page.evaluate("jupyterapp.shell.collapseLeft()")
         for width in WIDTHS:
             page.resize(width, 12_000)  # JupyterLab scrolls inside its window: a high one shows all
-            page.evaluate("new Promise(done => setTimeout(done, 2000)).then(() => true)")
+            page.evaluate(f"{NOTEBOOK}.content.scrollToItem(0).then(() => new Promise(done => setTimeout(done, 2000)))")
             assert page.picture(pictures / f"lab-{name}-{width}.png").stat().st_size > 100_000
         page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll().then(() => true)")
     assert [out for out in outputs if out["output_type"] == "error" or out.get("name") == "stderr"] == []
