@@ -21,7 +21,7 @@ import websocket
 CHROMIUM = shutil.which("chromium")
 needed = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--remote-debugging-port=0"]
+         "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0"]
 #: Pixels: Chromium repeats or leaves out what is further down in one picture.
 TALLEST = 16_000
 
@@ -101,7 +101,8 @@ class Page:
         if event == "Network.requestWillBeSent":
             self.requests.append(values["request"]["url"])
         elif event == "Runtime.consoleAPICalled" and values["type"] in ("error", "assert"):
-            self.errors.append(" ".join(str(part.get("value", part.get("description", part["type"]))) for part in values["args"]))
+            said = (part.get("value", part.get("description", part["type"])) for part in values["args"])
+            self.errors.append(" ".join(map(str, said)))
         elif event == "Runtime.exceptionThrown":
             details = values["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description") or details["text"])
