@@ -87,6 +87,8 @@ def learning_curves(history: pd.DataFrame) -> Figure:
             axis.plot(points["epoch"], points[column], marker="" if column == "loss" else "o", label=name)
         axis.set(xlabel="epoch", xlim=(0, None))
         axis.legend()
+    left.update_datalim([(0, 0)])  # else a flat curve is cut in two by the upper edge
+    left.autoscale_view()
     left.set(title="Loss (cross-entropy)", ylim=(0, None))
     right.set(title="Validation", ylim=(0, 1.02))
     return figure
@@ -124,7 +126,7 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
                 axis.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
             axis.plot(value, row, "o", color="C0")
             axis.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        axis.set(title=_words(metric), xlim=(0, 1.03), ylim=(-0.5, len(names) - 0.3),
+        axis.set(title=_words(metric), xlim=(-0.05, 1.05), ylim=(-0.5, len(names) - 0.3),
                  yticks=range(len(names)))
         axis.set_yticklabels(reversed(names) if metric == metrics[0] else [""] * len(names))
         axis.grid(axis="y", visible=False)
@@ -189,7 +191,7 @@ def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric:
     for run in ranks.sort_values().index:
         axes.plot(range(len(columns)), [scaled[name][run] for name in columns], color=plt.cm.Blues(0.25 + 0.7 * ranks[run]))
     for i, name in enumerate(columns):
-        axes.axvline(i, color="0.8", linewidth=1, zorder=0)
+        axes.vlines(i, 0, 1, color="0.8", linewidth=1, zorder=0)
         known = table[name].dropna()
         for value, height in ((known.min(), -0.07), (known.max(), 1.03)):
             label = f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
@@ -261,7 +263,7 @@ def seeds(table: pd.DataFrame, metric: str) -> Figure:
             axes.plot([row["low"], row["high"]], [place, place], color="0.75", linewidth=6, solid_capstyle="butt")
         axes.plot([row["min"], row["max"]], [place, place], color="C0", linewidth=2)
         axes.plot(row["mean"], place, "o", color="C1" if place == len(table) - 1 else "C0")
-    axes.set(yticks=range(len(table)), xlabel=_words(metric), title="Mean, range and 95 % interval over seeds")
+    axes.set(yticks=range(len(table)), ylim=(-0.5, len(table) - 0.5), xlabel=_words(metric), title="Mean, range and 95 % interval over seeds")
     axes.set_yticklabels([f"{name}, {int(n)} seeds" for name, n in zip(table.index[::-1], table["seeds"][::-1])])
     return figure
 
@@ -278,7 +280,7 @@ def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, nam
         chosen = run == highlight
         axes.plot(curve["step"], curve["value"], marker="o", color="C1" if chosen else "0.7",
                   label=name if chosen else None, zorder=3 if chosen else 2)
-    axes.set(title=f"{metric} during training", xlabel="step")
+    axes.set(title=f"{metric[0].upper()}{metric[1:]} during training", xlabel="step")
     axes.legend()
     return figure
 

@@ -29,8 +29,10 @@ QUESTIONS = {
 #: Data set -> what others have published on its test split, from the models' cards on the Hub.
 PUBLISHED = {"dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is about 1.1 points either way), DistilBERT has an accuracy of "
                                 "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."}
-#: Style of a notebook's page: long lines of code are broken instead of cut off.
-NARROW = ".jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere; } nav ul { columns: 16rem; }"
+#: Style of a notebook's page: long lines are broken, between words, and what is printed stands right below the code.
+NARROW = (".jp-Notebook pre { white-space: pre-wrap !important; word-break: normal !important; overflow-wrap: anywhere; } "
+          ".jp-OutputArea-child:not(.jp-OutputArea-executeResult) > .jp-RenderedText pre { padding-left: 9px; } "
+          "nav ul { columns: 16rem; }")
 #: What the words of a box begin with where there are only words.
 NOTICE = "notice: "
 #: Cells with this tag give their picture to the index page.
@@ -138,7 +140,7 @@ class Summary:
             part.savefig(stream, format="png", metadata={"Software": None})
             self._parts.append({"heading": heading, "picture": base64.b64encode(stream.getvalue()).decode()})
         else:
-            self._parts.append({"heading": heading, "table": part.to_html(border=0, classes="plain")})
+            self._parts.append({"heading": heading, "table": part.to_html(border=0, classes="plain", index_names=False)})
         return part
 
     def write(self, path: Path) -> Path:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,10 +12,10 @@ import urllib.request
 
 import pytest
 
+import browser
 from textlab import store, tracking
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +36,7 @@ def pages(recorded):
     assert server.wait(30) in (0, 130)
 
 
-def look(address, picture, width=1280):
-    """Return the page as a real browser shows it after its scripts have run, and keep a picture of it."""
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", f"--user-data-dir={picture.parent / 'chromium'}",
-             f"--window-size={width},900", "--virtual-time-budget=20000"]
-    subprocess.run([CHROMIUM, *flags, f"--screenshot={picture}", address], check=True, capture_output=True, timeout=120)
-    return subprocess.run([CHROMIUM, *flags, "--dump-dom", address], check=True, capture_output=True, text=True, timeout=120).stdout
-
-
-@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+@browser.needed
 @pytest.mark.parametrize("page", ["experiment", "run", "curves", "model"])
 def test_mlflows_pages_show_the_runs(recorded, pages, tmp_path, page):
     tracking.connect(store.store_uri(recorded / "mlflow"), "smoke", create=False)
@@ -58,10 +48,10 @@ def test_mlflows_pages_show_the_runs(recorded, pages, tmp_path, page):
         "run": (f"experiments/{experiment}/runs/{first['run_id']}", ["baseline settings", "validation_macro_f1", "data_sha256"]),
         "curves": (f"experiments/{experiment}/runs/{first['run_id']}/model-metrics", ["eval_accuracy", "eval_macro_f1"]),
         "model": ("models/smoke", ["smoke", "candidate"])}[page]
-    folder = tmp_path if "TEXTLAB_PICTURES" not in os.environ else store.Path(os.environ["TEXTLAB_PICTURES"])
-    shown = look(f"{pages}/#/{path}", folder / f"{page}.png")
-    assert (folder / f"{page}.png").stat().st_size > 20_000
-    assert all(word in shown for word in words), [word for word in words if word not in shown]
+    with browser.Browser(tmp_path) as chromium, chromium.open(f"{pages}/#/{path}") as shown:
+        for word in words:
+            shown.wait(f"document.body.innerText.includes({word!r})")
+        assert shown.picture(browser.picture_folder(tmp_path) / f"{page}.png").stat().st_size > 20_000
 
 
 def test_a_foreign_host_header_is_refused(pages):

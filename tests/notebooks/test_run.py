@@ -2,13 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import browser
 from conftest import NOTEBOOKS, ROOT
 
 EMOTION = ROOT.parent / "shared" / "emotion"
@@ -162,18 +162,11 @@ def test_nbval_would_see_a_changed_output(tmp_path):
     assert done.returncode == 1 and "1 failed" in done.stdout
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@browser.needed
 def test_the_index_opens_in_a_browser_and_its_pictures_show(smoke, tmp_path):
-    _, folder = smoke
-    flags = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-             "--disable-component-update --disable-sync --virtual-time-budget=5000").split()
-    probe = tmp_path / "probe.html"
-    page = (folder / "index.html").read_text()
-    probe.write_text(page.replace("</html>", "<script>onload = () => document.title = [...document.images].map("
-                                             "i => i.naturalWidth).join()</script></html>"))
-    done = run("chromium", *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probe.as_uri())
-    widths = done.stdout.split("<title>")[1].split("</title>")[0].split(",")
-    assert len(widths) >= 5 and all(int(width) > 200 for width in widths)
+    with browser.Browser(tmp_path) as chromium, chromium.open((smoke[1] / "index.html").as_uri()) as page:
+        widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(widths) >= 5 and all(width > 200 for width in widths)
 
 
 @pytest.mark.slow

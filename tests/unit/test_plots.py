@@ -30,6 +30,8 @@ def figures():
     yield "one effect", plots.effects(TABLE, ["learning_rate"], "validation_macro_f1")
     yield "parallel", plots.parallel_coordinates(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1")
     yield "run_curves", plots.run_curves({"r1": pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]})}, "macro_f1", "r1", "best")
+    yield "seeds", plots.seeds(pd.DataFrame({"mean": [0.6, 0.5], "min": 0.4, "max": 0.7, "low": 0.3, "high": 0.8, "seeds": 3},
+                                            index=["trial 1", "trial 5"]), "validation_macro_f1")
     candidates = pd.DataFrame({"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"])
     yield "downloads_against_size", plots.downloads_against_size({"Models": candidates, "Data sets": candidates[:0]}, ["a/one"])
 
@@ -46,7 +48,7 @@ def drawn():
 
 
 def test_every_figure_draws_without_a_warning(drawn):
-    assert len(drawn) == 13
+    assert len(drawn) == 14
 
 
 def test_labels_of_an_axis_do_not_overlap(drawn):
@@ -58,6 +60,15 @@ def test_labels_of_an_axis_do_not_overlap(drawn):
             if name != "confusion":  # whose labels stand aslant
                 boxes = sorted((label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()), key=lambda b: b.x0)
                 assert all(left.x1 <= right.x0 + 1 for left, right in zip(boxes, boxes[1:])), name
+
+
+def test_no_curve_is_cut_by_the_edge_of_its_panel(drawn):
+    flat = plots.learning_curves(HISTORY.assign(loss=1.79, eval_loss=[None, 1.78, None, 1.79]))
+    for axes in (flat.axes[0], drawn["seeds"].axes[0]):
+        heights = np.concatenate([line.get_ydata() for line in axes.lines])
+        low, high = axes.get_ylim()
+        assert low <= heights.min() - 0.05 * (high - low) or low == 0
+        assert heights.max() <= high - 0.04 * (high - low)
 
 
 def test_confusion_shows_the_counts(drawn):

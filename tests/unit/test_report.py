@@ -87,3 +87,10 @@ def test_no_notice_without_a_message():
 def test_text_table_is_aligned_left_and_escaped():
     markup = report.text_table(pd.DataFrame({"text": ["a <b>"], "loss": [1.234]})).data
     assert markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup
+
+
+def test_a_summary_shows_tables_without_a_row_for_the_name_of_their_index(tmp_path):
+    summary = report.Summary("t")
+    summary.add("Runs", pd.DataFrame({"state": ["completed"], "runs": [8]}).set_index("state"))
+    page = summary.write(tmp_path / "summary.html").read_text()
+    assert ">completed<" in page and "state" not in page
