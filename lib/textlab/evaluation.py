@@ -32,6 +32,12 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
 
     Returns:
         Keys accuracy, macro_f1, weighted_f1, accuracy_ci95 and macro_f1_ci95 (each [low, high]); numbers from 0 to 1.
+
+    >>> from datasets import ClassLabel, Features
+    >>> split = Dataset.from_dict({"label": [0, 0, 1, 1]}, Features({"label": ClassLabel(names=["sad", "glad"])}))
+    >>> scores = score(split, [0, 0, 1, 0])
+    >>> scores["accuracy"], scores["accuracy_ci95"]
+    (0.75, [0.25, 1.0])
     """
     true, n_classes = split["label"][:], split.features["label"].num_classes
     classes = range(n_classes)
@@ -112,6 +118,10 @@ def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], se
         first_right, second_right: rows that only this one gets right; p_value of the exact McNemar test (1947; binomial)
         that both are equally likely; difference (of accuracy) and macro_f1_difference, first minus second, each with a
         95 % interval of a paired bootstrap over rows (`..._ci95`: [low, high]).
+
+    >>> found = compare(true=[0, 0, 1, 1, 1, 1], first=[0, 0, 1, 1, 1, 1], second=[0, 1, 0, 0, 0, 1])
+    >>> found["first_right"], found["second_right"], found["p_value"]  # four times heads may still be chance
+    (4, 0, 0.125)
     """
     true, first, second = (np.asarray(ids) for ids in (true, first, second))
     if not len(true) == len(first) == len(second):
@@ -135,7 +145,12 @@ def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], se
 
 
 def over_seeds(scores: Sequence[dict] | pd.DataFrame, metrics: Sequence[str] = ("accuracy", "macro_f1")) -> pd.DataFrame:
-    """Return mean, sd (of the sample), min, max and number of runs of each metric over the scores of several seeds."""
+    """Return mean, sd (of the sample), min, max and number of runs of each metric over the scores of several seeds.
+
+    >>> over_seeds([{"accuracy": 0.90}, {"accuracy": 0.92}, {"accuracy": 0.94}], ["accuracy"]).round(3)
+              mean    sd  min   max  seeds
+    accuracy  0.92  0.02  0.9  0.94    3.0
+    """
     table = pd.DataFrame(scores)[list(metrics)]
     return table.agg(["mean", "std", "min", "max", "count"]).rename(index={"std": "sd", "count": "seeds"}).T
 

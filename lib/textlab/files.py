@@ -54,7 +54,11 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def split_names(names: list[str]) -> dict[str, str]:
-    """Return name -> split for the names that begin with that of a split."""
+    """Return name -> split for the names that begin with that of a split.
+
+    >>> split_names(["train.csv", "dev.csv", "test-00000-of-00001.parquet", "trains.csv", "notes.txt"])
+    {'train.csv': 'train', 'dev.csv': 'validation', 'test-00000-of-00001.parquet': 'test'}
+    """
     known = {name: match[1].lower() for name in names if (match := _SPLIT.match(name))}
     return {name: next((s for s in ("train", "test") if found.startswith(s)), "validation") for name, found in known.items()}
 

@@ -154,6 +154,12 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
 
     Raises:
         InputError: naming the parameter, what came and what is accepted.
+
+    >>> convert("learning_rate", "2e-4", RECIPE["learning_rate"])
+    0.0002
+    >>> convert("epochs", "3.5", RECIPE["epochs"])
+    Traceback (most recent call last):
+    textlab.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1000
     """
     shown = re.sub(r"//[^/@]*@", "//***@", repr(value))  # a password in an address is not for the screen
     refuse = InputError(f"{name}: got {shown}; accepted is {rule.accepted()}")
@@ -272,6 +278,9 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
 
     Raises:
         InputError: an unknown setting, an empty list, a value that the setting does not accept, or no range.
+
+    >>> check_space({"learning_rate": {"low": "1e-4", "high": 1e-2, "log": True}, "batch_size": [16, 32]})
+    {'learning_rate': {'low': 0.0001, 'high': 0.01, 'log': True}, 'batch_size': {'choices': [16, 32]}}
     """
     if not space:
         raise InputError("search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")

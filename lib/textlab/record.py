@@ -74,13 +74,22 @@ def write_predictions(folder: Path, predicted: Mapping[str, Mapping[str, Any]]) 
 
 
 def seal(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping as plain JSON values, with the SHA-256 of everything else in it as `sha256`."""
+    """Return a mapping as plain JSON values, with the SHA-256 of everything else in it as `sha256`.
+
+    >>> sealed = seal({"seed": 42, "accuracy": 0.5})
+    >>> fault(sealed), fault(sealed | {"accuracy": 0.9})
+    ('', 'its record was altered: the SHA-256 that it carries does not fit its content')
+    """
     plain = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}, default=results.plain))
     return plain | {"sha256": digest(plain)}
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of plain JSON values, whatever the order of keys and the white space of the file they are in."""
+    """Return the SHA-256 of plain JSON values, whatever the order of keys and the white space of the file they are in.
+
+    >>> digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1})
+    True
+    """
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
