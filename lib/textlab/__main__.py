@@ -315,8 +315,9 @@ def _lab(chosen: argparse.Namespace) -> int:
 
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={runtime.project_root()}", f"--ServerApp.port={chosen.port}",
                f"--LabApp.default_url=/lab/tree/notebooks/{params.notebook_name(chosen.notebook)}.ipynb"]
+    command += ["--no-browser"] * chosen.no_browser + ["--allow-root"] * (sys.platform != "win32" and os.geteuid() == 0)
     # Without the variable, a kernel of the same name in the user's home would win over that of this environment.
-    os.execve(sys.executable, command + ["--no-browser"] * chosen.no_browser, os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"})
+    os.execve(sys.executable, command, os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"})
 
 
 if __name__ == "__main__":

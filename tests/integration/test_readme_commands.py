@@ -33,6 +33,7 @@ BY_HAND = re.compile(r"(?:\.venv/bin/python )?(tests/benchmarks/\w+\.py) ")  # m
 
 #: How a command begins -> why it is not run here, and what README says of it.
 NOT_RUN = {
+    ".venv/bin/python tests/address.py": ("needs a remote on GitHub", "The badges need the project's own address on GitHub"),
     "tests/run.sh": ("is this test suite", "`tests/run.sh` takes about 20 minutes"),
     "PYTHON=python3.12 ./run_all.sh": ("needs a second Python", "Python 3.11 or newer is needed"),
     ".venv/bin/python -m textlab run 02 --profile emotion-cpu": ("needs the Hub", "| `emotion-cpu` | `dair-ai/emotion` from the Hub"),
@@ -44,20 +45,22 @@ NOT_RUN = {
                      "The papermill line and the Ray form are run by `tests/integration/test_sweep_workers.py`"),
 }
 TINY = "-p model tiny -p max_train_rows 60"
+SHORT = f"{TINY} -p epochs 1 -p n_trials 3 -p sweep_options '{{confirm_seeds: 1}}'"
 #: What makes a command shorter, or fit for a machine without a desktop: how it is found -> what is added.
 ADDED = {
-    r"textlab run 02(?!.*outputs/mine)": TINY, r"textlab run 03|textlab sweep": f"{TINY} -p epochs 1 -p n_trials 3",
+    r"textlab run 02(?!.*outputs/mine)": TINY, r"textlab run 03": SHORT, r"textlab sweep": f"{TINY} -p epochs 1 -p n_trials 3",
     r"papermill notebooks/02": f"{TINY} --no-progress-bar",
     r"papermill notebooks/03": f"{TINY} -p epochs 1 -p n_trials 3 --no-progress-bar",
-    r"jupyter lab": "--no-browser --allow-root --ip 127.0.0.1",
+    r"textlab run all -p dataset": "-p epochs 1 -p n_trials 3 -p sweep_options '{confirm_seeds: 1}'",
+    r"textlab lab": "--no-browser",
 }
 #: What a command is replaced by: the installation before it is what has made the environment of these tests.
-REPLACED = {"./run_all.sh": f".venv/bin/python -m textlab run all {TINY} -p epochs 1 -p n_trials 3",
+REPLACED = {"./run_all.sh": f".venv/bin/python -m textlab run all {SHORT}",
             "textlab ui DIR": ".venv/bin/python -m textlab ui outputs/try"}
 #: How a command that ran is found -> the files that README promises, and an expression for what has to stand in its output.
 PROMISED = {
     r"run_all\.sh": (["outputs/demo/index.html", "outputs/demo/results/02_fine_tuning.json", "outputs/mlflow/mlflow.db"], "index.html"),
-    r"outputs/mine$": (["outputs/mine/model/model.safetensors"], "outputs/mine/index.html"),
+    r"--out outputs/mine$": (["outputs/mine/model/model.safetensors"], "outputs/mine/index.html"),
     r"textlab predict": (["labelled.csv"], "labelled.csv"),
     r"--out outputs/try": (["outputs/try/index.html", "outputs/try/mlflow/mlflow.db", "outputs/try/logs/*.log"], "index.html"),
     r"papermill notebooks": (["out.ipynb"], ""),
@@ -95,6 +98,8 @@ class Clone:
             client = store.open_client(self.server.uri)
             found = client.search_runs([one.experiment_id for one in client.search_experiments()], "tags.role = 'winner'")
             command = command.replace("0123456789abcdef0123456789abcdef", found[0].info.run_id)
+        for repo in self.hub.repositories:  # not at the pinned revisions, whose digests these small files could not have
+            command = command.replace(f"--{repo['kind']} {repo['id']}", f"--{repo['kind']} {repo['id']}@{repo['sha']}")
         return command.replace("https://mirror.example", self.hub.address)
 
     def run(self, command):
@@ -117,7 +122,7 @@ class Clone:
                     break
         finally:
             watchdog.cancel()
-            process.send_signal(signal.SIGTERM if "jupyter" in command else signal.SIGINT)  # jupyter asks whether that is meant
+            process.send_signal(signal.SIGTERM if "textlab lab" in command else signal.SIGINT)  # jupyter asks whether that is meant
             said += process.communicate(timeout=60)[0]
         return status, said
 
@@ -165,7 +170,7 @@ def test_a_command_does_what_readme_says(command, clone):
         store.pack(store.store_uri(clone.folder / "outputs" / "try" / "mlflow"), clone.folder / "runs.zip")
     if "textlab push" in command:
         clone.hub.repositories.clear()  # else the model of README's bundle, of the same name, is there already
-    if re.search(r"jupyter lab|textlab ui", here):
+    if re.search(r"textlab (lab|ui)", here):
         status, said = clone.visit(here)
         assert status == 200, said
         return
