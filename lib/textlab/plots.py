@@ -157,7 +157,7 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
     """
     figure, panels = _axes(min(2.6 * len(parameters) + 1.2, 11), 3, columns=len(parameters), sharey=True)
     panels = np.atleast_1d(panels)
-    given_up = table["given_up"] if "given_up" in table else pd.Series(False, index=table.index)
+    given_up = _given_up(table)
     best = table.loc[~given_up, metric].idxmax()
     for axis, name in zip(panels, parameters):
         values, ticks = _as_numbers(table[name])
@@ -215,7 +215,10 @@ def importance(shares: pd.Series) -> Figure:
 
 
 def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
-    """Draw a metric over two settings: a dot a run, and between them, where there are enough, the interpolated surface."""
+    """Draw a metric over two settings: a dot a run, and between them, where there are enough, the interpolated surface.
+
+    The best run has an orange ring; one with True in the column given_up, where there is one, is never that.
+    """
     figure, axes = _axes(6.5, 4)
     table = table.dropna(subset=[across, up])
     places = {}
@@ -227,7 +230,7 @@ def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
     if not x_ticks and not y_ticks and x.nunique() > 3 and y.nunique() > 3:
         axes.tricontourf(x, y, table[metric], levels=8, cmap="Blues", alpha=0.7)
     dots = axes.scatter(x, y, c=table[metric], cmap="Blues", edgecolor="0.3", s=70, zorder=3)
-    best = table[metric].idxmax()
+    best = table.loc[~_given_up(table), metric].nlargest(1).index
     axes.scatter(x[best], y[best], s=190, facecolor="none", edgecolor="C1", linewidth=2.5, zorder=4)
     axes.set(xlabel=_words(across), ylabel=_words(up), xscale="log" if x_log else "linear", yscale="log" if y_log else "linear")
     for axis, logarithmic in ((axes.xaxis, x_log), (axes.yaxis, y_log)):
@@ -311,6 +314,10 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
             axis.set_title(f"{title} ({len(table) - len(points)} left out)")
     np.atleast_1d(panels)[0].set(ylabel="downloads in 30 days")
     return figure
+
+
+def _given_up(table: pd.DataFrame) -> pd.Series:
+    return table["given_up"] if "given_up" in table else pd.Series(False, index=table.index)
 
 
 def _few_ticks(axis) -> None:
