@@ -67,7 +67,7 @@ def test_a_run_on_a_server_is_repeated_by_its_id_on_a_folder_that_never_saw_it(t
         shutil.rmtree(tmp_path / "first")
         client = store.open_client(server.uri)
         runs = client.search_runs([client.get_experiment_by_name("smoke").experiment_id])
-        trial = next(run for run in runs if run.info.run_name == "trial 2")
+        trial = next(run for run in runs if run.data.tags.get("trial_state") == "complete")
         winner = next(run for run in runs if run.data.tags.get("role") == "winner")
         for run in (trial, winner):
             done = textlab("reproduce", run.info.run_id, "--tracking-uri", server.uri, "--out", tmp_path / run.info.run_name, project=copied,
