@@ -44,15 +44,16 @@ NOT_RUN = {
                      "The papermill line and the Ray form are run by `tests/integration/test_sweep_workers.py`"),
 }
 TINY = "-p model tiny -p max_train_rows 60"
+SHORT = f"{TINY} -p epochs 1 -p n_trials 3 -p sweep_options '{{confirm_seeds: 1}}'"
 #: What makes a command shorter, or fit for a machine without a desktop: how it is found -> what is added.
 ADDED = {
-    r"textlab run 02(?!.*outputs/mine)": TINY, r"textlab run 03|textlab sweep": f"{TINY} -p epochs 1 -p n_trials 3",
+    r"textlab run 02(?!.*outputs/mine)": TINY, r"textlab run 03": SHORT, r"textlab sweep": f"{TINY} -p epochs 1 -p n_trials 3",
     r"papermill notebooks/02": f"{TINY} --no-progress-bar",
     r"papermill notebooks/03": f"{TINY} -p epochs 1 -p n_trials 3 --no-progress-bar",
     r"jupyter lab": "--no-browser --allow-root --ip 127.0.0.1",
 }
 #: What a command is replaced by: the installation before it is what has made the environment of these tests.
-REPLACED = {"./run_all.sh": f".venv/bin/python -m textlab run all {TINY} -p epochs 1 -p n_trials 3",
+REPLACED = {"./run_all.sh": f".venv/bin/python -m textlab run all {SHORT}",
             "textlab ui DIR": ".venv/bin/python -m textlab ui outputs/try"}
 #: How a command that ran is found -> the files that README promises, and an expression for what has to stand in its output.
 PROMISED = {
@@ -95,6 +96,8 @@ class Clone:
             client = store.open_client(self.server.uri)
             found = client.search_runs([one.experiment_id for one in client.search_experiments()], "tags.role = 'winner'")
             command = command.replace("0123456789abcdef0123456789abcdef", found[0].info.run_id)
+        for repo in self.hub.repositories:  # not at the pinned revisions, whose digests these small files could not have
+            command = command.replace(f"--{repo['kind']} {repo['id']}", f"--{repo['kind']} {repo['id']}@{repo['sha']}")
         return command.replace("https://mirror.example", self.hub.address)
 
     def run(self, command):
