@@ -144,7 +144,7 @@ def lab(tmp_path_factory):
     subprocess.run(["git", "clone", "-q", ROOT, home / "project"], check=True)
     (home / "config").mkdir()
     (home / "config" / "jupyter_lab_config.py").write_text(
-        "c.LabApp.expose_app_in_browser = True  # for the menu's commands\nc.ServerApp.allow_root = True\n")
+        "c.LabApp.expose_app_in_browser = True  # for the menu's commands\n")
     environment = os.environ | {"PYTHONPATH": str(home / "project" / "lib"), "TEXTLAB_OUTPUTS": str(home / "outputs"),
                                 "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
     with open(home / "log", "w") as log:
