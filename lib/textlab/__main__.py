@@ -314,6 +314,7 @@ def _lab(chosen: argparse.Namespace) -> int:
     from . import params, runtime
 
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={runtime.project_root()}", f"--ServerApp.port={chosen.port}",
+               "--KernelManager.transport_encryption=required",  # as for notebooks that run as jobs, see kernel.py
                f"--LabApp.default_url=/lab/tree/notebooks/{params.notebook_name(chosen.notebook)}.ipynb"]
     command += ["--no-browser"] * chosen.no_browser + ["--allow-root"] * (sys.platform != "win32" and os.geteuid() == 0)
     # Without the variable, a kernel of the same name in the user's home would win over that of this environment.

@@ -76,7 +76,6 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
     draft = folder / f".{notebook}.draft.ipynb"
     started, clock = datetime.datetime.now().astimezone(), time.monotonic()
     error, status = "", 0
-    print(f"{notebook}: running", file=sys.stderr, flush=True)
     try:
         papermill.execute_notebook(runtime.project_root() / "notebooks" / f"{notebook}.ipynb", draft, parameters=dict(values),
                                    progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False)
@@ -96,6 +95,7 @@ def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome
     """Run prepared notebooks in order until one fails, and write the run's index page after each."""
     outcomes = []
     for notebook, values in jobs.items():
+        print(f"{notebook}: running", file=sys.stderr, flush=True)
         outcomes.append(run(notebook, values, folder))
         report.write_index(folder)
         if outcomes[-1].error:

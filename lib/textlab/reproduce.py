@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -237,6 +238,7 @@ def _answers(split: str, old: Found, new: Found) -> tuple[int | None, int]:
 def _repeat_notebook(old: Found, values: dict[str, Any], folder: Path, own_store: bool) -> Found:
     """Run notebook 2 again and return what came of it."""
     notebook = old.record["notebook"]
+    print(f"{notebook}: running", file=sys.stderr, flush=True)
     outcome = batch.run(notebook, batch.prepare(notebook, [], values, folder, own_store), folder)
     if outcome.status == 130:
         raise KeyboardInterrupt

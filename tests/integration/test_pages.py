@@ -139,7 +139,7 @@ def test_the_checks_let_a_wide_table_scroll(chromium, tmp_path):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address and token of `textlab lab` on a copy of the project, with outputs and settings of its own."""
+    """Address, token and log file of `textlab lab` on a copy of the project, with outputs and settings of its own."""
     home = tmp_path_factory.mktemp("lab")
     subprocess.run(["git", "clone", "-q", ROOT, home / "project"], check=True)
     (home / "config").mkdir()
@@ -154,14 +154,14 @@ def lab(tmp_path_factory):
     while not (told := re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", (home / "log").read_text())):
         assert server.poll() is None and time.monotonic() < deadline, (home / "log").read_text()
         time.sleep(0.5)
-    yield told.groups()
+    yield *told.groups(), home / "log"
     server.terminate()
     server.wait(60)
 
 
 @pytest.mark.parametrize("name", [NOTEBOOKS[3], *NOTEBOOKS[:3]])  # the last one first: without any runs it has to make them
 def test_a_notebook_runs_from_jupyterlabs_menu(chromium, lab, pictures, name):
-    address, token = lab
+    address, token, log = lab
     with chromium.open(f"{address}/lab/tree/notebooks/{name}.ipynb?token={token}&reset") as page:
         page.wait(f"window.jupyterapp?.shell.currentWidget?.context?.path === 'notebooks/{name}.ipynb'", 120)
         page.wait(f"{NOTEBOOK}.sessionContext.session?.kernel?.status === 'idle'", 120)
@@ -185,4 +185,5 @@ def test_a_notebook_runs_from_jupyterlabs_menu(chromium, lab, pictures, name):
         page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll().then(() => true)")
     assert [out for out in outputs if out["output_type"] == "error" or out.get("name") == "stderr"] == []
     assert counts == list(range(1, len(counts) + 1))
+    assert "without encryption" not in log.read_text()
     assert [error for error in page.errors if not any(known in error for known in NOISE)] == []

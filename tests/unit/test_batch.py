@@ -154,6 +154,11 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     assert "tracking_uri" not in params.NOTEBOOKS["02_fine_tuning"]
 
 
+def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp_path, capsys):
+    assert batch.run("02_fine_tuning", {}, tmp_path).status == 1
+    assert capsys.readouterr() == ("", "")
+
+
 def test_notebook_4_has_runs_made_for_it_if_there_is_no_store_at_all(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
     made, ends = [], [batch.Outcome("03_mlflow_tracking", 1.0), batch.Outcome("03_mlflow_tracking", 1.0, "cell 9: no")]
