@@ -61,7 +61,7 @@ def score_table(scores: dict[str, dict]) -> pd.DataFrame:
         return f"{found[metric]:.3f}  ({low:.3f} to {high:.3f})"
 
     return pd.DataFrame({name: {"accuracy": words(found, "accuracy"), "macro F1": words(found, "macro_f1")}
-                         for name, found in scores.items()}).T
+                         for name, found in scores.items()}).T.rename({"tfidf_svm": "TF-IDF + SVM"})
 
 
 def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]]:

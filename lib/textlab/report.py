@@ -73,7 +73,8 @@ def text_table(table: pd.DataFrame):
     """Return a table whose columns hold sentences for a notebook: aligned left, without the index."""
     from IPython.display import HTML
 
-    markup = table.to_html(index=False, border=0, float_format="{:.2f}".format, justify="left")
+    markup = table.to_html(index=False, border=0, justify="left",
+                           float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}")
     return HTML(markup.replace("<td>", '<td style="text-align:left">').replace("<th>", '<th style="text-align:left">'))
 
 

@@ -85,8 +85,8 @@ def test_no_notice_without_a_message():
 
 
 def test_text_table_is_aligned_left_and_escaped():
-    markup = report.text_table(pd.DataFrame({"text": ["a <b>"], "loss": [1.234]})).data
-    assert markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup
+    markup = report.text_table(pd.DataFrame({"text": ["a <b>"], "loss": [1.234], "share": [0.00123]})).data
+    assert markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup and ">0.001<" in markup
 
 
 def test_a_summary_shows_tables_without_a_row_for_the_name_of_their_index(tmp_path):
