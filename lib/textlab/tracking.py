@@ -260,11 +260,13 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
     """
     address = store.locate(tracking_uri)
     store.open_client(address, create=False)
+    mlflow.set_tracking_uri(address)  # a model's own artifacts are looked for there, whatever download_artifacts is told
+    mlflow.set_registry_uri(address)
     full = uri if uri.startswith("models:/") else f"runs:/{uri.removeprefix('runs:/')}"
     if re.fullmatch(r"runs:/[^/]+/?", full):
         full = f"{full.rstrip('/')}/model"
     try:
-        found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into), tracking_uri=address, registry_uri=address))
+        found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into)))
     except (MlflowException, OSError) as error:
         raise InputError(f"model: {uri} cannot be had from {store.short(address)}: {str(error).splitlines()[0]}") from None
     if not (found / "model" / "config.json").is_file():

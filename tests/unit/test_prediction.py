@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -295,7 +296,7 @@ def test_training_records_the_length_that_prediction_cuts_at(tmp_path):
     assert prediction.load(str(tmp_path)).max_length == 17
 
 
-def test_models_come_from_registry_and_runs(model, classifier, store):
+def test_models_come_from_registry_and_runs(model, classifier, store, tmp_path):
     tracking.connect(store, "tests")
     with tracking.run("x") as active:
         plain = training.load_model(hub.resolve_model(str(model)), LABELS, training.Recipe(), seed=0, keep_head=True)
@@ -303,7 +304,10 @@ def test_models_come_from_registry_and_runs(model, classifier, store):
     tracking.set_alias("mine", "champion", version)
     expected = prediction.predict(classifier, TEXTS)
     run_id = active.info.run_id
+    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     for uri in ("models:/mine@champion", f"models:/mine/{version}", f"runs:/{run_id}", f"runs:/{run_id}/model", run_id):
+        mlflow.set_tracking_uri(elsewhere)  # what a new process begins with is another store
+        mlflow.set_registry_uri(elsewhere)
         pd.testing.assert_frame_equal(prediction.predict(uri, TEXTS, tracking_uri=store), expected)
     folder = os.path.dirname(store.removeprefix("sqlite:///"))
     pd.testing.assert_frame_equal(prediction.predict("models:/mine@champion", TEXTS, tracking_uri=folder), expected)
