@@ -156,7 +156,7 @@ def _folder(text: str) -> Path:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from . import batch, params, runtime
+    from . import batch, params
 
     names = list(params.NOTEBOOKS) if chosen.notebook == "all" else [params.notebook_name(chosen.notebook)]
     overrides, folder = _overrides(chosen, names), _run_folder(chosen)
@@ -170,9 +170,6 @@ def _run(chosen: argparse.Namespace) -> int:
         mine = {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]}
         jobs[name] = batch.prepare(name, files, mine, folder, own_store=chosen.out is not None)
     outcomes = batch.run_all(jobs, folder)
-    for outcome in outcomes:
-        state = f"failed in {outcome.error}" if outcome.error else f"completed in {runtime.duration(outcome.seconds)}"
-        print(f"{outcome.notebook}: {state}", file=sys.stderr)
     print(folder / "index.html")
     return outcomes[-1].status
 

@@ -92,13 +92,15 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
 
 
 def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome]:
-    """Run prepared notebooks in order until one fails, and write the run's index page after each."""
+    """Run prepared notebooks in order until one fails; after each, write the run's index page and say how it ended."""
     outcomes = []
     for notebook, values in jobs.items():
         print(f"{notebook}: running", file=sys.stderr, flush=True)
-        outcomes.append(run(notebook, values, folder))
+        outcomes.append(outcome := run(notebook, values, folder))
         report.write_index(folder)
-        if outcomes[-1].error:
+        state = f"failed in {outcome.error}" if outcome.error else f"completed in {runtime.duration(outcome.seconds)}"
+        print(f"{notebook}: {state}", file=sys.stderr, flush=True)
+        if outcome.error:
             break
     return outcomes
 

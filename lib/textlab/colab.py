@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from . import InputError, runtime  # nothing that is not there before `install`
 
 #: Packages that a hosted machine ships and its other packages rely on: whatever version is there stays.
-KEPT = ("torch", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "matplotlib", "ipykernel", "ipywidgets", "PyYAML", "Jinja2")
+KEPT = ("torch", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "matplotlib", "ipykernel", "ipywidgets", "psutil", "PyYAML", "Jinja2")
 #: Packages that are only of use on a machine of one's own.
 LEFT_OUT = ("jupyterlab", "nbval")
 
@@ -33,7 +34,7 @@ def install() -> None:
         importlib.metadata.version("textlab")
     except importlib.metadata.PackageNotFoundError:  # it is wanted by the processes that notebooks start
         subprocess.run([*pip, "--no-deps", "-e", str(runtime.project_root())], check=True)
-    if loaded := [name for name in (one.partition("==")[0] for one in wanted) if name.replace("-", "_") in sys.modules]:
+    if loaded := [name for name in (re.split(r"[\[=]", one)[0] for one in wanted) if name.lower().replace("-", "_") in sys.modules]:
         raise InputError(f"{', '.join(loaded)} was replaced, and this session has the old one: restart the session and run all again")
 
 

@@ -64,12 +64,14 @@ def locate(text: str, unpacked: Path | None = None) -> str:
         unpacked: an empty folder for the content of a zip; without one, a zip is refused.
 
     Raises:
-        InputError: it is a file of another kind.
+        InputError: it is a file of another kind, or an address without http://.
     """
     if not text:
         return default_uri()
     if "://" in text or text == "databricks":
         return text
+    if re.fullmatch(r"[\w.-]+:\d+(/.*)?", text):
+        raise InputError(f"{text} is no store; the address of a server begins with http:// or https://")
     path = Path(text).expanduser().absolute()
     if zipfile.is_zipfile(path):
         if not unpacked:

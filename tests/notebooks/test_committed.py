@@ -73,12 +73,6 @@ def test_it_has_a_kernelspec_and_no_leftovers(book):
     assert len(json.dumps(book)) < 1_500_000
 
 
-def test_links_lead_somewhere(book):
-    for cell in book.cells:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", cell.source if cell.cell_type == "markdown" else ""):
-            assert (ROOT / "notebooks" / target).exists(), target
-
-
 def test_badges_and_the_set_up_cell_name_this_repository(book):
     """`python tests/address.py` mends it."""
     (cell,), wanted = tagged(book, "hosted"), address.stated().removeprefix("https://github.com/")

@@ -154,6 +154,15 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     assert "tracking_uri" not in params.NOTEBOOKS["02_fine_tuning"]
 
 
+def test_it_is_said_how_a_notebook_ended_before_the_next_one_begins(tmp_path, monkeypatch, capsys):
+    ends = [batch.Outcome("01_hub_exploration", 61.0), batch.Outcome("02_fine_tuning", 1.0, "cell 2: no", 1)]
+    monkeypatch.setattr(batch, "run", lambda *_: ends.pop(0))
+    batch.run_all(dict.fromkeys(params.NOTEBOOKS, {}), tmp_path)
+    assert capsys.readouterr().err.splitlines() == [
+        "01_hub_exploration: running", "01_hub_exploration: completed in 1 min 01 s",
+        "02_fine_tuning: running", "02_fine_tuning: failed in cell 2: no"]
+
+
 def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp_path, capsys):
     assert batch.run("02_fine_tuning", {}, tmp_path).status == 1
     assert capsys.readouterr() == ("", "")
@@ -197,13 +206,13 @@ def test_a_stopped_run_ends_with_130_and_a_failed_result(tmp_path, stop):
     job = subprocess.Popen([sys.executable, "-m", "textlab", "run", "02", "-p", "epochs", "900", "-p", "patience", "900", "--profile", "smoke",
                             "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True)
     draft = tmp_path / ".02_fine_tuning.draft.ipynb"
-    deadline = time.monotonic() + 300  # a busy machine starts kernels slowly
+    deadline = time.monotonic() + 90
     try:
         while not (draft.is_file() and '"execution_count": 9' in draft.read_text()):  # training comes next
             assert time.monotonic() < deadline and job.poll() is None
             time.sleep(0.3)
         stop(job)
-        _, errors = job.communicate(timeout=180)
+        _, errors = job.communicate(timeout=60)
     finally:
         if job.poll() is None:
             os.killpg(job.pid, signal.SIGKILL)

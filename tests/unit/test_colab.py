@@ -144,7 +144,7 @@ def test_what_a_machine_lacks(monkeypatch):
 
 
 def test_a_package_that_this_session_has_loaded_already_needs_a_new_session(commands, monkeypatch):
-    monkeypatch.setattr(colab, "needed", lambda text: ["pytest==1.0", "never-heard-of==1"])
-    with pytest.raises(InputError, match="^pytest was replaced, .* restart the session"):
+    monkeypatch.setattr(colab, "needed", lambda text: ["PyTest[dev]==1.0", "never-heard-of==1"])
+    with pytest.raises(InputError, match="^PyTest was replaced, .* restart the session"):
         colab.install()
-    assert len(commands) == 1 and commands[0][-2:] == ["pytest==1.0", "never-heard-of==1"]
+    assert len(commands) == 1 and commands[0][-2:] == ["PyTest[dev]==1.0", "never-heard-of==1"]

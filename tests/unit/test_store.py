@@ -80,6 +80,8 @@ def test_stores_are_found_as_people_name_them(store_file, tmp_path):
     assert store.locate("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
     assert store.locate(str(tmp_path / "new")) == store.store_uri(tmp_path / "new")
     (tmp_path / "runs.csv").write_text("a,b")
+    with pytest.raises(InputError, match="^127.0.0.1:5000 is no store; the address of a server begins with http://"):
+        store.locate("127.0.0.1:5000")
     with pytest.raises(InputError, match="runs.csv is no store; accepted are"):
         store.locate(str(tmp_path / "runs.csv"))
 
