@@ -209,7 +209,7 @@ def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list
         raise InputError(f"{path.name} is of an unknown format; accepted are {', '.join(READERS)}")
     if text_column and path.suffix.lower() == ".txt":
         raise InputError(f"{path.name}: got the text column {text_column!r}, but a txt file has no columns; leave it out")
-    pick = partial(pick_column, where=path.name, parameter="text_column", asked=text_column, usual=TEXT_COLUMNS)
+    pick = partial(pick_column, where=path.name, parameter="text_column (--text-column)", asked=text_column, usual=TEXT_COLUMNS)
     found = False
     try:
         if path.suffix.lower() == ".parquet":
@@ -280,7 +280,7 @@ def _stream_parquet(path: Path, pick: Callable[[list[str]], str], rows: int) -> 
         kind = file.schema_arrow.field(column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise InputError(f"{path.name}: the column {column!r} holds {kind}; accepted is text; set text_column to another")
+            raise InputError(f"{path.name}: the column {column!r} holds {kind}; accepted is text; set text_column (--text-column) to another")
         for batch in file.iter_batches(rows, columns=[column]):
             done += len(batch)
             yield batch.column(0).to_pylist(), done / file.metadata.num_rows

@@ -130,7 +130,10 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
             from . import tracking  # MLflow takes seconds to import
             folder = tracking.model_folder(model, Path(scratch), tracking_uri)
         else:
-            inside = Path(model).expanduser() / "model"
+            place = Path(model).expanduser()
+            if not place.exists() and place.parent.is_dir() and "/" in model and "@" not in model:
+                raise InputError(f"model: there is no {model}; check its spelling, or write owner/name@main for a model of the Hub")
+            inside = place / "model"
             folder = hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
         return _load_folder(folder, model)
 

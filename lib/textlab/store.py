@@ -202,20 +202,20 @@ def _bring_home(file: Path) -> None:
                                   f"substr({column}, 1, ?) = ?", (_home(file), len(old) + 1, old, len(old) + 1, old + "/"))
     except sqlite3.Error as error:
         if "no such table" not in str(error):  # a file that MLflow has not filled yet
-            raise InputError(f"tracking_uri: {short(str(file))} cannot be used: {error}") from None
+            raise InputError(f"tracking store: {short(str(file))} cannot be used: {error}") from None
 
 
 @contextmanager
-def one_line_errors(uri: str, parameter: str = "tracking_uri") -> Iterator[None]:
+def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
     """Turn what a database that is none, or a store that does not answer, makes libraries raise into one line."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         text = str(error).splitlines()[0]
         if "failed with exception" in text:
-            text = (f"no answer within {PROBE_SECONDS} seconds; start the server, or leave tracking_uri empty: runs are then "
-                    "recorded here, and `python -m textlab sync` carries them to a server later")
-        raise InputError(f"{parameter}: {short(uri)} cannot be used: {short(text)}") from None
+            text = (f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri records "
+                    "runs here, and `python -m textlab sync` carries them to a server later")
+        raise InputError(f"{what}: {short(uri)} cannot be used: {short(text)}") from None
 
 
 def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:

@@ -253,7 +253,7 @@ class Sweep:
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                fitted, scores = self.bench.train(child, recipe, seed, [watch], label, looks, self._line)
+                fitted, scores = self.bench.train(child, recipe, seed, [watch], label, looks, self._line, checkpoints=register)
                 if register:
                     version, guards = self.bench.register(fitted, scores)
                     job.set_user_attr(_RESULT, {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores})

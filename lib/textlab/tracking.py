@@ -28,7 +28,8 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import PandasDataset
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from mlflow.models.model import ModelInfo
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, pipeline
 
 from .data import Data
 
@@ -219,24 +220,38 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
         example: texts stored as the input example.
         register_as: name in the registry.
         tags: put on the registered version, such as the metrics and the data it stands on.
-        metrics: names of those of the active run that are the model's.
+        metrics: names of those of the active run that are the model's, beside those of this step.
         step: of the training that made it.
     """
-    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers", "mlflow")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow asks the Hub for a card and a licence that a local model does not have
-        info = mlflow.transformers.log_model(
-            {"model": model, "tokenizer": tokenizer}, name="model", task="text-classification",
-            pip_requirements=requirements, input_example=list(example), step=step)
-    client = MlflowClient()
-    points = [client.get_metric_history(info.run_id, name)[-1] for name in metrics]
-    client.log_batch(info.run_id, [Metric(p.key, p.value, p.timestamp, p.step, info.model_id, run_id=info.run_id) for p in points])
+    client, run_id = MlflowClient(), mlflow.active_run().info.run_id
+    info = _log_model("model", model, tokenizer, step, list(example))
+    points = [client.get_metric_history(run_id, name)[-1] for name in metrics]
+    client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, info.model_id, run_id=run_id) for p in points])
     if not client.search_registered_models(f"name='{register_as}'"):
         client.create_registered_model(register_as)
-    version = client.create_model_version(register_as, info.model_uri, info.run_id, model_id=info.model_id,
+    version = client.create_model_version(register_as, info.model_uri, run_id, model_id=info.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
     set_alias(register_as, "candidate", version.version)
     return str(version.version)
+
+
+def _log_model(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int,
+               example: list[str] | None = None) -> ModelInfo:
+    """Log a model of the active run; MLflow gives it the run's metrics of this step."""
+    requirements = [f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "transformers", "mlflow")]
+    whole = pipeline("text-classification", model=model, tokenizer=tokenizer, device=model.device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow asks the Hub for a card and a licence that a local model does not have
+        return mlflow.transformers.log_model(whole, name=name, pip_requirements=requirements, input_example=example, step=step)
+
+
+def models(run_id: str) -> pd.DataFrame:
+    """Return the models that a run has logged, by step: columns step and their metrics, indexed by name."""
+    client, rows = MlflowClient(), []
+    for made in client.get_run(run_id).outputs.model_outputs:
+        model = client.get_logged_model(made.model_id)
+        rows.append({"model": model.name, "step": made.step} | {point.key: point.value for point in model.metrics or []})
+    return pd.DataFrame(rows, columns=None if rows else ["model", "step"]).set_index("model").sort_values("step")
 
 
 def load_model(uri: str):
@@ -439,14 +454,18 @@ def attach(run_id: str, file: Path, **tags: str) -> None:
 
 
 class RunLogger(TrainerCallback):
-    """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics.
+    """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics, and checkpoints.
 
     Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
     store that does not answer never ends a training: the points are kept and sent again, after a minute and at the end.
+
+    Args:
+        run_id: of the active run.
+        checkpoints: log the model of each epoch, but for the last, as `checkpoint-<step>` with the metrics of its validation.
     """
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id, self._points, self._again = run_id, [], 0.0
+    def __init__(self, run_id: str, checkpoints: bool = False) -> None:
+        self.run_id, self.checkpoints, self._points, self._again = run_id, checkpoints, [], 0.0
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         now = int(time.time() * 1000)
@@ -456,8 +475,10 @@ class RunLogger(TrainerCallback):
             elif name.startswith("eval_") and not name.endswith(("_runtime", "_per_second")):
                 self._points.append(Metric(name, float(value), now, state.global_step))
 
-    def on_evaluate(self, args, state, control, **kwargs):
+    def on_evaluate(self, args, state, control, model=None, processing_class=None, **kwargs):
         self._send()
+        if self.checkpoints and state.global_step < state.max_steps:
+            self._keep(model, processing_class, state.global_step)
 
     def on_train_end(self, args, state, control, **kwargs):
         self._again = 0.0
@@ -473,4 +494,17 @@ class RunLogger(TrainerCallback):
                 MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
                 del self._points[:1000]
         except Exception as error:  # whatever a store may raise: the training is worth more than its curves
-            self._again, self._error = time.monotonic() + 60, store.short(str(error).splitlines()[0])
+            self._again, self._error = time.monotonic() + 60, _line(error)
+
+    def _keep(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
+        if not self._points:  # else the store does not answer
+            try:
+                _log_model(f"checkpoint-{step}", model, tokenizer, step)
+                return
+            except Exception as error:  # as in `_send`
+                self._error = _line(error)
+        print(f"tracking: the checkpoint of step {step} could not be recorded: {self._error}", file=sys.stderr)
+
+
+def _line(error: Exception) -> str:
+    return store.short((str(error) or type(error).__name__).splitlines()[0])

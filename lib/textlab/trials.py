@@ -64,7 +64,7 @@ class Workbench:
         return evaluation.baselines(self.texts.splits, self.cfg.seed)
 
     def train(self, run: Run, settings: Recipe, seed: int, callbacks: Sequence[TrainerCallback] = (), label: str = "",
-              looks: Sequence[float] = (), line: runtime.ProgressLine | None = None) -> tuple[Fit, dict]:
+              looks: Sequence[float] = (), line: runtime.ProgressLine | None = None, checkpoints: bool = False) -> tuple[Fit, dict]:
         """Train a fresh model in a run, record what decided the outcome, and score it on validation.
 
         Args:
@@ -72,6 +72,7 @@ class Workbench:
             settings: of this training.
             seed: of the new head, the order of batches, and dropout.
             callbacks, label, looks, line: see `training.fit`; looks are taken at `LOOK_ROWS` rows of validation.
+            checkpoints: see `tracking.RunLogger`; the model of the last epoch is for `register` to log.
 
         Returns:
             The fit, and the scores on validation as `evaluation.score` gives them.
@@ -82,7 +83,7 @@ class Workbench:
         tracking.log_card(self.source.path)
         tokens = self._tokens(settings.max_length, bool(looks))
         fitted = training.fit(self._fresh(settings, seed), self.tokenizer, tokens, settings, seed, self.out,
-                              [tracking.RunLogger(run.info.run_id), *callbacks], keep_best=False, label=label,
+                              [tracking.RunLogger(run.info.run_id, checkpoints), *callbacks], keep_best=False, label=label,
                               memory=self._memory, looks=looks, line=line)
         answers = self.answers(fitted, "validation")
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)

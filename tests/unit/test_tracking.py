@@ -131,7 +131,7 @@ def test_a_store_that_does_not_answer_ends_no_training_and_loses_no_point(connec
 
 def test_a_server_that_is_not_there_is_one_line_and_soon(monkeypatch):
     began = time.monotonic()
-    with pytest.raises(InputError, match="http://127.0.0.1:9 cannot be used: no answer within 5 seconds; start the server, or leave"):
+    with pytest.raises(InputError, match="http://127.0.0.1:9 cannot be used: no answer within 5 seconds; start the server; without one"):
         tracking.connect("http://127.0.0.1:9", "tests")
     assert time.monotonic() - began < 10
 

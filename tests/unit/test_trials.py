@@ -1,0 +1,62 @@
+"""A training as a recorded run: each epoch's model is kept with what was measured of it, and costs the training nothing."""
+
+import pytest
+from sklearn.metrics import f1_score, log_loss
+
+from mlflow_stores import content
+from test_record import CSV
+from textlab import params, prediction, sync, tracking, training, trials
+from textlab.store import store_uri
+
+CHOSEN = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "max_length": 16, "max_train_rows": None, "model": "tiny",
+          "recipe_options": {"frozen_share": 0.0}, "registered_model": "mine"}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "mine.csv").write_text(CSV)
+    cfg = params.check("03_mlflow_tracking", params.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")})
+    return trials.Workbench(cfg, folder)
+
+
+def train(bench, **options):
+    with tracking.run("a training") as active:
+        fitted, scores = bench.train(active, bench.base, 1, **options)
+        if options:
+            bench.register(fitted, scores)
+    return active.info.run_id, training.weights_sha256(fitted.model)
+
+
+def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(bench, store, tmp_path):
+    tracking.connect(store, "tests")
+    run, weights = train(bench, checkpoints=True)
+    kept, steps = tracking.models(run), tracking.metric_history(run, "eval_macro_f1")["step"].tolist()
+    assert kept.index.tolist() == [f"checkpoint-{steps[0]}", f"checkpoint-{steps[1]}", "model"] and kept["step"].tolist() == steps
+    rows = bench.texts.splits["validation"]
+    for name, scores in kept.iterrows():  # what is kept is what was validated: the averaged weights of that epoch
+        answers = prediction.predict(f"runs:/{run}/{name}", rows["text"][:], tracking_uri=store)
+        chances = answers[[f"p_{label}" for label in bench.texts.labels]].to_numpy()
+        assert log_loss(rows["label"], chances, labels=range(len(bench.texts.labels))) == pytest.approx(scores["eval_loss"], rel=1e-5)
+        assert f1_score(rows["label"], chances.argmax(1), average="macro") == pytest.approx(scores["eval_macro_f1"])
+    for name in ("eval_loss", "eval_macro_f1"):
+        assert kept[name].tolist() == tracking.metric_history(run, name)["value"].tolist()
+    assert kept["validation_macro_f1"].notna().tolist() == [False, False, True]
+    assert train(bench)[1] == weights  # keeping them has not changed the training
+    copy = store_uri(tmp_path / "copy")
+    sync.carry(store, copy)
+    assert content(copy) == content(store)
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, store, monkeypatch, capsys):
+    tracking.connect(store, "tests")
+
+    def full(name, *_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(tracking, "_log_model", full)
+    with tracking.run("a training") as active:
+        bench.train(active, bench.base, 1, checkpoints=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tracking:")]
+    assert len(told) == 2 and all(line.endswith("could not be recorded: no space left") for line in told)
+    assert tracking.models(active.info.run_id).empty and len(tracking.metric_history(active.info.run_id, "eval_loss")) == 3
