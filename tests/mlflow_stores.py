@@ -93,11 +93,11 @@ def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 2
 
 def register(client: MlflowClient, model, tags: dict[str, str]) -> None:
     """Register a version of the model `emotions`."""
-    from textlab.sync import _global_uri
+    from textlab.store import as_global
 
     if not client.search_registered_models("name='emotions'"):
         client.create_registered_model("emotions", {"team": "a"}, "which emotion")
-    with _global_uri(client.tracking_uri):
+    with as_global(client.tracking_uri):
         client.create_model_version("emotions", f"models:/{model.model_id}", model.source_run_id, tags, description="one",
                                     model_id=model.model_id)
 

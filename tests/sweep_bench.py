@@ -21,7 +21,7 @@ class Bench:
     def about(self):
         return {"dataset": "none", "train_rows": 1}
 
-    def train(self, run, settings, seed, callbacks=(), label="", looks=(), line=None):
+    def train(self, run, settings, seed, callbacks=(), label="", looks=(), line=None, checkpoints=False):
         self.trained.append((run.info.run_name, settings.learning_rate, seed))
         tracking.log_params({"learning_rate": settings.learning_rate, "seed": seed})
         if self.fails(settings):

@@ -17,6 +17,11 @@ class InputError(ValueError):
         return [f"{type(self).__name__}: {self}"]
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def __getattr__(name: str):
     if name == "predict":  # on demand: it needs torch, and importing the package must not
         from .prediction import predict

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import InputError, __version__
+from . import InputError, __version__, first_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,12 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
     _add_ui(verbs)
     _add_lab(verbs)
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch queue's stop is as clean as Ctrl-C
+    for name in ("SIGTERM", "SIGHUP"):  # a batch queue's stop and a closed terminal are as clean as Ctrl-C
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         return chosen.function(chosen)
     except InputError as error:
         print(f"textlab: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # no place, no right to write there
+        print(f"textlab: {first_line(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -133,7 +138,7 @@ def _add_ui(verbs) -> None:
         description="Serve a store's pages to this machine alone, and open the browser.",
         epilog="examples:\n  python -m textlab ui\n  python -m textlab ui outputs/smoke --no-browser")
     ui.add_argument("store", nargs="?", default="", metavar="STORE", help="a folder or SQLite URI (default: outputs/mlflow)")
-    ui.add_argument("--port", type=int, default=5000, help="wanted port; if it is taken, a free one (default: 5000)")
+    ui.add_argument("--port", type=_port, default=5000, help="wanted port; if it is taken, a free one (default: 5000)")
     ui.add_argument("--no-browser", action="store_true", help="only print the address")
     ui.set_defaults(function=_ui)
 
@@ -144,9 +149,15 @@ def _add_lab(verbs) -> None:
         description="Start JupyterLab on this machine alone, with the kernel of this environment, and open the browser.",
         epilog="examples:\n  python -m textlab lab\n  python -m textlab lab 03")
     lab.add_argument("notebook", nargs="?", default="01", help="the one to open, such as 03 (default: 01)")
-    lab.add_argument("--port", type=int, default=8888, help="wanted port; if it is taken, a free one (default: 8888)")
+    lab.add_argument("--port", type=_port, default=8888, help="wanted port; if it is taken, a free one (default: 8888)")
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
     lab.set_defaults(function=_lab)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"got {text!r}; accepted is a number from 0 to 65535")
+    return int(text)
 
 
 def _folder(text: str) -> Path:

@@ -73,7 +73,7 @@ def pages(uri: str) -> str:
     if not store.is_local(uri):
         return f"MLflow's own pages are those of {store.short(uri)}."
     if not inside():
-        folder = "" if uri == store.default_uri() else f" {Path(store.short(uri.removeprefix('sqlite:///'))).parent}"
+        folder = "" if uri == store.default_uri() else f" {store.named(uri)}"
         return f"To see all this in MLflow's own pages: python -m textlab ui{folder}"
     from google.colab import output
 

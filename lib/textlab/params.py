@@ -84,7 +84,7 @@ STORE = {
     "tracking_uri": Rule(str, pattern=(r"(?!.*//[^/@]*:[^/@]*@).*", "without a password (MLFLOW_TRACKING_USERNAME and "
                                        "MLFLOW_TRACKING_PASSWORD, or PGPASSWORD, keep it out of files)")),
     "experiment": Rule(str, pattern=NAMED),
-    "registered_model": Rule(str, pattern=(r"[^/:\s][^/:]*", "without / and : that is not empty")),
+    "registered_model": Rule(str, pattern=(r"[^/:'\"\s][^/:'\"]*", "without / : and quotes that is not empty")),
 }
 
 #: The further settings of a sweep.

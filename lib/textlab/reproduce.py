@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import InputError, batch, hub, params, record, results, runtime, store, tracking, training, trials
+from . import InputError, batch, first_line, hub, params, record, results, runtime, store, tracking, training, trials
 from .record import METRICS
 from .trainer import TrainingError
 
@@ -108,7 +108,7 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         try:
             new = repeat(old, values, folder, out is not None)
         except (InputError, MemoryError, ValueError, RuntimeError) as error:  # a TrainingError: it diverged, and had not
-            diverged, why = isinstance(error, TrainingError), [str(error).splitlines()[0]]
+            diverged, why = isinstance(error, TrainingError), [first_line(error)]
             return _kept(Receipt(NOT if diverged else CANNOT, content | {"why": why}), folder)
     verdict, found = judge(old, new, not differing)
     receipt = _kept(Receipt(verdict, content | found | {"repeat": new.name, "kept_in": new.place}), folder)
@@ -163,7 +163,7 @@ def _in_folder(path: Path) -> Found:
         content = json.loads(path.read_text(encoding="utf-8"))
         known, folder = record.from_results(content), path.absolute().parent.parent
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is no results file ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path} is no results file ({first_line(error)})") from None
     predictions, faults = {}, []
     if content.get("notebook") == "02_fine_tuning":
         for split in known.get("predictions", {}):
@@ -220,7 +220,9 @@ def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
         why = ["the weights are not the same, although nothing that decides them differs"]
     if why:
         return NOT, outcome | {"why": why}
-    return WITHIN, outcome | {"why": [f"one {split} answer differs, which is allowed for a split of any size" for split in one]}
+    return WITHIN, outcome | {"why": [
+        *(f"one {split} answer differs, which is allowed for a split of any size" for split in one),
+        *(f"the recorded {row['split']} answers are not here, so only its metrics were compared" for row in predictions if row["equal"] is None)]}
 
 
 def _answers(split: str, old: Found, new: Found) -> tuple[int | None, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import signal
 import socket
 import sqlite3
@@ -14,24 +15,27 @@ import tempfile
 import time
 import webbrowser
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-# MLflow would send usage statistics, fill notebooks with progress bars and links, and wait four minutes for a dead server.
+# MLflow would send usage statistics, fill notebooks with progress bars and links, wait four minutes for a dead server, and see
+# nothing of the machine's load in a run of less than ten seconds.
 for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
                       "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-                      "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}.items():
+                      "MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "2"}.items():
     os.environ.setdefault(_name, _value)
 
+import mlflow
 import psutil
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import InputError, results, runtime
+from . import InputError, first_line, results, runtime
 
 #: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
 OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
@@ -77,8 +81,11 @@ def locate(text: str, unpacked: Path | None = None) -> str:
         if not unpacked:
             raise InputError(f"{path.name} is a zip; carry its runs into a store first: python -m textlab sync --from {path.name} "
                              "--to outputs")
-        with zipfile.ZipFile(path) as packed:
-            packed.extractall(unpacked)
+        try:
+            with zipfile.ZipFile(path) as packed:
+                packed.extractall(unpacked)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"{path.name} is damaged ({first_line(error)}); download or make it again") from None
         found = sorted(unpacked.rglob("mlflow.db"), key=lambda file: len(file.parts))
         if not found:
             raise InputError(f"{path.name}: no mlflow.db is in this zip; accepted is the zip of a folder that holds a store")
@@ -125,7 +132,9 @@ def _make(file: Path) -> None:
     try:
         with one_line_errors(f"sqlite:///{file}"), FileLock(f"{file}.lock"):
             if not file.exists():  # else another process was faster
-                MlflowClient(f"sqlite:///{draft}").search_experiments(max_results=1)
+                MlflowClient(f"sqlite:///{draft}").set_experiment_tag("0", PORTABLE_TAG, "yes")  # MLflow's own "Default"
+                with closing(sqlite3.connect(draft)) as store, store:
+                    store.execute("UPDATE experiments SET artifact_location = ?", (_home(file),))
                 draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -211,7 +220,7 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        text = str(error).splitlines()[0]
+        text = first_line(error)
         if "failed with exception" in text:
             text = (f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri records "
                     "runs here, and `python -m textlab sync` carries them to a server later")
@@ -258,6 +267,28 @@ def short(uri: str) -> str:
     """Return an address for messages: the project's own folder by its short name, and no password."""
     uri = uri.replace(f"{runtime.project_root()}/", "<project>/")
     return re.sub(r"//[^/@]+@", "//***@", uri)
+
+
+def named(uri: str) -> str:
+    """Return a store as one names it on the command line in the project's folder; without a password."""
+    if not (file := _file_of(uri)):
+        return shlex.quote(short(uri))
+    folder = file.parent.parent if uri == default_uri() else file.parent
+    root = runtime.project_root()
+    return shlex.quote(str(folder.relative_to(root) if folder.is_relative_to(root) else folder))
+
+
+@contextmanager
+def as_global(uri: str) -> Iterator[None]:
+    """Set MLflow's global stores for a moment: some of its functions look there, whatever they were told."""
+    usual = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(usual[0])
+        mlflow.set_registry_uri(usual[1])
 
 
 def serve(uri: str, port: int = 5000, browse: bool = True) -> int:

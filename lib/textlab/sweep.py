@@ -26,7 +26,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
-from . import InputError, evaluation, params, runtime, tracking
+from . import InputError, evaluation, first_line, params, runtime, tracking
 from .ledger import DONE, Ledger
 from .points import LOOKS, WHOLE, Plan, count, propose, suggest
 from .trainer import TrainingError
@@ -216,7 +216,7 @@ class Sweep:
             except optuna.TrialPruned:
                 ledger.finish(job, TrialState.PRUNED)
             except FAILURES as error:
-                ledger.finish(job, TrialState.FAIL, **{_REASON: str(error).splitlines()[0]})
+                ledger.finish(job, TrialState.FAIL, **{_REASON: first_line(error)})
             except BaseException:
                 ledger.release(job)
                 raise
@@ -260,8 +260,8 @@ class Sweep:
             except optuna.TrialPruned:
                 tracking.set_tags(trial_state="pruned")
                 raise
-            except FAILURES as error:
-                tracking.set_tags(trial_state="failed", trial_reason=str(error).splitlines()[0])
+            except FAILURES:
+                tracking.set_tags(trial_state="failed")
                 raise
             tracking.set_tags(trial_state="complete")
         return scores["macro_f1"]

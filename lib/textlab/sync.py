@@ -11,23 +11,22 @@ import json
 import os
 import random
 import select
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import InputError, store
-from .store import SOURCE_TAG, paged, short
+from . import InputError, first_line, store
+from .store import SOURCE_TAG, as_global, paged, short
 
-import mlflow
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag, ViewType
@@ -42,6 +41,8 @@ from sqlalchemy.exc import SQLAlchemyError
 STATE_TAG = "textlab.synced"
 #: A tag by which a server lists the registered versions of a model, by its own numbers.
 VERSIONS_TAG = "mlflow.modelVersions"
+#: Files (address of the target, path, SHA-256) that this process has seen there, or brought: a run that goes on is looked at often.
+_CARRIED: set[tuple[str, str, str]] = set()
 #: A file that MLflow writes into a model's folder when the model is loaded from it.
 LEFT_BEHIND = "registered_model_meta"
 
@@ -71,8 +72,8 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
                 done = carry(*uris, experiment)
             except (InputError, MlflowException, SQLAlchemyError, OSError) as error:
                 if last:
-                    raise error if isinstance(error, InputError) else InputError(short(str(error).splitlines()[0])) from None
-                done = f"waiting: {short(str(error).splitlines()[0])}"
+                    raise error if isinstance(error, InputError) else InputError(short(first_line(error))) from None
+                done = f"waiting: {short(first_line(error))}"
             if last:
                 return done
             if done != said:
@@ -101,8 +102,8 @@ class Live:
 
     def __init__(self, source: str, target: str, experiment: str, log: Path) -> None:
         self.target, self._process = target, None
-        own = "outputs" if source == store.default_uri() else short(source)
-        self._left = f'python -m textlab sync --from {own} --to {short(target) or "STORE"} --experiment "{experiment}"'
+        there = store.named(store.locate(target)) if target else "STORE"
+        self._left = f"python -m textlab sync --from {store.named(source)} --to {there} --experiment {shlex.quote(experiment)}"
         if target:
             command = [sys.executable, "-m", "textlab", "sync", "--from", source, "--to", target, "--experiment", experiment]
             with log.open("w", encoding="utf-8") as said:  # no session of its own: Linux would weigh it as much as the training
@@ -141,8 +142,11 @@ def carry(source: str, target: str, experiment: str = "") -> str:
     carrier = _Carrier(giver, taker)
     for found in list(paged(giver.search_experiments)):
         if found.name == experiment or not experiment:
-            carrier.experiment(found)
+            carrier.attempt(f"experiment {found.name}", lambda: carrier.experiment(found))
     carrier.registry()
+    if carrier.failed:
+        reasons = [f"{what}: {why}" for what, why in carrier.failed.items()]
+        raise InputError(f"{len(reasons)} could not be carried, all else was: {'; '.join(reasons[:3])}{' ...' if reasons[3:] else ''}")
     counts = ", ".join(f"{number} {name}" for name, number in carrier.done.items() if number)
     return f"carried to {short(target)}: {counts or 'nothing, all was there'}"
 
@@ -156,7 +160,18 @@ class _Carrier:
     done: Counter = field(default_factory=Counter)
     copies: dict[str, str] = field(default_factory=dict)  # id of a run or model in the source -> in the target
     known: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))  # origin -> runs in the target
+    owned: set[str] = field(default_factory=set)  # ids of runs in the source that are copies of the target's
+    failed: dict[str, str] = field(default_factory=dict)  # what could not be carried, and why
     loose: bool = False  # the run in hand refers to a run or model that has no copy yet
+
+    def attempt(self, what: str, carry: Callable[[], None]) -> None:
+        """Carry something; if that cannot be, remember why and go on with the rest, unless a store does not answer."""
+        try:
+            carry()
+        except (InputError, MlflowException, OSError) as error:
+            if "failed with exception" in str(error):
+                raise
+            self.failed[what] = short(first_line(error))
 
     def experiment(self, found: Experiment) -> None:
         """Carry the runs of an experiment and the models that they logged."""
@@ -173,23 +188,28 @@ class _Carrier:
         models = defaultdict(list)
         for model in paged(self.source.search_logged_models, [found.experiment_id]):
             models[model.source_run_id].append(model)
+        if alone := models.pop("", []) + models.pop(None, []):
+            self.done["models left behind, since no run has made them"] += len(alone)
         again = []
         for run in chain([first], runs):
             if run.info.run_id not in self.copies:
-                self.run(run, copy, models)
+                self.attempt(f"run {run.info.run_name} ({run.info.run_id})", lambda: self.run(run, copy, models))
                 again += [run] if self.loose else []
         for run in again:
-            self.run(run, copy, models)
+            self.attempt(f"run {run.info.run_name} ({run.info.run_id})", lambda: self.run(run, copy, models))
 
     def run(self, run: Run, experiment: str, models: dict[str, list[LoggedModel]]) -> None:
         """Carry a run, its parent first."""
         parent = run.data.tags.get("mlflow.parentRunId")
         if parent and parent not in self.copies:
             try:
-                self.run(self.source.get_run(parent), experiment, models)
+                found = self.source.get_run(parent)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
+            else:
+                if (found.info.lifecycle_stage, found.info.experiment_id) == ("active", run.info.experiment_id):
+                    self.run(found, experiment, models)  # one of another experiment is carried with that
         _undisturbed(lambda: self._run(run, experiment, models.get(run.info.run_id, [])),
                      lambda: self.known.pop(_origin(run.data.tags, run.info.run_id), None))
 
@@ -200,6 +220,7 @@ class _Carrier:
             return
         self.copies[run.info.run_id] = copy.info.run_id
         if copy.info.run_id == origin:  # the target holds what the source has a copy of
+            self.owned.add(run.info.run_id)
             return
         files = _Files(self.source, run.info.artifact_uri)
         others = [[_facts_of_model(model) for model in models], files.listing(),
@@ -315,9 +336,11 @@ class _Carrier:
         """Carry the registered versions of all runs and models that were carried, and the aliases that point at them."""
         for model in list(paged(self.source.search_registered_models)):
             versions = sorted(paged(self.source.search_model_versions, f"name='{model.name}'"), key=lambda one: int(one.version))
-            mine = [version for version in versions if version.run_id in self.copies]
+            if alone := [version for version in versions if not version.run_id]:
+                self.done[f"versions of {model.name} left behind, since no run has made them"] += len(alone)
+            mine = [version for version in versions if version.run_id in self.copies.keys() - self.owned]
             if mine:
-                _undisturbed(lambda: self._registered(model, mine))
+                self.attempt(f"registered model {model.name}", lambda: _undisturbed(lambda: self._registered(model, mine)))
 
     def _registered(self, model: RegisteredModel, versions: list[ModelVersion]) -> None:
         try:
@@ -335,6 +358,7 @@ class _Carrier:
         kind, _, rest = version.source.partition(":/")
         there, _, path = rest.partition("/")
         if kind not in ("models", "runs") or there not in self.copies:
+            self.done[f"versions of {version.name} left behind, since their files are in none of the carried runs"] += 1
             return None
 
         def search() -> ModelVersion | None:
@@ -348,7 +372,7 @@ class _Carrier:
         found = search()
         if found is None:
             copy = f"{kind}:/{self.copies[there]}" + (f"/{path}" if path else "")
-            with _global_uri(self.target.tracking_uri):
+            with as_global(self.target.tracking_uri):
                 self.target.create_model_version(
                     version.name, copy, run, version.tags | {SOURCE_TAG: origin}, description=version.description,
                     model_id=self.copies[there] if kind == "models" else None)
@@ -376,7 +400,7 @@ def _undisturbed(carry: Callable[[], None], forget: Callable[[], Any] = lambda: 
     for attempt in range(5):
         try:
             return carry()
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:
             if attempt == 4 or "Connection refused" in str(error):
                 raise
             forget()
@@ -388,17 +412,6 @@ def _present(found: Any) -> Any:
     if found is None:
         raise MlflowException("another sync is at work on the same copy")
     return found
-
-
-@contextmanager
-def _global_uri(uri: str) -> Iterator[None]:
-    """Set MLflow's global store for a moment: its SQLite registry looks for models there and not where it was told to."""
-    usual = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(usual)
 
 
 @dataclass(frozen=True)
@@ -432,18 +445,21 @@ class _Files:
         """Send the files that the target lacks or has with another content; return how many."""
         here, there = self.listing(), target.listing()
         with tempfile.TemporaryDirectory() as own, tempfile.TemporaryDirectory() as others, tempfile.TemporaryDirectory() as parcel:
-            packed = 0
+            sent = set()
             for path, (size, digest) in here.items():
                 if path in there and there[path][0] == size:
-                    if (digest or _measure(self.fetch(path, own))[1]) == (there[path][1] or _measure(target.fetch(path, others))[1]):
+                    mine, other = (target.address, path, digest or _measure(self.fetch(path, own))[1]), there[path][1]
+                    if mine[2] == other if other else mine in _CARRIED or mine[2] == _measure(target.fetch(path, others))[1]:
+                        _CARRIED.add(mine)
                         continue
                 link = Path(parcel) / path
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(self.fetch(path, own))
-                packed += 1
-            if packed:
+                sent.add((target.address, path, digest))
+            if sent:
                 get_artifact_repository(target.address, tracking_uri=target.client.tracking_uri).log_artifacts(parcel)
-        return packed
+                _CARRIED.update(sent)
+        return len(sent)
 
 
 def _walk(list_artifacts: Callable, folder: str | None) -> Iterator[Any]:

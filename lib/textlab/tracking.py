@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import InputError, evaluation, record, runtime, store  # before mlflow: store sets what MLflow reads at its import
+from . import InputError, evaluation, first_line, record, runtime, store  # before mlflow: store sets what MLflow reads at its import
 
 import mlflow
 import pandas as pd
@@ -65,7 +66,8 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
 @contextmanager
 def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = None,
         run_id: str | None = None, killed_by: tuple[type[BaseException], ...] = ()) -> Iterator[Run]:
-    """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception.
+    """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception,
+    with its message as the tag `error` and its traceback as `error.txt`.
 
     After a kill -9 the next `connect` closes it. Load and memory of the machine are recorded too.
 
@@ -86,6 +88,10 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
         status = "FINISHED"
     except (KeyboardInterrupt, *killed_by):
         status = "KILLED"
+        raise
+    except Exception as error:
+        set_tags(error=store.short(first_line(error)))
+        mlflow.log_text("".join(traceback.format_exception(error)), "error.txt")
         raise
     finally:
         if main:
@@ -125,7 +131,7 @@ def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
     state = tags["trial_state"]
     if info.status == "RUNNING" or info.end_time is None:
         MlflowClient().set_terminated(info.run_id, {"complete": "FINISHED", "pruned": "KILLED"}.get(state, "FAILED"))
-    return state, info.run_id, found[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("trial_reason", "")
+    return state, info.run_id, found[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("error", "")
 
 
 def log_params(values: Mapping[str, Any]) -> None:
@@ -227,8 +233,11 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
     info = _log_model("model", model, tokenizer, step, list(example))
     points = [client.get_metric_history(run_id, name)[-1] for name in metrics]
     client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, info.model_id, run_id=run_id) for p in points])
-    if not client.search_registered_models(f"name='{register_as}'"):
+    try:
         client.create_registered_model(register_as)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
     version = client.create_model_version(register_as, info.model_uri, run_id, model_id=info.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
     set_alias(register_as, "candidate", version.version)
@@ -275,15 +284,14 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
     """
     address = store.locate(tracking_uri)
     store.open_client(address, create=False)
-    mlflow.set_tracking_uri(address)  # a model's own artifacts are looked for there, whatever download_artifacts is told
-    mlflow.set_registry_uri(address)
     full = uri if uri.startswith("models:/") else f"runs:/{uri.removeprefix('runs:/')}"
     if re.fullmatch(r"runs:/[^/]+/?", full):
         full = f"{full.rstrip('/')}/model"
     try:
-        found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into)))
+        with store.as_global(address):
+            found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into)))
     except (MlflowException, OSError) as error:
-        raise InputError(f"model: {uri} cannot be had from {store.short(address)}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"model: {uri} cannot be had from {store.short(address)}: {first_line(error)}") from None
     if not (found / "model" / "config.json").is_file():
         raise InputError(f"model: {uri} is no transformers model with its own weights; use one that notebook 3 logged")
     shutil.copytree(found / "components" / "tokenizer", found / "model", dirs_exist_ok=True)
@@ -494,7 +502,7 @@ class RunLogger(TrainerCallback):
                 MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
                 del self._points[:1000]
         except Exception as error:  # whatever a store may raise: the training is worth more than its curves
-            self._again, self._error = time.monotonic() + 60, _line(error)
+            self._again, self._error = time.monotonic() + 60, store.short(first_line(error))
 
     def _keep(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
         if not self._points:  # else the store does not answer
@@ -502,9 +510,5 @@ class RunLogger(TrainerCallback):
                 _log_model(f"checkpoint-{step}", model, tokenizer, step)
                 return
             except Exception as error:  # as in `_send`
-                self._error = _line(error)
+                self._error = store.short(first_line(error))
         print(f"tracking: the checkpoint of step {step} could not be recorded: {self._error}", file=sys.stderr)
-
-
-def _line(error: Exception) -> str:
-    return store.short((str(error) or type(error).__name__).splitlines()[0])

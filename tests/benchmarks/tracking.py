@@ -66,7 +66,7 @@ def train(bench, recorded: bool = True) -> float:
             bench.train(run, bench.base, 1)
     else:
         silent = SimpleNamespace(**{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
-                                 RunLogger=lambda run_id: TrainerCallback(), data_inputs=lambda texts: {})
+                                 RunLogger=lambda *_: TrainerCallback(), data_inputs=lambda texts: {})
         trials.tracking = silent
         bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
         trials.tracking = tracking

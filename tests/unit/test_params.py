@@ -69,7 +69,7 @@ def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, mess
 
 
 @pytest.mark.parametrize("name, value, message", [
-    ("registered_model", "a/b", "without / and :"), ("registered_model", "", "not empty"), ("experiment", " ", "not empty"),
+    ("registered_model", "a/b", "without / : and quotes"), ("registered_model", "anna's", "without / : and quotes"), ("registered_model", "", "not empty"), ("experiment", " ", "not empty"),
     ("tracking_uri", "postgresql://me:secret@host/db", "without a password"), 
     ("sweep_options", {"storage": "postgresql://me:secret@host/db"}, "without a password")])
 def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, value, message):

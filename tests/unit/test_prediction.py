@@ -321,6 +321,7 @@ def test_models_come_from_registry_and_runs(model, classifier, store, tmp_path):
         mlflow.set_tracking_uri(elsewhere)  # what a new process begins with is another store
         mlflow.set_registry_uri(elsewhere)
         pd.testing.assert_frame_equal(prediction.predict(uri, TEXTS, tracking_uri=store), expected)
+        assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == elsewhere  # what else runs here goes on there
     folder = os.path.dirname(store.removeprefix("sqlite:///"))
     pd.testing.assert_frame_equal(prediction.predict("models:/mine@champion", TEXTS, tracking_uri=folder), expected)
     for uri, message in (("models:/mine@nobody", "cannot be had"), ("models:/other/1", "cannot be had"), ("a" * 32, "cannot be had")):

@@ -28,6 +28,12 @@ def test_published_figures_stand_beside_results_on_the_same_data_only(tmp_path):
     assert "Published" in page and "DistilBERT" in page and "16,000 rows to train on" in page
 
 
+def test_index_says_which_version_was_promoted_or_why_none_was(tmp_path):
+    assert "Registered model" not in report.write_index(tmp_path).read_text()
+    results.write(tmp_path, "04_sweep_analysis", promotion="Registered model mine. No version was promoted: <why>.")
+    assert "<p>Registered model mine. No version was promoted: &lt;why&gt;.</p>" in report.write_index(tmp_path).read_text()
+
+
 def test_a_page_has_a_table_of_contents_that_leads_to_its_sections():
     page = report.notebook_page(new_notebook(cells=[new_markdown_cell("# T"), new_markdown_cell("## 1. A & b"), new_markdown_cell("## 2. C")]), "t")
     links = re.findall(r'<li><a href="#([^"]+)">(.*?)</a></li>', page)

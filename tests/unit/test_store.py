@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from textlab import InputError, store
+from textlab import InputError, runtime, store
+from textlab.__main__ import main
 
 RECORDER = """
 import sys, time
@@ -86,6 +88,50 @@ def test_stores_are_found_as_people_name_them(store_file, tmp_path):
         store.locate(str(tmp_path / "runs.csv"))
 
 
+def test_a_damaged_zip_is_named(store_uri, tmp_path):
+    packed = store.pack(store_uri, tmp_path / "runs.zip")
+    content = bytearray(packed.read_bytes())
+    content[200:260] = bytes(60)
+    packed.write_bytes(content)
+    with pytest.raises(InputError, match="runs.zip is damaged .*; download or make it again"):
+        store.locate(str(packed), tmp_path / "unpacked")
+
+
+def test_mlflows_own_first_experiment_keeps_its_files_beside_the_store_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    client = store.open_client(store.store_uri(tmp_path / "first"))
+    client.log_text(client.create_run("0").info.run_id, "kept", "note.txt")
+    shutil.move(tmp_path / "first", tmp_path / "second")
+    client = store.open_client(store.store_uri(tmp_path / "second"))
+    (run,) = client.search_runs(["0"])
+    assert Path(client.download_artifacts(run.info.run_id, "note.txt")).read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["second"]
+
+
+def test_a_store_is_named_as_a_command_takes_it(monkeypatch, tmp_path):
+    outside = store.store_uri(tmp_path / "my runs")
+    assert store.locate(shlex.split(store.named(outside))[0]) == outside
+    assert store.named("http://me:secret@mlflow.example:5000") == "'http://***@mlflow.example:5000'"
+    monkeypatch.delenv("TEXTLAB_OUTPUTS")
+    monkeypatch.chdir(runtime.project_root())
+    assert store.named(store.default_uri()) == "outputs"
+    inside = store.store_uri(runtime.project_root() / "outputs" / "mine" / "mlflow")
+    assert store.named(inside) == "outputs/mine/mlflow" and store.locate(store.named(inside)) == inside
+
+
+def test_ports_and_files_that_cannot_be_are_one_line(capsys, monkeypatch, tmp_path):
+    with pytest.raises(SystemExit) as end:
+        main(["ui", "--port", "70000"])
+    assert end.value.code == 2 and "got '70000'; accepted is a number from 0 to 65535" in capsys.readouterr().err
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "serve", full)
+    assert main(["ui", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "textlab: [Errno 28] No space left on device\n"
+
+
 def ask(port, host):
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", b'{"max_results": 1}',
                                      {"Host": host, "Content-Type": "application/json"})
@@ -96,7 +142,7 @@ def ask(port, host):
         return error.code
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ui_takes_a_free_port_refuses_foreign_hosts_and_stops_cleanly(store_file, end):
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]

@@ -1,9 +1,12 @@
 """Runs carried between stores: complete, nothing twice, whoever disturbs it."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,69 @@ def test_only_the_experiment_asked_for(full, empty):
         sync.carry(full, empty, "swep")
 
 
+def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empty):
+    client = store.open_client(full)
+    broken = client.create_run(store.use_experiment(client, "sweep"), 1, run_name="broken").info.run_id
+    client.create_run(store.use_experiment(client, "later"), 2)
+    sql(full, f"UPDATE runs SET artifact_uri = 'nowhere://x' WHERE run_uuid = '{broken}'")
+    taker = store.open_client(empty)
+    taker.delete_experiment(store.use_experiment(taker, "later"))
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"^2 could not be carried, all else was: .*later.* run broken \({broken}\): .*nowhere"):
+            sync.carry(full, empty)
+        assert len(content(empty)["versions"]) == 2 and len(content_of_runs(empty)) == 4
+    taker.restore_experiment(taker.get_experiment_by_name("later").experiment_id)
+    home = store.open_client(full).get_experiment_by_name("sweep").artifact_location
+    sql(full, f"UPDATE runs SET artifact_uri = '{home}/{broken}/artifacts' WHERE run_uuid = '{broken}'")
+    sync.carry(full, empty)
+    assert content(empty) == content(full)
+
+
+def test_what_has_no_place_in_a_run_is_said_to_be_left_behind(full, empty):
+    client = store.open_client(full)
+    client.create_model_version("emotions", "s3://bucket/model", content_of_runs(full)[0].info.run_id)
+    client.create_model_version("emotions", "s3://bucket/model")
+    client.create_logged_model(store.use_experiment(client, "sweep"), "alone")
+    for _ in range(2):
+        said = sync.carry(full, empty)
+        for words in ("1 versions of emotions left behind, since their files are in none of the carried runs",
+                      "1 versions of emotions left behind, since no run has made them", "1 models left behind, since no run"):
+            assert words in said
+
+
+def test_a_parent_of_another_experiment_or_in_the_trash_is_no_run_of_this_one(full, empty):
+    client = store.open_client(full)
+    places = [store.use_experiment(client, name) for name in ("sweep", "other")]
+    elsewhere, gone = (client.create_run(place, 1).info.run_id for place in (places[1], places[0]))
+    for parent in (elsewhere, gone):
+        client.create_run(places[0], 2, {"mlflow.parentRunId": parent})
+    client.delete_run(gone)
+    sync.carry(full, empty, "sweep")
+    assert len(content_of_runs(empty)) == 5
+    sync.carry(full, empty)
+    names = [run[0] for run in content(empty)["runs"].values()]
+    assert (names.count("sweep"), names.count("other")) == (5, 1)
+
+
+def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again(full, tmp_path):
+    """A run that goes on is looked at every ten seconds."""
+    class Remote:
+        address, client, fetched = "http://x/1", store.open_client(full), 0
+
+        def listing(self):
+            return {"a.txt": (3, "")}
+
+        def fetch(self, path, folder):
+            self.fetched += 1
+            return tmp_path / "there.txt"
+
+    (tmp_path / "here").mkdir()
+    for name in ("here/a.txt", "there.txt"):
+        (tmp_path / name).write_text("one")
+    here, there = sync._Files(None, (tmp_path / "here").as_uri()), Remote()
+    assert [here.carry(there) for _ in range(3)] == [0, 0, 0] and there.fetched == 1
+
+
 def test_what_was_deleted_in_the_target_stays_deleted(full, empty):
     sync.carry(full, empty)
     client = store.open_client(empty)
@@ -115,6 +181,11 @@ def test_what_was_deleted_in_the_target_stays_deleted(full, empty):
     client.delete_run(gone)
     sync.carry(full, empty)
     assert len(content_of_runs(empty)) == 2
+
+
+def sql(uri, statement):
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+        database.execute(statement)
 
 
 def content_of_runs(uri):
@@ -157,9 +228,8 @@ def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
             pass  # the other one has found a copy already
         return create(self, *arguments, **options)
     monkeypatch.setattr(sync.MlflowClient, "create_run", together)
-    threads = [threading.Thread(target=sync.carry, args=(full, empty)) for _ in range(2)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    with ThreadPoolExecutor(2) as pool:
+        [job.result() for job in [pool.submit(sync.carry, full, empty) for _ in range(2)]]
     sync.carry(full, empty)
     assert content(empty) == content(full)
     client = store.open_client(empty)

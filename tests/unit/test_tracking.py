@@ -65,7 +65,18 @@ def test_status_is_truthful(connected, error, status):
                 raise error()
     except (ValueError, KeyboardInterrupt, SystemExit) as raised:
         assert type(raised) is error
-    assert MlflowClient().get_run(active.info.run_id).info.status == status
+    found = MlflowClient().get_run(active.info.run_id)
+    assert found.info.status == status and found.data.tags.get("error") == ("ValueError" if error is ValueError else None)
+    files = [file.path for file in MlflowClient().list_artifacts(active.info.run_id)]
+    assert files == (["error.txt"] if error is ValueError else [])
+    if files:
+        assert "raise error()" in mlflow.artifacts.load_text(f"runs:/{active.info.run_id}/error.txt")
+
+
+def test_the_machines_load_is_in_short_runs_too(connected):
+    with tracking.run("x") as active:
+        time.sleep(5)
+    assert "system/cpu_utilization_percentage" in MlflowClient().get_run(active.info.run_id).data.metrics
 
 
 def test_children_belong_to_their_parent_and_a_run_can_be_continued(connected):
