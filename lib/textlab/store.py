@@ -228,11 +228,15 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
 
 
 def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:
-    """Close the runs that killed processes of this machine left open: KILLED, at the time of their last metric."""
-    for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'"):
-        if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, "")):
-            times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run.info.run_id, name)]
-            client.set_terminated(run.info.run_id, "KILLED", max(times, default=run.info.start_time))
+    """Close the runs that killed processes of this machine left open: KILLED, when their last metric was logged or last child ended."""
+    left = [run for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'")
+            if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, ""))]
+    for run in sorted(left, key=lambda run: "mlflow.parentRunId" not in run.data.tags):  # children first
+        run_id = run.info.run_id
+        times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run_id, name)]
+        times += [child.info.end_time for child in paged(client.search_runs, list(experiments), f"tags.mlflow.parentRunId = '{run_id}'")
+                  if child.info.end_time]
+        client.set_terminated(run_id, "KILLED", max(times, default=run.info.start_time))
 
 
 def owner() -> str:

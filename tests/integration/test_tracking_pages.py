@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -61,12 +62,15 @@ def test_a_foreign_host_header_is_refused(pages):
     assert refused.value.code == 403
 
 
-def test_the_registered_model_answers_over_http(recorded):
-    uri = store.store_uri(recorded / "mlflow")
+def test_the_champion_answers_over_http_from_a_folder_that_was_moved(recorded, tmp_path):
+    shutil.copytree(recorded / "mlflow", tmp_path / "moved")
+    uri = tracking.connect(store.store_uri(tmp_path / "moved"), "smoke", create=False)
+    tracking.set_alias("smoke", "champion", tracking.model_versions("smoke").index.min())
+    (recorded / "mlflow").rename(recorded / "away")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/smoke@candidate", "--env-manager", "local",
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/smoke@champion", "--env-manager", "local",
                                "--host", "127.0.0.1", "--port", str(port)], env=os.environ | {"MLFLOW_TRACKING_URI": uri, "PATH": f"{store.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -82,9 +86,8 @@ def test_the_registered_model_answers_over_http(recorded):
         request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", json.dumps({"inputs": texts}).encode(),
                                          {"Content-Type": "application/json"})
         answered = json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
+        expected = [answer["label"] for answer in tracking.load_model("models:/smoke@champion")(texts)]
     finally:
         store.stop(server)
-    tracking.connect(uri, "smoke", create=False)
-    version = tracking.model_versions("smoke").index.max()
-    expected = [answer["label"] for answer in tracking.load_model(f"models:/smoke/{version}")(texts)]
+        (recorded / "away").rename(recorded / "mlflow")
     assert [answer["label"] for answer in answered] == expected

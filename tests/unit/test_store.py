@@ -68,6 +68,16 @@ def test_a_killed_run_says_so(store_uri):
             process.kill()
 
 
+def test_a_killed_sweep_ends_when_its_last_training_did(store_uri):
+    client, tags = store.open_client(store_uri), {store.OWNER_TAG: f"{socket.gethostname()} {os.getpid()} 1.00"}
+    parent = client.create_run("0", 1_000, tags).info.run_id
+    child = client.create_run("0", 2_000, tags | {"mlflow.parentRunId": parent}).info.run_id
+    client.log_metric(child, "loss", 1.0, 9_000)
+    store.close_stale(client, ["0"])
+    ended = [client.get_run(run).info for run in (child, parent)]
+    assert [(info.status, info.end_time) for info in ended] == [("KILLED", 9_000)] * 2
+
+
 @pytest.mark.parametrize("owner, gone", [
     (store.owner(), False), (f"{socket.gethostname()} {os.getpid()} 1.00", True), ("elsewhere 1 1.00", False), ("", False),
     (f"{socket.gethostname()} 4194999 1.00", True)])
