@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,22 @@ def _bring_home(file: Path) -> None:
             raise InputError(f"tracking store: {short(str(file))} cannot be used: {error}") from None
 
 
+def count(uri: str) -> None:
+    """Let SQLite count what a local store holds; until then it looks for a run's curve among those of all runs.
+
+    With a thousand runs, reading the curves of one took a second, and takes some hundredths of it afterwards.
+    """
+    if (file := _file_of(uri)) and file.is_file():
+        _count(file, file.stat().st_size.bit_length())
+
+
+@lru_cache
+def _count(file: Path, magnitude: int) -> None:  # again when it has doubled
+    with closing(sqlite3.connect(file, timeout=60)) as store, store:
+        store.execute("PRAGMA analysis_limit = 400")
+        store.execute("ANALYZE")
+
+
 @contextmanager
 def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
     """Turn what a database that is none, or a store that does not answer, makes libraries raise into one line."""
@@ -337,6 +354,7 @@ def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.P
     if not file:
         raise InputError(f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser")
     client = open_client(uri, create=False)
+    count(uri)
     close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
     origins = ["--cors-allowed-origins", ",".join(f"https://{host}" for host in hosts)] if hosts else []
     # exact hosts, since MLflow's own patterns accept names that merely look like private addresses

@@ -135,6 +135,8 @@ def carry(source: str, target: str, experiment: str = "") -> str:
         What was carried, in one sentence.
     """
     giver, taker = store.open_client(source, create=False), store.open_client(target)
+    for uri in (source, target):
+        store.count(uri)
     if source.startswith("sqlite"):
         store.close_stale(giver, [found.experiment_id for found in paged(giver.search_experiments)])
     if experiment:

@@ -174,6 +174,16 @@ def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again
     assert [here.carry(there) for _ in range(3)] == [0, 0, 0] and there.fetched == 1
 
 
+def test_a_runs_curves_are_not_looked_for_among_those_of_all_runs(full, empty):
+    client, query = store.open_client(full), "EXPLAIN QUERY PLAN SELECT * FROM metrics WHERE run_uuid = 'x' AND key = 'loss'"
+    for number in range(10):
+        run = client.create_run("0").info.run_id
+        client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(50)])
+    assert "index_metrics_run_uuid" not in str(sql(full, query))  # what SQLite does by itself
+    sync.carry(full, empty)
+    assert "index_metrics_run_uuid" in str(sql(full, query))
+
+
 def test_what_was_deleted_in_the_target_stays_deleted(full, empty):
     sync.carry(full, empty)
     client = store.open_client(empty)
@@ -185,7 +195,7 @@ def test_what_was_deleted_in_the_target_stays_deleted(full, empty):
 
 def sql(uri, statement):
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
-        database.execute(statement)
+        return database.execute(statement).fetchall()
 
 
 def content_of_runs(uri):
