@@ -226,7 +226,7 @@ def count(uri: str) -> None:
 
 @lru_cache
 def _count(file: Path, magnitude: int) -> None:  # again when it has doubled
-    with closing(sqlite3.connect(file, timeout=60)) as store, store:
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file, timeout=60)) as store, store:  # read-only, it is but slow
         store.execute("PRAGMA analysis_limit = 400")
         store.execute("ANALYZE")
 
