@@ -74,7 +74,7 @@ def pages(uri: str) -> str:
         return f"MLflow's own pages are those of {store.short(uri)}."
     if not inside():
         folder = "" if uri == store.default_uri() else f" {store.named(uri)}"
-        return f"To see all this in MLflow's own pages: python -m textlab ui{folder}"
+        return f"For MLflow's own pages, in a terminal: python -m textlab ui{folder}"
     from google.colab import output
 
     port = store.free_port(5000)

@@ -110,7 +110,7 @@ class Live:
                 self._process = subprocess.Popen([*command, "--watch", "--until-eof"], stdin=subprocess.PIPE, stdout=said,
                                                  stderr=said, process_group=0)
             if os.name == "posix":
-                psutil.Process(self._process.pid).nice(10)  # training goes first
+                psutil.Process(self._process.pid).nice(19)  # training goes first
 
     def finish(self, seconds: float = 60) -> str:
         """Let it carry the rest, for a bounded time, and return in one sentence what is left to do."""

@@ -1,7 +1,8 @@
 """Tracking benchmarks, run by hand: `python tests/benchmarks/tracking.py TABLE -o FILE.json`.
 
-logging   seconds of a training with and without a record of it, by turns
-live      seconds of a training whose runs are carried to a server that is killed again and again, beside an undisturbed one
+logging   seconds of a training with and without a record of it, the model of each epoch among it, by turns
+live      seconds of a training whose runs are carried to a server that is killed again and again, and of one that is not carried,
+          by turns; that server runs here too, and its restarts take time from both
 sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import resource
 import sqlite3
@@ -21,6 +23,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -55,7 +59,7 @@ def workbench(chosen, folder: Path):
     return trials.Workbench(cfg, folder), uri
 
 
-def train(bench, recorded: bool = True) -> float:
+def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
     """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped."""
     from transformers import TrainerCallback
     from textlab import tracking, trials
@@ -63,7 +67,7 @@ def train(bench, recorded: bool = True) -> float:
     start = time.perf_counter()
     if recorded:
         with tracking.run("a training") as run:
-            bench.train(run, bench.base, 1)
+            bench.train(run, bench.base, 1, checkpoints=checkpoints)
     else:
         silent = SimpleNamespace(**{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
                                  RunLogger=lambda *_: TrainerCallback(), data_inputs=lambda texts: {})
@@ -79,7 +83,7 @@ def measure_logging(chosen, folder: Path) -> list[dict]:
     found = []
     for repeat in range(chosen.repeats):
         order = (True, False) if repeat % 2 else (False, True)
-        seconds = {recorded: train(bench, recorded) for recorded in order}
+        seconds = {recorded: train(bench, recorded, checkpoints=recorded) for recorded in order}
         found.append({"recorded": seconds[True], "unrecorded": seconds[False]})
         print(found[-1], file=sys.stderr, flush=True)
     added = [row["recorded"] / row["unrecorded"] - 1 for row in found]
@@ -96,31 +100,41 @@ def measure_live(chosen, folder: Path) -> dict:
     server, dice, rounds, kills = Server(folder / "server", prefix=("nice", "-n", "19")), random.Random(2), [], 0
     step_back(server.process.pid)
 
-    def torment(times: int) -> None:
-        for _ in range(times):
+    def torment(times: float, over: threading.Event) -> None:
+        while times > 0 and not over.is_set():
             time.sleep(dice.uniform(0, 8))
             server.kill()
             time.sleep(dice.uniform(0.1, 2))
             server.start()
             step_back(server.process.pid)
             server.wait()
+            times -= 1
 
     for number in range(1, chosen.repeats + 1):
         times = chosen.kills * number // chosen.repeats - kills
-        quiet = train(bench)  # it is carried too, but later
+        quiet, over = train(bench), threading.Event()  # it is carried too, but later
+        tormentor, alone, synced = threading.Thread(target=torment, args=(math.inf, over)), [], []
+        tormentor.start()
+        alone = [train(bench) for _ in range(5)]
+        over.set()
+        tormentor.join()
         live = sync.Live(uri, server.uri, bench.cfg.experiment, folder / "sync.log")
-        tormentor, tormented = threading.Thread(target=torment, args=(times,)), []
+        tormentor = threading.Thread(target=torment, args=(times, threading.Event()))
         tormentor.start()
         while tormentor.is_alive():
-            tormented.append(train(bench))
+            synced.append(train(bench))
         kills += times
-        rounds.append({"quiet": quiet, "tormented": tormented, "kills": times, "share": statistics.median(tormented) / quiet - 1})
-        print(f"{quiet:.1f} s, then {', '.join(f'{seconds:.1f}' for seconds in tormented)} with {times} kills; {live.finish(300)}", flush=True)
+        used = psutil.Process(live._process.pid).cpu_times()
+        rounds.append({"quiet": quiet, "alone": alone, "synced": synced, "kills": times, "sync_seconds": used.user + used.system,
+                       "share": statistics.median(synced) / statistics.median(alone) - 1})
+        print(f"{quiet:.1f} s; not synced {', '.join(f'{seconds:.1f}' for seconds in alone)}; synced "
+              f"{', '.join(f'{seconds:.1f}' for seconds in synced)} with {times} kills; {live.finish(300)}", flush=True)
     sync.carry(uri, server.uri, bench.cfg.experiment)
     same = content(server.uri) == content(uri)
     server.stop()
-    print(f"{kills} kills: training takes {statistics.median(one['share'] for one in rounds):+.1%} (median of {len(rounds)} rounds); "
-          f"the server's content is {'equal' if same else 'NOT EQUAL'}")
+    print(f"{kills} kills: a synced training takes {statistics.median(one['share'] for one in rounds):+.1%} (median of {len(rounds)} rounds); "
+          f"the sync itself used {sum(one['sync_seconds'] for one in rounds):.0f} s of processor time in "
+          f"{sum(sum(one['synced']) for one in rounds):.0f} s; the server's content is {'equal' if same else 'NOT EQUAL'}")
     return {"rounds": rounds, "kills": kills, "equal": same}
 
 
