@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow.utils.model_utils import env_var_tracker
 
 from textlab import InputError, runtime, store
 from textlab.__main__ import main
@@ -96,6 +97,12 @@ def test_stores_are_found_as_people_name_them(store_file, tmp_path):
         store.locate("127.0.0.1:5000")
     with pytest.raises(InputError, match="runs.csv is no store; accepted are"):
         store.locate(str(tmp_path / "runs.csv"))
+
+
+def test_logging_a_model_does_not_watch_variables_that_other_threads_read():
+    """MLflow's thread for the machine's load reads some every two seconds, and the set of those seen must not grow meanwhile."""
+    with env_var_tracker() as seen:
+        assert os.environ["PATH"] and not seen
 
 
 def test_a_damaged_zip_is_named(store_uri, tmp_path):
