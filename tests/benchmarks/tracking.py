@@ -3,7 +3,8 @@
 logging   seconds of a training with and without a record of it, the model of each epoch among it, by turns
 live      seconds of a training whose runs are carried to a server that is killed again and again, and of one that is not carried,
           by turns; that server runs here too, and its restarts take time from both
-sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each
+sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each; with --beside, in stores that
+          hold so many other runs already
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--kills", type=int, default=20, help="live: of the server")
     parser.add_argument("--runs", type=int, nargs="+", default=[10, 30, 100, 300, 1000], help="sync: how many to carry")
+    parser.add_argument("--beside", type=int, default=0, help="sync: how many runs both stores hold already")
     parser.add_argument("-o", dest="out", type=Path, required=True, help="JSON file")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)  # sync from, to, in a process of its own
     chosen = parser.parse_args()
@@ -148,8 +150,11 @@ def step_back(pid: int) -> None:
 def measure_sync(chosen, folder: Path) -> list[dict]:
     found = []
     for runs in chosen.runs:
-        uri = many_runs(folder / str(runs), runs)
-        done = subprocess.run([sys.executable, __file__, "sync", "-o", "-", "--one", uri, str(folder / f"copy-{runs}")],
+        uri, target = many_runs(folder / str(runs), "many", runs), folder / f"copy-{runs}"
+        if chosen.beside:
+            for place in (folder / str(runs), target):
+                many_runs(place, "others", chosen.beside)
+        done = subprocess.run([sys.executable, __file__, "sync", "-o", "-", "--one", uri, str(target)],
                               stdout=subprocess.PIPE, text=True, check=True)
         found.append({"runs": runs} | json.loads(done.stdout.splitlines()[-1]))
         found[-1]["runs_per_second"] = runs / found[-1]["seconds"]
@@ -161,25 +166,25 @@ def carry_once(source: str, target: str) -> dict:
     from textlab import store, sync
 
     start = time.perf_counter()
-    sync.carry(source, store.locate(target))
+    sync.carry(source, store.locate(target), "many")
     return {"seconds": time.perf_counter() - start, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def many_runs(folder: Path, runs: int) -> str:
+def many_runs(folder: Path, experiment: str, runs: int) -> str:
     """Return the address of a store with so many runs of 100 metrics of 100 points; one is recorded, the others are copies in SQL."""
     from mlflow.entities import Metric, Param
     from textlab import store
 
     uri = store.store_uri(folder)
     client = store.open_client(uri)
-    first = client.create_run(store.use_experiment(client, "many")).info.run_id
+    first = client.create_run(store.use_experiment(client, experiment)).info.run_id
     for number in range(100):
         client.log_batch(first, [Metric(f"metric {number}", step / (number + 1), 1_000 + step, step) for step in range(100)])
     client.log_batch(first, params=[Param(f"parameter {number}", str(number)) for number in range(20)])
     client.set_terminated(first)
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
         for number in range(1, runs):
-            copy = f"{number:032x}"
+            copy = f"{experiment.encode().hex()}{number:016x}".rjust(32, "0")
             for table in ("runs", "metrics", "latest_metrics", "params", "tags"):
                 columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
                 values = ", ".join("?" if column == "run_uuid" else f"replace(artifact_uri, '{first}', '{copy}')"
