@@ -200,26 +200,27 @@ class Sweep:
 
     def _work(self, ledger: Ledger, n: int, do: Callable[[optuna.Trial], float], group: Callable[[int], int] = lambda number: 0,
               deadline: float = math.inf) -> None:
-        while time.monotonic() < deadline:
-            job = ledger.claim(n, group)
-            if job is None:
-                states = [t.state for t in ledger.trials()[:n]]
-                if len(states) == n and all(state in DONE for state in states):
-                    return
-                self.show("; waiting for other workers")
-                time.sleep(0.5)
-                continue
-            try:
-                with ledger.alive(job), _ends_softly() as self._stop:
-                    value = do(job)
-                ledger.finish(job, TrialState.COMPLETE, value)
-            except optuna.TrialPruned:
-                ledger.finish(job, TrialState.PRUNED)
-            except FAILURES as error:
-                ledger.finish(job, TrialState.FAIL, **{_REASON: first_line(error)})
-            except BaseException:
-                ledger.release(job)
-                raise
+        with _ends_softly() as self._stop:
+            while time.monotonic() < deadline and not self._stop.is_set():
+                job = ledger.claim(n, group)
+                if job is None:
+                    states = [t.state for t in ledger.trials()[:n]]
+                    if len(states) == n and all(state in DONE for state in states):
+                        return
+                    self.show("; waiting for other workers")
+                    time.sleep(0.5)
+                    continue
+                try:
+                    with ledger.alive(job):
+                        value = do(job)
+                    ledger.finish(job, TrialState.COMPLETE, value)
+                except optuna.TrialPruned:
+                    ledger.finish(job, TrialState.PRUNED)
+                except FAILURES as error:
+                    ledger.finish(job, TrialState.FAIL, **{_REASON: first_line(error)})
+                except BaseException:
+                    ledger.release(job)
+                    raise
 
     def _trial(self, job: optuna.Trial) -> float:
         earlier = [t for t in self.ledger.trials()[:self.plan.group(job.number)] if t.state in DONE]
