@@ -187,9 +187,7 @@ class _Carrier:
         self.known.clear()
         for run in paged(self.target.search_runs, [copy], run_view_type=ViewType.ALL):
             self.known[_origin(run.data.tags, run.info.run_id)].append(_slim(run))
-        models = defaultdict(list)
-        for model in paged(self.source.search_logged_models, [found.experiment_id]):
-            models[model.source_run_id].append(model)
+        models = self._models(found.experiment_id)
         if alone := models.pop("", []) + models.pop(None, []):
             self.done["models left behind, since no run has made them"] += len(alone)
         again = []
@@ -210,10 +208,24 @@ class _Carrier:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
             else:
-                if (found.info.lifecycle_stage, found.info.experiment_id) == ("active", run.info.experiment_id):
-                    self.run(found, experiment, models)  # one of another experiment is carried with that
+                if found.info.lifecycle_stage == "active":
+                    self.run(found, *self._place(found, run, experiment, models))
         _undisturbed(lambda: self._run(run, experiment, models.get(run.info.run_id, [])),
                      lambda: self.known.pop(_origin(run.data.tags, run.info.run_id), None))
+
+    def _place(self, parent: Run, run: Run, experiment: str, models: dict[str, list[LoggedModel]]) -> tuple[str, dict[str, list[LoggedModel]]]:
+        """Return where the parent of a run belongs in the target, with the models of that experiment."""
+        own = parent.info.experiment_id
+        if own == run.info.experiment_id:
+            return experiment, models
+        return store.use_experiment(self.target, self.source.get_experiment(own).name), self._models(own)
+
+    def _models(self, experiment_id: str) -> dict[str, list[LoggedModel]]:
+        """Return the logged models of an experiment in the source, by the run that made them."""
+        models = defaultdict(list)
+        for model in paged(self.source.search_logged_models, [experiment_id]):
+            models[model.source_run_id].append(model)
+        return models
 
     def _run(self, run: Run, experiment: str, models: list[LoggedModel]) -> None:
         origin, self.loose = _origin(run.data.tags, run.info.run_id), False

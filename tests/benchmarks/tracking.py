@@ -115,7 +115,7 @@ def measure_live(chosen, folder: Path) -> dict:
     for number in range(1, chosen.repeats + 1):
         times = chosen.kills * number // chosen.repeats - kills
         quiet, over = train(bench), threading.Event()  # it is carried too, but later
-        tormentor, alone, synced = threading.Thread(target=torment, args=(math.inf, over)), [], []
+        tormentor, synced = threading.Thread(target=torment, args=(math.inf, over)), []
         tormentor.start()
         alone = [train(bench) for _ in range(5)]
         over.set()

@@ -141,18 +141,23 @@ def test_what_has_no_place_in_a_run_is_said_to_be_left_behind(full, empty):
             assert words in said
 
 
-def test_a_parent_of_another_experiment_or_in_the_trash_is_no_run_of_this_one(full, empty):
+def test_a_parent_keeps_its_own_experiment_and_one_in_the_trash_is_left_there(full, empty):
     client = store.open_client(full)
     places = [store.use_experiment(client, name) for name in ("sweep", "other")]
     elsewhere, gone = (client.create_run(place, 1).info.run_id for place in (places[1], places[0]))
     for parent in (elsewhere, gone):
         client.create_run(places[0], 2, {"mlflow.parentRunId": parent})
+    made = client.create_logged_model(places[1], "model", elsewhere)
+    client.finalize_logged_model(made.model_id, "READY")
     client.delete_run(gone)
-    sync.carry(full, empty, "sweep")
-    assert len(content_of_runs(empty)) == 5
-    sync.carry(full, empty)
-    names = [run[0] for run in content(empty)["runs"].values()]
-    assert (names.count("sweep"), names.count("other")) == (5, 1)
+    for experiment in ("sweep", ""):
+        sync.carry(full, empty, experiment)
+        taker = store.open_client(empty)
+        (parent,) = taker.search_runs([store.use_experiment(taker, "other")])
+        children = [run for run in content_of_runs(empty) if run.info.start_time == 2]
+        assert sorted(run.data.tags.get("mlflow.parentRunId", "") for run in children) == ["", parent.info.run_id]
+        assert len(content_of_runs(empty)) == 5
+        assert [model.name for model in taker.search_logged_models([parent.info.experiment_id])] == ["model"]
 
 
 def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again(full, tmp_path):
