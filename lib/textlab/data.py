@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from . import InputError, corpus, files, hub
+from . import InputError, corpus, files, first_line, hub
 
 SPLITS = files.SPLITS
 SHARE = 0.1  # of the training texts, for each split that has to be made
@@ -208,7 +208,7 @@ def _read_snapshot(origin: hub.Source, pick: files.Pick) -> tuple[dict[str, pd.D
         try:
             splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
         except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            raise InputError(f"dataset: {origin.id} cannot be loaded ({files.one_line(error)}); download one of its files and "
+            raise InputError(f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
                              "give that instead") from None
     names = files.split_names(splits)
     if not names and len(splits) == 1:

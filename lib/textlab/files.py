@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
-from . import InputError
+from . import InputError, first_line
 
 SPLITS = ("train", "validation", "test")
 TEXT_COLUMNS = ("text", "sentence", "content", "tweet")
@@ -86,7 +86,7 @@ def read_files(files: list[Path], pick: Pick) -> pd.DataFrame:
     try:
         tables = [READERS[file.suffix.lower()](file, pick) for file in files]
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{name} cannot be read ({one_line(error)}); check the file") from None
+        raise InputError(f"{name} cannot be read ({first_line(error)}); check the file") from None
     table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True).rename(lambda row: row + 1)
     if table.empty:
         raise InputError(f"{name} has no rows; it needs texts and labels")
@@ -128,7 +128,7 @@ def _separator(path: Path, header: str) -> str:
 
 
 def _csv_fault(path: Path, separator: str, error: pd.errors.ParserError) -> str:
-    reason = one_line(error).removeprefix("Error tokenizing data. C error: ")
+    reason = first_line(error).removeprefix("Error tokenizing data. C error: ")
     reason = re.sub(r"starting at row (\d+)", lambda match: f"starting at line {int(match[1]) + 1}", reason)
     return f"{path.name}: {reason}; put texts with {separator!r} or quotes in them between double quotes"
 
@@ -222,7 +222,7 @@ def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list
     except UnicodeDecodeError:
         raise InputError(_not_utf8(path)) from None
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path.name} cannot be read ({one_line(error)}); check the file") from None
+        raise InputError(f"{path.name} cannot be read ({first_line(error)}); check the file") from None
     if not found:
         raise InputError(f"{path.name} has no rows; it needs texts")
 
@@ -294,8 +294,3 @@ def _not_utf8(path: Path) -> str:
             except UnicodeDecodeError as error:
                 return f"{path.name}, line {number}: byte {line[error.start]:#x} is not UTF-8; save the file as UTF-8"
     return f"{path.name} is not UTF-8; save the file as UTF-8"
-
-
-def one_line(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return " ".join(str(error).split())

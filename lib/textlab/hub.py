@@ -122,6 +122,8 @@ def resolve_model(spec: str) -> Source:
         if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
             raise InputError(f"model: {spec} is not a model folder: it needs config.json and *.safetensors")
         return Source(spec, "model", None, folder.resolve(), hash_files(folder))
+    if "/" in spec and "@" not in spec and folder.parent.is_dir():
+        raise InputError(f"model: there is no {spec}; check its spelling, or write owner/name@main for a model of the Hub")
     if split_id(spec):
         return resolve(spec, kind="model")
     raise InputError(f"model: got {spec!r}; accepted are packaged, tiny, an existing folder, or owner/name[@revision]")

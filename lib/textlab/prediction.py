@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from . import InputError, files, hub, results, runtime, shortcuts
+from . import InputError, files, first_line, hub, results, runtime, shortcuts
 
 #: Rows that are read, sorted by length and written at a time, and padded tokens a batch: what is fastest on a CPU and a GPU.
 CHUNK, CPU_TOKENS, GPU_TOKENS = 2048, 1024, 32768
@@ -131,8 +131,6 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
             folder = tracking.model_folder(model, Path(scratch), tracking_uri)
         else:
             place = Path(model).expanduser()
-            if not place.exists() and place.parent.is_dir() and "/" in model and "@" not in model:
-                raise InputError(f"model: there is no {model}; check its spelling, or write owner/name@main for a model of the Hub")
             inside = place / "model"
             folder = hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
         return _load_folder(folder, model)
@@ -145,7 +143,7 @@ def _load_folder(folder: Path, name: str) -> Classifier:
             folder, attn_implementation="eager" if runtime.device() == "cpu" else "sdpa", local_files_only=True,
             use_safetensors=True, output_loading_info=True)
     except Exception as error:  # a damaged file raises anything from OSError to the parsers' own errors
-        raise InputError(f"model: {name} cannot be loaded ({type(error).__name__}: {files.one_line(error)[:200]}); "
+        raise InputError(f"model: {name} cannot be loaded ({type(error).__name__}: {first_line(error)[:200]}); "
                          "check that its folder is whole") from None
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"model: {name} has no trained classifier ({', '.join(missing)} missing); fine-tune it first")

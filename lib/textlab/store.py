@@ -167,6 +167,15 @@ def use_experiment(client: MlflowClient, name: str, create: bool = True, tags: M
     return found.experiment_id
 
 
+def use_registered_model(client: MlflowClient, name: str, tags: Mapping[str, str] | None = None, description: str | None = None) -> None:
+    """Make a registered model unless it is there."""
+    try:
+        client.create_registered_model(name, tags, description)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
 def is_local(uri: str) -> bool:
     """Tell whether a store is an SQLite file."""
     return _file_of(uri) is not None

@@ -357,11 +357,7 @@ class _Carrier:
                 self.attempt(f"registered model {model.name}", lambda: _undisturbed(lambda: self._registered(model, mine)))
 
     def _registered(self, model: RegisteredModel, versions: list[ModelVersion]) -> None:
-        try:
-            self.target.create_registered_model(model.name, model.tags, model.description)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        store.use_registered_model(self.target, model.name, model.tags, model.description)
         numbers = {str(version.version): self._version(version) for version in versions}
         self._aliases(model.name, {version: number for version, number in numbers.items() if number})
 

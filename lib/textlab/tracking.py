@@ -233,11 +233,7 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
     info = _log_model("model", model, tokenizer, step, list(example))
     points = [client.get_metric_history(run_id, name)[-1] for name in metrics]
     client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, info.model_id, run_id=run_id) for p in points])
-    try:
-        client.create_registered_model(register_as)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    store.use_registered_model(client, register_as)
     version = client.create_model_version(register_as, info.model_uri, run_id, model_id=info.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
     set_alias(register_as, "candidate", version.version)

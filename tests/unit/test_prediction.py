@@ -238,16 +238,17 @@ def test_bad_arguments_are_one_line_and_status_2(monkeypatch, tmp_path, capsys, 
     assert message in printed and printed.count("\n") == 1 and (tmp_path / "in.csv").read_text() == "text\nx\n"
 
 
-def test_a_folder_that_is_not_there_is_not_asked_for_at_the_hub(tmp_path, monkeypatch):
+@pytest.mark.parametrize("load", [prediction.load, prediction.hub.resolve_model])
+def test_a_folder_that_is_not_there_is_not_asked_for_at_the_hub(load, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs").mkdir()
     monkeypatch.setattr(prediction.hub, "resolve", lambda spec, kind: pytest.fail("asked the Hub", pytrace=False))
-    for spec in ("outputs/mien", str(tmp_path / "mien")):
+    for spec in ("outputs/mien", "./mien", "../mien", str(tmp_path / "mien")):
         with pytest.raises(InputError, match=f"there is no {spec}; check its spelling, or write owner/name@main"):
-            prediction.load(spec)
+            load(spec)
     for spec in ("owner/mien", "outputs/mien@main"):
         with pytest.raises(pytest.fail.Exception, match="asked the Hub"):
-            prediction.load(spec)
+            load(spec)
 
 
 @pytest.mark.parametrize("stop, status", [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 1)])
