@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 from . import InputError, __version__, first_line
@@ -270,11 +271,13 @@ def _reproduce(chosen: argparse.Namespace) -> int:
 def _predict(chosen: argparse.Namespace) -> int:
     from . import prediction
 
-    try:
-        done = prediction.predict_file(chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri)
-    except OSError as error:  # such as a full disk
-        print(f"textlab: {chosen.out} cannot be written: {error}", file=sys.stderr)
-        return 1
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"textlab: {message}", file=sys.stderr)
+        try:
+            done = prediction.predict_file(chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri)
+        except OSError as error:  # such as a full disk
+            print(f"textlab: {chosen.out} cannot be written: {error}", file=sys.stderr)
+            return 1
     print(done, file=sys.stderr)
     print(chosen.out)
     return 0

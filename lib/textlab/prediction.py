@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
 
 
 def load(model: str, tracking_uri: str = "") -> Classifier:
-    """Return a trained classifier, ready to use on the fastest device here.
+    """Return a trained classifier, ready to use on the fastest device here; warn of what its guards found after its training.
 
     Args:
         model: a folder with a saved model, or one that has it under `model`; `models:/name@alias` or `models:/name/3`
@@ -147,6 +148,8 @@ def _load_folder(folder: Path, name: str) -> Classifier:
                          "check that its folder is whole") from None
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"model: {name} has no trained classifier ({', '.join(missing)} missing); fine-tune it first")
+    if faults := getattr(model.config, "guards", None):
+        warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
     model = model.to(runtime.device()).eval()
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
     longest = getattr(model.config, "max_position_embeddings", 512)

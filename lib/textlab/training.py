@@ -139,8 +139,10 @@ def read_model(source: Source, labels: Sequence[str], seed: int, attention: str,
         source.path, num_labels=len(labels), id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)}, attn_implementation=attention,
         local_files_only=True, use_safetensors=True, ignore_mismatched_sizes=not keep_head, output_loading_info=True)
-    if not keep_head and not loading["missing_keys"]:
-        _renew_head(model)
+    if not keep_head:
+        vars(model.config).pop("guards", None)  # they are about the head that it had
+        if not loading["missing_keys"]:
+            _renew_head(model)
     return model
 
 
@@ -299,8 +301,13 @@ def history(trainer: Trainer) -> pd.DataFrame:
     return logged.groupby("step", as_index=False).first()
 
 
-def save(fitted: Fit, folder: Path) -> str:
-    """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256."""
+def save(fitted: Fit, folder: Path, guards: Sequence[str] = ()) -> str:
+    """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256.
+
+    Args:
+        guards: what `evaluation.guards` found; kept in config.json, so that it goes wherever the model goes.
+    """
+    fitted.model.config.guards = list(guards)
     fitted.trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing here reads
     return hash_files(folder / "model.safetensors")["model.safetensors"]

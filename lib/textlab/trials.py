@@ -134,6 +134,7 @@ class Workbench:
             tracking.log_scores(f"{split}_{name}", scored)
             tracking.log_predictions(self.texts, split, self._baseline_answers[name][split], name)
         tracking.set_tags(guards=" ".join(guards) or "passed")
+        fitted.model.config.guards = guards
         tracking.log_figure(plots.learning_curves(fitted.history), "learning_curves")
         tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")

@@ -10,6 +10,7 @@ import pytest
 
 import browser
 from conftest import NOTEBOOKS, ROOT
+from textlab import prediction
 
 EMOTION = ROOT.parent / "shared" / "emotion"
 BIN = Path(sys.executable).parent
@@ -93,6 +94,9 @@ def test_a_useless_model_is_called_out_everywhere(smoke):
     for page in ("02_fine_tuning.html", "index.html"):
         assert "does not beat" in (folder / page).read_text(), page
     assert "champion" not in json.loads((folder / "results" / "04_sweep_analysis.json").read_text())
+    for model in (str(folder), "models:/smoke@candidate"):
+        with pytest.warns(UserWarning, match="did not pass its checks: .* does not beat"):
+            prediction.load(model, str(folder))
 
 
 def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -292,6 +294,20 @@ def test_a_model_that_was_never_trained_to_classify_is_refused():
 def test_the_folder_of_a_run_will_do(model, classifier):
     again = prediction.load(str(model.parent))
     assert again.labels == LABELS and again.max_length == classifier.max_length == 24
+
+
+def test_a_model_that_did_not_pass_its_checks_says_so(model, tmp_path, capsys):
+    bad = shutil.copytree(model, tmp_path / "bad")
+    config = json.loads((bad / "config.json").read_text())
+    (tmp_path / "in.txt").write_text("one\n")
+    for guards, told in ([], ""), (["It is bad.", "Very."], f"textlab: {bad} did not pass its checks: It is bad. Very.\n"):
+        (bad / "config.json").write_text(json.dumps(config | {"guards": guards}))
+        assert run(bad, tmp_path / "in.txt", "-o", tmp_path / "out.csv") == 0
+        assert "".join(re.findall("textlab: .*\n", capsys.readouterr().err)) == told
+    with pytest.warns(UserWarning, match="did not pass its checks"):
+        textlab.predict(bad, ["one"])
+    again = training.load_model(hub.resolve_model(str(bad)), LABELS, training.Recipe(), seed=0)
+    assert not hasattr(again.config, "guards")  # with a new head it is another model
 
 
 def test_training_records_the_length_that_prediction_cuts_at(tmp_path):
