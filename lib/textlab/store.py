@@ -26,7 +26,7 @@ from typing import Any
 # nothing of the machine's load in a run of less than ten seconds, and fail to log a model while another thread reads variables.
 for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
                       "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-                      "MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "2",
+                      "MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
                       "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false"}.items():
     os.environ.setdefault(_name, _value)
 

@@ -24,6 +24,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import psutil
 
@@ -62,9 +63,9 @@ def workbench(chosen, folder: Path):
 
 
 def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
-    """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped."""
+    """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped, digests too."""
     from transformers import TrainerCallback
-    from textlab import tracking, trials
+    from textlab import tracking, training, trials
 
     start = time.perf_counter()
     if recorded:
@@ -73,9 +74,9 @@ def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
     else:
         silent = SimpleNamespace(**{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
                                  RunLogger=lambda *_: TrainerCallback(), data_inputs=lambda texts: {})
-        trials.tracking = silent
-        bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
-        trials.tracking = tracking
+        with (patch.object(trials, "tracking", silent), patch.object(training, "weights_sha256", lambda model: ""),
+              patch.object(trials.record, "make", lambda *_, **__: {})):
+            bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
     return time.perf_counter() - start
 
 

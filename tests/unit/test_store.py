@@ -100,7 +100,7 @@ def test_stores_are_found_as_people_name_them(store_file, tmp_path):
 
 
 def test_logging_a_model_does_not_watch_variables_that_other_threads_read():
-    """MLflow's thread for the machine's load reads some every two seconds, and the set of those seen must not grow meanwhile."""
+    """MLflow's thread for the machine's load reads some every few seconds, and the set of those seen must not grow meanwhile."""
     with env_var_tracker() as seen:
         assert os.environ["PATH"] and not seen
 
