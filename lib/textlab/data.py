@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,11 +41,14 @@ class Data:
         """The label names; a label's position is its id."""
         return self.splits["train"].features["label"].names
 
-    def digest(self, split: str) -> str:
-        """Return the SHA-256 of a split's texts and labels, in their order."""
-        part = self.splits[split]
-        names = part.features["label"].int2str(part["label"][:])
-        return hashlib.sha256("\n".join(f"{text}\t{name}" for text, name in zip(part["text"], names)).encode()).hexdigest()
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Split -> SHA-256 of its texts and labels, in their order."""
+        def digest(rows: Dataset) -> str:
+            names = rows.features["label"].int2str(rows["label"][:])
+            return hashlib.sha256("\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names)).encode()).hexdigest()
+
+        return {split: digest(rows) for split, rows in self.splits.items()}
 
     def rows(self) -> dict[str, int]:
         """Return split -> number of rows."""

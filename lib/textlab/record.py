@@ -45,7 +45,7 @@ def make(notebook: str, cfg: SimpleNamespace, settings: Recipe, texts: data.Data
         "notebook": notebook, "params": params | {"resolved": dataclasses.asdict(settings)}, "seed": seed,
         "environment": runtime.environment(), "code": code(notebook),
         "data": texts.source.record() | {"rows": texts.rows()}, "labels": texts.labels,
-        "splits": {split: texts.digest(split) for split in texts.splits},
+        "splits": texts.digests,
         "model": source.record() | {"parameters": model.num_parameters()}, "model_files": source.files,
         "weights_sha256": weights_sha256, "predictions": {split: digest(content) for split, content in predicted.items()},
         **scores, **more})
@@ -62,7 +62,7 @@ def predictions(texts: data.Data, split: str, predicted: Sequence[int],
     Returns:
         Keys rows_sha256, labels, true, predicted and, if there are any, other_seeds; plain JSON values.
     """
-    found = {"rows_sha256": texts.digest(split), "labels": list(texts.labels),
+    found = {"rows_sha256": texts.digests[split], "labels": list(texts.labels),
              "true": list(map(int, texts.splits[split]["label"][:])), "predicted": list(map(int, predicted))}
     return found | ({"other_seeds": {str(seed): list(map(int, ids)) for seed, ids in others.items()}} if others else {})
 
@@ -157,7 +157,7 @@ def compare(told: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[pd.Data
                           values["max_train_rows"])
         row("data", told["data"]["sha256"][:12], texts.source.sha256[:12])
         for split in told["splits"] | texts.rows():
-            before, now = told["splits"].get(split, "none"), texts.digest(split) if split in texts.splits else "none"
+            before, now = told["splits"].get(split, "none"), texts.digests.get(split, "none")
             counts = told["data"]["rows"].get(split, 0), texts.rows().get(split, 0)
             row(f"{split} rows", f"{counts[0]}, {before[:12]}", f"{counts[1]}, {now[:12]}")
             if before != now:

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from . import InputError, __version__
@@ -130,7 +131,7 @@ def environment() -> dict[str, str | int]:
         "textlab": __version__,
         **git_state(),
         "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
+        **_versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": f"{device()} {name}".strip(),
         "precision": precision(),
@@ -143,6 +144,11 @@ def environment() -> dict[str, str | int]:
                          f"cuBLAS {os.environ.get('CUBLAS_WORKSPACE_CONFIG', 'free')}",
         "threads": torch.get_num_threads(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in PACKAGES}
 
 
 def git_state() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import json
 import math
@@ -14,6 +15,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +29,11 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import PandasDataset
-from mlflow.entities import Metric, Run
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 from mlflow.exceptions import MlflowException
-from mlflow.models.model import ModelInfo
+from mlflow.models import Model
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, pipeline
 
 from .data import Data
@@ -230,24 +234,47 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
         step: of the training that made it.
     """
     client, run_id = MlflowClient(), mlflow.active_run().info.run_id
-    info = _log_model("model", model, tokenizer, step, list(example))
-    points = [client.get_metric_history(run_id, name)[-1] for name in metrics]
-    client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, info.model_id, run_id=run_id) for p in points])
+    made = _log_model(run_id, "model", model, tokenizer, step, metrics, list(example))
     store.use_registered_model(client, register_as)
-    version = client.create_model_version(register_as, info.model_uri, run_id, model_id=info.model_id,
+    version = client.create_model_version(register_as, made.model_uri, run_id, model_id=made.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
     set_alias(register_as, "candidate", version.version)
     return str(version.version)
 
 
-def _log_model(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int,
-               example: list[str] | None = None) -> ModelInfo:
-    """Log a model of the active run; MLflow gives it the run's metrics of this step."""
+def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int,
+               metrics: Sequence[str] = (), example: list[str] | None = None) -> LoggedModel:
+    """Log a model of a run with the run's metrics of this step and, of those named, the last points.
+
+    In a local store it is written where it stays; MLflow's own `log_model` would write it aside and copy it, in twice the time.
+    """
+    client = MlflowClient()
+    run = client.get_run(run_id)
+    made, status = client.create_logged_model(run.info.experiment_id, name, run_id, params=run.data.params), "FAILED"
+    try:
+        _write_model(client, made, model, tokenizer, example)
+        curves = {key: client.get_metric_history(run_id, key) for key in run.data.metrics if not key.startswith("system/")}
+        points = [point for key, curve in curves.items() for point in curve if point.step == step or key in metrics and point is curve[-1]]
+        client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, made.model_id, run_id=run_id) for p in points])
+        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step)])
+        status = "READY"
+    finally:
+        client.finalize_logged_model(made.model_id, status)
+    return made
+
+
+def _write_model(client: MlflowClient, made: LoggedModel, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
+                 example: list[str] | None) -> None:
+    """Write a model in MLflow's form, with pinned requirements, to where the store keeps it."""
     requirements = [f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "transformers", "mlflow")]
     whole = pipeline("text-classification", model=model, tokenizer=tokenizer, device=model.device)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow asks the Hub for a card and a licence that a local model does not have
-        return mlflow.transformers.log_model(whole, name=name, pip_requirements=requirements, input_example=example, step=step)
+    about = Model(artifact_path=made.artifact_location, run_id=made.source_run_id, model_uuid=made.model_id, model_id=made.model_id)
+    here = is_local_uri(made.artifact_location)
+    with TemporaryDirectory() as scratch:
+        folder = local_file_uri_to_path(made.artifact_location) if here else f"{scratch}/model"
+        mlflow.transformers.save_model(whole, folder, mlflow_model=about, pip_requirements=requirements, input_example=example)
+        if not here:
+            client.log_model_artifacts(made.model_id, folder)
 
 
 def models(run_id: str) -> pd.DataFrame:
@@ -462,6 +489,7 @@ class RunLogger(TrainerCallback):
 
     Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
     store that does not answer never ends a training: the points are kept and sent again, after a minute and at the end.
+    Models are written beside the training, from a copy of the weights: it does not wait for the disk.
 
     Args:
         run_id: of the active run.
@@ -470,6 +498,7 @@ class RunLogger(TrainerCallback):
 
     def __init__(self, run_id: str, checkpoints: bool = False) -> None:
         self.run_id, self.checkpoints, self._points, self._again = run_id, checkpoints, [], 0.0
+        self._writer, self._models = ThreadPoolExecutor(1), {}
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         now = int(time.time() * 1000)
@@ -481,14 +510,24 @@ class RunLogger(TrainerCallback):
 
     def on_evaluate(self, args, state, control, model=None, processing_class=None, **kwargs):
         self._send()
-        if self.checkpoints and state.global_step < state.max_steps:
-            self._keep(model, processing_class, state.global_step)
+        if not self.checkpoints or state.global_step == state.max_steps:
+            return
+        if self._points:  # the store does not answer
+            self._missed(f"the checkpoint of step {state.global_step}", self._error)
+            return
+        wait(self._models.values())  # so that one copy is in memory
+        frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}  # need no copy
+        self._models[state.global_step] = self._writer.submit(
+            _log_model, self.run_id, f"checkpoint-{state.global_step}", copy.deepcopy(model, frozen), processing_class, state.global_step)
 
     def on_train_end(self, args, state, control, **kwargs):
+        for step, written in self._models.items():
+            if error := written.exception():
+                self._missed(f"the checkpoint of step {step}", error)
         self._again = 0.0
         self._send()
         if self._points:
-            print(f"tracking: {len(self._points)} points of the curves could not be recorded: {self._error}", file=sys.stderr)
+            self._missed(f"{len(self._points)} points of the curves", self._error)
 
     def _send(self) -> None:
         if time.monotonic() < self._again:
@@ -498,13 +537,7 @@ class RunLogger(TrainerCallback):
                 MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
                 del self._points[:1000]
         except Exception as error:  # whatever a store may raise: the training is worth more than its curves
-            self._again, self._error = time.monotonic() + 60, store.short(first_line(error))
+            self._again, self._error = time.monotonic() + 60, error
 
-    def _keep(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
-        if not self._points:  # else the store does not answer
-            try:
-                _log_model(f"checkpoint-{step}", model, tokenizer, step)
-                return
-            except Exception as error:  # as in `_send`
-                self._error = store.short(first_line(error))
-        print(f"tracking: the checkpoint of step {step} could not be recorded: {self._error}", file=sys.stderr)
+    def _missed(self, what: str, error: BaseException) -> None:
+        print(f"tracking: {what} could not be recorded: {store.short(first_line(error))}", file=sys.stderr)

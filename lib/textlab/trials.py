@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,7 +47,7 @@ class Workbench:
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
         return {"dataset": self.texts.source.id, "data_sha256": self.texts.source.sha256,
-                "validation_sha256": self.texts.digest("validation"), "train_rows": self.texts.rows()["train"],
+                "validation_sha256": self.texts.digests["validation"], "train_rows": self.texts.rows()["train"],
                 "model": self.source.id, "model_sha256": self.source.sha256, "recipe": self.cfg.recipe}
 
     @cached_property
@@ -85,15 +86,16 @@ class Workbench:
         fitted = training.fit(self._fresh(settings, seed), self.tokenizer, tokens, settings, seed, self.out,
                               [tracking.RunLogger(run.info.run_id, checkpoints), *callbacks], keep_best=False, label=label,
                               memory=self._memory, looks=looks, line=line)
-        answers = self.answers(fitted, "validation")
+        with ThreadPoolExecutor(1) as beside:  # it waits for the disk
+            weights = beside.submit(training.weights_sha256, fitted.model)
+            answers = self.answers(fitted, "validation")
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
         tracking.log_scores("validation", scores)
         if looks:
             tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
         told = tracking.log_predictions(self.texts, "validation", answers)
-        weights = training.weights_sha256(fitted.model)
-        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed, weights,
-                                   {"validation": told}, {"validation": scores}, looks=list(looks))
+        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed,
+                                   weights.result(), {"validation": told}, {"validation": scores}, looks=list(looks))
         tracking.log_table(self._record, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})

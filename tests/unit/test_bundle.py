@@ -47,7 +47,7 @@ def test_what_was_bundled_works_by_its_name_where_there_is_no_hub(standin, elsew
     contents = bundle.add(file)
     found, carried = hub.resolve_model("owner/tiny"), data.load("owner/emotion")
     assert (found.files, found.revision, found.record()) == (model.files, model.revision, model.record())
-    assert carried.source.record() == texts.source.record() and carried.digest("train") == texts.digest("train")
+    assert carried.source.record() == texts.source.record() and carried.digests == texts.digests
     assert hub.resolve_model(f"owner/tiny@{model.revision}") == found
     assert list(explore.candidates("model", TASK, "downloads", 5)[0].index) == ["owner/tiny"]
     assert explore.card(found) == "A tiny model."

@@ -1,6 +1,7 @@
 """A training as a recorded run: each epoch's model is kept with what was measured of it, and costs the training nothing."""
 
 import pytest
+from mlflow import MlflowClient
 from sklearn.metrics import f1_score, log_loss
 
 from mlflow_stores import content
@@ -9,7 +10,7 @@ from textlab import params, prediction, sync, tracking, training, trials
 from textlab.store import store_uri
 
 CHOSEN = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "max_length": 16, "max_train_rows": None, "model": "tiny",
-          "recipe_options": {"frozen_share": 0.0}, "registered_model": "mine"}
+          "recipe_options": {"frozen_share": 0.0, "precision": "fp32"}, "registered_model": "mine"}
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,14 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
 def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, store, monkeypatch, capsys):
     tracking.connect(store, "tests")
 
-    def full(name, *_):
+    def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(tracking, "_log_model", full)
+    monkeypatch.setattr(tracking, "_write_model", full)
     with tracking.run("a training") as active:
         bench.train(active, bench.base, 1, checkpoints=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tracking:")]
     assert len(told) == 2 and all(line.endswith("could not be recorded: no space left") for line in told)
     assert tracking.models(active.info.run_id).empty and len(tracking.metric_history(active.info.run_id, "eval_loss")) == 3
+    kept = MlflowClient().search_logged_models([active.info.experiment_id])
+    assert [str(model.status) for model in kept] == ["FAILED", "FAILED"]
