@@ -15,11 +15,17 @@ METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weigh
 
 
 def write_card(folder: Path, measured: Mapping[str, Any], labels: Sequence[str]) -> Path:
-    """Write `README.md`, a model card, into the folder of a saved model and return its path.
+    """Write the card of a model as `README.md` into its folder, as `training.save` makes it, and return its path; see `text`."""
+    path = Path(folder) / "README.md"
+    results.write_text(path, text(measured, labels))
+    return path
+
+
+def text(measured: Mapping[str, Any], labels: Sequence[str]) -> str:
+    """Return a model card: metadata as the Hub reads it, and what was measured, in Markdown.
 
     Args:
-        folder: as `training.save` makes it.
-        measured: content of results/02_fine_tuning.json; what it lacks is left out of the card.
+        measured: content of results/02_fine_tuning.json, or a run's record with its baselines; what it lacks is left out.
         labels: names in the order of their ids.
     """
     data, model = _public(measured["data"]), _public(measured["model"])
@@ -42,12 +48,10 @@ def write_card(folder: Path, measured: Mapping[str, Any], labels: Sequence[str])
         "Training": _list({**measured.get("params", {}).get("resolved", {}), **measured.get("train", {}),
                            "seed": measured.get("seed"), "SHA-256 of the weights": measured.get("weights_sha256")}),
         "Environment": _list(measured.get("environment", {}))}
-    text = [f"# {model['source']}, fine-tuned on {data['source']}", "", f"Puts a text under one of: {', '.join(labels)}."]
-    for title, lines in parts.items():
-        text += ["", f"## {title}", "", *lines]
-    path = Path(folder) / "README.md"
-    results.write_text(path, "\n".join(["---", metadata.to_yaml(), "---", "", *text, ""]))
-    return path
+    lines = [f"# {model['source']}, fine-tuned on {data['source']}", "", f"Puts a text under one of: {', '.join(labels)}."]
+    for title, part in parts.items():
+        lines += ["", f"## {title}", "", *part]
+    return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
 
 
 def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) -> str:

@@ -34,6 +34,7 @@ import mlflow
 import psutil
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -255,15 +256,20 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
 
 
 def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:
-    """Close the runs that killed processes of this machine left open: KILLED, when their last metric was logged or last child ended."""
+    """Close the runs that killed processes of this machine left open."""
     left = [run for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'")
             if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, ""))]
     for run in sorted(left, key=lambda run: "mlflow.parentRunId" not in run.data.tags):  # children first
-        run_id = run.info.run_id
-        times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run_id, name)]
-        times += [child.info.end_time for child in paged(client.search_runs, list(experiments), f"tags.mlflow.parentRunId = '{run_id}'")
-                  if child.info.end_time]
-        client.set_terminated(run_id, "KILLED", max(times, default=run.info.start_time))
+        close(client, run)
+
+
+def close(client: MlflowClient, run: Run) -> None:
+    """Close a run whose process has died as KILLED, when its last metric was logged or its last child ended."""
+    run_id = run.info.run_id
+    times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run_id, name)]
+    times += [child.info.end_time for child in paged(client.search_runs, [run.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
+              if child.info.end_time]
+    client.set_terminated(run_id, "KILLED", max(times, default=run.info.start_time))
 
 
 def owner() -> str:

@@ -247,6 +247,8 @@ class Sweep:
             if state == "complete":
                 return value
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
+        if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
+            tracking.close_lost(lost)
         recipe = dataclasses.replace(self.bench.base, **settings)
         watch, looks = _Watch(self._stop, judge), [look / WHOLE for look in LOOKS] if judge else ()
         label = f"{self._summary()}; {name}" if judge else name

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from . import InputError, evaluation, first_line, record, runtime, store  # befo
 
 import mlflow
 import pandas as pd
+from huggingface_hub import ModelCard
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
@@ -138,6 +138,13 @@ def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
     return state, info.run_id, found[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("error", "")
 
 
+def close_lost(run_id: str) -> None:
+    """Close a run that is still open although its worker, on whatever machine, has died."""
+    client = MlflowClient()
+    if (run := client.get_run(run_id)).info.status == "RUNNING":
+        store.close(client, run)
+
+
 def log_params(values: Mapping[str, Any]) -> None:
     """Log parameters of the active run; None is logged as such, so that every run shows every parameter."""
     mlflow.log_params({name: str(value) if value is None else value for name, value in values.items()})
@@ -202,9 +209,9 @@ def log_frame(table: pd.DataFrame, file: str) -> None:
 
 
 def log_card(folder: Path | None) -> None:
-    """Log the card of the pretrained model as `model_card.md`, where its folder has one."""
+    """Log the card of the pretrained model as `pretrained_card.md`, where its folder has one."""
     if folder and (card := folder / "README.md").is_file():
-        mlflow.log_text(card.read_text(encoding="utf-8"), "model_card.md")
+        mlflow.log_text(card.read_text(encoding="utf-8"), "pretrained_card.md")
 
 
 def log_predictions(data: Data, split: str, predicted: Sequence[int], baseline: str = "") -> dict[str, Any]:
@@ -223,8 +230,8 @@ def log_figure(figure: Figure, name: str) -> None:
 
 
 def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
-              register_as: str, tags: Mapping[str, str], metrics: Sequence[str], step: int) -> str:
-    """Log a model with signature, example and pinned requirements; return its new version, which is now the `candidate`.
+              register_as: str, tags: Mapping[str, str], metrics: Sequence[str], step: int, card: str = "") -> str:
+    """Log a model with signature, example, pinned requirements and card; return its new version, which is now the `candidate`.
 
     Args:
         example: texts stored as the input example.
@@ -232,9 +239,10 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
         tags: put on the registered version, such as the metrics and the data it stands on.
         metrics: names of those of the active run that are the model's, beside those of this step.
         step: of the training that made it.
+        card: as `card.text` returns it.
     """
     client, run_id = MlflowClient(), mlflow.active_run().info.run_id
-    made = _log_model(run_id, "model", model, tokenizer, step, metrics, list(example))
+    made = _log_model(run_id, "model", model, tokenizer, step, metrics, list(example), card)
     store.use_registered_model(client, register_as)
     version = client.create_model_version(register_as, made.model_uri, run_id, model_id=made.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
@@ -243,7 +251,7 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
 
 
 def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int,
-               metrics: Sequence[str] = (), example: list[str] | None = None) -> LoggedModel:
+               metrics: Sequence[str] = (), example: list[str] | None = None, card: str = "") -> LoggedModel:
     """Log a model of a run with the run's metrics of this step and, of those named, the last points.
 
     In a local store it is written where it stays; MLflow's own `log_model` would write it aside and copy it, in twice the time.
@@ -252,7 +260,7 @@ def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTra
     run = client.get_run(run_id)
     made, status = client.create_logged_model(run.info.experiment_id, name, run_id, params=run.data.params), "FAILED"
     try:
-        _write_model(client, made, model, tokenizer, example)
+        _write_model(client, made, model, tokenizer, example, card)
         curves = {key: client.get_metric_history(run_id, key) for key in run.data.metrics if not key.startswith("system/")}
         points = [point for key, curve in curves.items() for point in curve if point.step == step or key in metrics and point is curve[-1]]
         client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, made.model_id, run_id=run_id) for p in points])
@@ -264,7 +272,7 @@ def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTra
 
 
 def _write_model(client: MlflowClient, made: LoggedModel, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
-                 example: list[str] | None) -> None:
+                 example: list[str] | None, card: str) -> None:
     """Write a model in MLflow's form, with pinned requirements, to where the store keeps it."""
     requirements = [f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "transformers", "mlflow")]
     whole = pipeline("text-classification", model=model, tokenizer=tokenizer, device=model.device)
@@ -272,7 +280,8 @@ def _write_model(client: MlflowClient, made: LoggedModel, model: PreTrainedModel
     here = is_local_uri(made.artifact_location)
     with TemporaryDirectory() as scratch:
         folder = local_file_uri_to_path(made.artifact_location) if here else f"{scratch}/model"
-        mlflow.transformers.save_model(whole, folder, mlflow_model=about, pip_requirements=requirements, input_example=example)
+        mlflow.transformers.save_model(whole, folder, mlflow_model=about, pip_requirements=requirements, input_example=example,
+                                       model_card=ModelCard(card) if card else None)
         if not here:
             client.log_model_artifacts(made.model_id, folder)
 

@@ -16,7 +16,7 @@ from datasets import DatasetDict
 from mlflow.entities import Run
 from transformers import PreTrainedModel, TrainerCallback
 
-from . import data, evaluation, hub, plots, prediction, record, runtime, tracking, training
+from . import card, data, evaluation, hub, plots, prediction, record, runtime, tracking, training
 from .shortcuts import FrozenMemory
 from .training import Fit, Recipe
 
@@ -143,8 +143,13 @@ class Workbench:
         stands_on = {tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
                      f"{split}_macro_f1": round(final["macro_f1"], 4), "data": self.texts.source.id}
         figures = [*tracking.flat("validation", scores) | tracking.flat(split, final)]
+        measured = self._record | {"baselines": {name: {metric: scored[metric] for metric in ("accuracy", "macro_f1")}
+                                                 for name, scored in self.baselines.items()},
+                                   "train": {"seconds": fitted.seconds, "epochs": fitted.epochs},
+                                   "guards": guards, "notes": [*self.texts.notes, *fitted.notes]}
         version = tracking.log_model(fitted.model, self.tokenizer, self.texts.splits["validation"][:2]["text"],
-                                     self.cfg.registered_model, stands_on, figures, fitted.trainer.state.global_step)
+                                     self.cfg.registered_model, stands_on, figures, fitted.trainer.state.global_step,
+                                     card.text(measured, labels))
         return version, guards
 
     def answers(self, fitted: Fit, split: str) -> np.ndarray:

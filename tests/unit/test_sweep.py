@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from sweep_bench import SPACE, Bench, outcome, study
 from textlab import InputError, analysis, params, points, tracking, trainer, training
 from textlab.ledger import Ledger, check_storage
+from textlab.store import OWNER_TAG
 
 CONDITIONAL = {"class_weights": [True, False], "label_smoothing": {"low": 0.01, "high": 0.2, "when": {"class_weights": False}},
                "epochs": {"low": 1, "high": 4}}
@@ -271,6 +272,22 @@ def test_a_result_that_the_ledger_was_not_told_of_is_taken_over(store, tmp_path,
     table = study(store, tmp_path, bench, n_trials=2, pruner="none").search()
     assert len(bench.trained) == 2 and table["value"].notna().all()
     assert (tracking.runs("sweeps")["name"] == "trial 1").sum() == 1
+
+
+def test_the_run_of_a_worker_that_died_on_another_machine_is_closed(store, tmp_path, monkeypatch):
+    sweep, elsewhere = study(store, tmp_path, n_trials=1), "elsewhere 1 0.00"
+    experiment = MlflowClient().get_experiment_by_name("sweeps").experiment_id
+    left = MlflowClient().create_run(experiment, tags={OWNER_TAG: elsewhere, "mlflow.parentRunId": sweep.parent}, run_name="trial 1").info.run_id
+    MlflowClient().log_metric(left, "loss", 1.0, timestamp=5_000)
+    job = sweep.ledger.claim(1)
+    for name, value in {"owner": elsewhere, "run_id": left}.items():
+        job.set_user_attr(name, value)
+    monkeypatch.setattr(sweep.ledger._storage, "grace_period", 0)
+    time.sleep(1.1)
+    table = sweep.search()
+    found = MlflowClient().get_run(left).info
+    assert table.loc[1, "state"] == "COMPLETE" and table.loc[1, "run_id"] != left
+    assert (found.status, found.end_time) == ("KILLED", 5_000)
 
 
 def test_time_is_a_budget_too(store, tmp_path):

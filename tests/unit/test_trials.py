@@ -1,5 +1,8 @@
 """A training as a recorded run: each epoch's model is kept with what was measured of it, and costs the training nothing."""
 
+from pathlib import Path
+
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from sklearn.metrics import f1_score, log_loss
@@ -43,6 +46,9 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
     for name in ("eval_loss", "eval_macro_f1"):
         assert kept[name].tolist() == tracking.metric_history(run, name)["value"].tolist()
     assert kept["validation_macro_f1"].notna().tolist() == [False, False, True]
+    card = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model")) / "model_card.md"
+    for fact in (f"SHA-256 of the weights: {weights}", f"| this model | {kept['validation_accuracy'].iloc[-1]:.3f} (", "learning_rate: 0.003"):
+        assert fact in card.read_text(), fact
     assert train(bench)[1] == weights  # keeping them has not changed the training
     copy = store_uri(tmp_path / "copy")
     sync.carry(store, copy)
