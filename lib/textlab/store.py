@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
 #: The tag of an experiment whose artifacts lie beside the store's file and move with it.
 PORTABLE_TAG = "textlab.portable"
 PROBE_SECONDS = 5
+#: Minutes that a result waits for a server that does not answer, and seconds between two attempts.
+PATIENCE, PAUSE = 60, 5
 
 
 def default_uri() -> str:
@@ -107,7 +109,7 @@ def open_client(uri: str, create: bool = True) -> MlflowClient:
     Raises:
         InputError: there is no such store, or no answer within a few seconds.
     """
-    for name in ("mlflow", "alembic"):
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
     file = _file_of(uri)
     if file and file.is_file():
@@ -249,10 +251,33 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         text = first_line(error)
-        if "failed with exception" in text:
+        if unanswered(error):
             text = (f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri records "
                     "runs here, and `python -m textlab sync` carries them to a server later")
         raise InputError(f"{what}: {short(uri)} cannot be used: {short(text)}") from None
+
+
+def unanswered(error: BaseException) -> bool:
+    """Tell whether an error of MLflow's says that its server does not answer."""
+    return isinstance(error, MlflowException) and "failed with exception" in str(error)
+
+
+def patient(record: Callable) -> Callable:
+    """Return a function that waits for a server that does not answer, so that what it was to record is not lost."""
+    @wraps(record)
+    def waiting(*args: Any, **options: Any) -> Any:
+        started, told = time.monotonic(), False
+        while True:
+            try:
+                return record(*args, **options)
+            except MlflowException as error:
+                if not unanswered(error) or time.monotonic() - started > 60 * PATIENCE:
+                    raise
+            if not told:
+                print(f"tracking: the store does not answer; what is to be recorded waits for it, up to {PATIENCE} minutes", file=sys.stderr)
+            told = True
+            time.sleep(PAUSE)
+    return waiting
 
 
 def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:

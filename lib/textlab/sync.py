@@ -171,7 +171,7 @@ class _Carrier:
         try:
             carry()
         except (InputError, MlflowException, OSError) as error:
-            if "failed with exception" in str(error):
+            if store.unanswered(error):
                 raise
             self.failed[what] = short(first_line(error))
 

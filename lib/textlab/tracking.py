@@ -71,7 +71,8 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
 def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = None,
         run_id: str | None = None, killed_by: tuple[type[BaseException], ...] = ()) -> Iterator[Run]:
     """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception,
-    with its message as the tag `error` and its traceback as `error.txt`.
+    with its message as the tag `error` and its traceback as `error.txt`. A server that does not answer is waited for, unless
+    the run has failed: then that is what is told.
 
     After a kill -9 the next `connect` closes it. Load and memory of the machine are recorded too.
 
@@ -82,25 +83,44 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
         run_id: of a run to go on with, instead of a new one.
         killed_by: exceptions that end the run as KILLED, as Ctrl-C does, because it was not to go on.
     """
-    active = mlflow.start_run(run_id=run_id, run_name=name, parent_run_id=parent, nested=parent is not None,
-                              tags={**(tags or {}), store.OWNER_TAG: store.owner()}, log_system_metrics=run_id is None)
+    active = store.patient(mlflow.start_run)(
+        run_id=run_id, run_name=name, parent_run_id=parent, nested=parent is not None,
+        tags={**(tags or {}), store.OWNER_TAG: store.owner()}, log_system_metrics=run_id is None)
     main = threading.current_thread() is threading.main_thread()
     usual = signal.signal(signal.SIGTERM, signal.default_int_handler) if main else None
     status = "FAILED"
     try:
         yield active
+        store.patient(MlflowClient().set_terminated)(active.info.run_id)
         status = "FINISHED"
     except (KeyboardInterrupt, *killed_by):
         status = "KILLED"
         raise
     except Exception as error:
-        set_tags(error=store.short(first_line(error)))
-        mlflow.log_text("".join(traceback.format_exception(error)), "error.txt")
+        with _if_it_answers("why the run failed"):
+            mlflow.set_tags({"error": store.short(first_line(error))})
+            mlflow.log_text("".join(traceback.format_exception(error)), "error.txt")
         raise
     finally:
         if main:
             signal.signal(signal.SIGTERM, usual or signal.SIG_DFL)
-        mlflow.end_run(status)
+        with _if_it_answers("how the run ended"):
+            mlflow.end_run(status)
+
+
+@contextmanager
+def _if_it_answers(what: str) -> Iterator[None]:
+    """Record something on a run that did not come to its end, without hiding why it did not when the server is down."""
+    try:
+        yield
+    except MlflowException as error:
+        if not store.unanswered(error):
+            raise
+        _missed(what, error)
+
+
+def _missed(what: str, error: BaseException) -> None:
+    print(f"tracking: {what} could not be recorded: {store.short(first_line(error))}", file=sys.stderr)
 
 
 def make_run(name: str, values: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
@@ -125,6 +145,7 @@ def require_run(run_id: str, study: str) -> None:
                          "study, or another storage in sweep_options") from None
 
 
+@store.patient
 def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
     """Return state, run id, validation score and reason of a trial's run that ended, or None; an ended one left open is closed."""
     condition = f"tags.mlflow.parentRunId = '{parent}' AND attributes.run_name = '{name}' AND tags.trial_state != ''"
@@ -138,6 +159,7 @@ def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
     return state, info.run_id, found[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("error", "")
 
 
+@store.patient
 def close_lost(run_id: str) -> None:
     """Close a run that is still open although its worker, on whatever machine, has died."""
     client = MlflowClient()
@@ -145,11 +167,13 @@ def close_lost(run_id: str) -> None:
         store.close(client, run)
 
 
+@store.patient
 def log_params(values: Mapping[str, Any]) -> None:
     """Log parameters of the active run; None is logged as such, so that every run shows every parameter."""
     mlflow.log_params({name: str(value) if value is None else value for name, value in values.items()})
 
 
+@store.patient
 def log_scores(split: str, scores: Mapping[str, float | Sequence[float]]) -> None:
     """Log the result of `evaluation.score` as metrics `<split>_<name>`; intervals as `..._low` and `..._high`."""
     mlflow.log_metrics(flat(split, scores))
@@ -166,16 +190,19 @@ def flat(split: str, scores: Mapping[str, float | Sequence[float]]) -> dict[str,
     return flat
 
 
+@store.patient
 def log_point(name: str, value: float, step: int) -> None:
     """Log a point of a curve of the active run."""
     mlflow.log_metric(name, value, step=step)
 
 
+@store.patient
 def log_table(content: Mapping[str, Any], file: str) -> None:
     """Log a mapping as a JSON artifact of the active run."""
     mlflow.log_dict(dict(content), file)
 
 
+@store.patient
 def set_tags(**tags: str) -> None:
     """Put tags on the active run."""
     mlflow.set_tags(tags)
@@ -198,16 +225,19 @@ def data_inputs(data: Data) -> dict[str, PandasDataset]:
     return found
 
 
+@store.patient
 def log_inputs(inputs: Mapping[str, PandasDataset]) -> None:
     """Log what `data_inputs` returned as inputs of the active run, the splits' names as context."""
     mlflow.log_inputs(list(inputs.values()), contexts=list(inputs), tags_list=[None] * len(inputs))
 
 
+@store.patient
 def log_frame(table: pd.DataFrame, file: str) -> None:
     """Log a table as a CSV artifact of the active run."""
     mlflow.log_text(table.to_csv(), file)
 
 
+@store.patient
 def log_card(folder: Path | None) -> None:
     """Log the card of the pretrained model as `pretrained_card.md`, where its folder has one."""
     if folder and (card := folder / "README.md").is_file():
@@ -224,11 +254,13 @@ def log_predictions(data: Data, split: str, predicted: Sequence[int], baseline: 
     return content
 
 
+@store.patient
 def log_figure(figure: Figure, name: str) -> None:
     """Log a figure as `figures/<name>.png`."""
     mlflow.log_figure(figure, f"figures/{name}.png")
 
 
+@store.patient
 def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
               register_as: str, tags: Mapping[str, str], metrics: Sequence[str], step: int, card: str = "") -> str:
     """Log a model with signature, example, pinned requirements and card; return its new version, which is now the `candidate`.
@@ -497,7 +529,7 @@ class RunLogger(TrainerCallback):
     """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics, and checkpoints.
 
     Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
-    store that does not answer never ends a training: the points are kept and sent again, after a minute and at the end.
+    store that does not answer never ends a training: the points are kept and sent again, after a minute, and waited for at the end.
     Models are written beside the training, from a copy of the weights: it does not wait for the disk.
 
     Args:
@@ -522,7 +554,7 @@ class RunLogger(TrainerCallback):
         if not self.checkpoints or state.global_step == state.max_steps:
             return
         if self._points:  # the store does not answer
-            self._missed(f"the checkpoint of step {state.global_step}", self._error)
+            _missed(f"the checkpoint of step {state.global_step}", self._error)
             return
         wait(self._models.values())  # so that one copy is in memory
         frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}  # need no copy
@@ -532,21 +564,21 @@ class RunLogger(TrainerCallback):
     def on_train_end(self, args, state, control, **kwargs):
         for step, written in self._models.items():
             if error := written.exception():
-                self._missed(f"the checkpoint of step {step}", error)
+                _missed(f"the checkpoint of step {step}", error)
         self._again = 0.0
-        self._send()
+        self._send(patient=True)
         if self._points:
-            self._missed(f"{len(self._points)} points of the curves", self._error)
+            _missed(f"{len(self._points)} points of the curves", self._error)
 
-    def _send(self) -> None:
+    def _send(self, patient: bool = False) -> None:
         if time.monotonic() < self._again:
             return
         try:
-            while self._points:
-                MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
-                del self._points[:1000]
+            store.patient(self._flush)() if patient else self._flush()
         except Exception as error:  # whatever a store may raise: the training is worth more than its curves
             self._again, self._error = time.monotonic() + 60, error
 
-    def _missed(self, what: str, error: BaseException) -> None:
-        print(f"tracking: {what} could not be recorded: {store.short(first_line(error))}", file=sys.stderr)
+    def _flush(self) -> None:
+        while self._points:
+            MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
+            del self._points[:1000]

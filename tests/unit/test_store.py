@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.utils.model_utils import env_var_tracker
 
 from textlab import InputError, runtime, store
@@ -190,3 +191,24 @@ def test_ui_of_a_server_or_of_nothing_is_refused(tmp_path):
         store.serve("http://127.0.0.1:5000")
     with pytest.raises(InputError, match="there is no tracking store yet"):
         store.serve(store.store_uri(tmp_path / "nothing"))
+
+
+def test_what_is_to_be_recorded_waits_for_a_server_that_does_not_answer(monkeypatch, capsys):
+    down, calls = MlflowException("API request to http://there failed with exception refused"), []
+
+    def record(times, error=down):
+        calls.append(error)
+        if len(calls) <= times:
+            raise error
+        return "recorded"
+
+    monkeypatch.setattr(store, "PAUSE", 0)
+    assert store.patient(record)(3) == "recorded" and len(calls) == 4
+    assert capsys.readouterr().err.count("does not answer; what is to be recorded waits for it, up to 60 minutes") == 1
+    calls.clear()
+    with pytest.raises(MlflowException, match="no such run"):  # the server has answered
+        store.patient(record)(1, MlflowException("no such run"))
+    monkeypatch.setattr(store, "PATIENCE", 0)
+    calls.clear()
+    with pytest.raises(MlflowException, match="refused"):
+        store.patient(record)(1)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from transformers import TrainerControl, TrainerState
 
 from textlab import InputError, analysis, tracking
@@ -71,6 +72,19 @@ def test_status_is_truthful(connected, error, status):
     assert files == (["error.txt"] if error is ValueError else [])
     if files:
         assert "raise error()" in mlflow.artifacts.load_text(f"runs:/{active.info.run_id}/error.txt")
+
+
+def test_why_a_run_failed_is_raised_also_when_the_server_is_down(connected, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise MlflowException("API request to http://there failed with exception refused")
+
+    with pytest.raises(ValueError, match="the real reason"), monkeypatch.context() as patch:
+        with tracking.run("x"):
+            for name in ("set_tags", "end_run"):
+                patch.setattr(mlflow, name, refuse)
+            raise ValueError("the real reason")
+    told = capsys.readouterr().err
+    assert "why the run failed could not be recorded" in told and "how the run ended could not be recorded" in told
 
 
 def test_the_machines_load_is_in_short_runs_too(connected):

@@ -1,13 +1,15 @@
 """A training as a recorded run: each epoch's model is kept with what was measured of it, and costs the training nothing."""
 
+import threading
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 from sklearn.metrics import f1_score, log_loss
+from transformers import TrainerCallback
 
-from mlflow_stores import content
+from mlflow_stores import Server, content
 from test_record import CSV
 from textlab import params, prediction, sync, tracking, training, trials
 from textlab.store import store_uri
@@ -69,3 +71,31 @@ def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, st
     assert tracking.models(active.info.run_id).empty and len(tracking.metric_history(active.info.run_id, "eval_loss")) == 3
     kept = MlflowClient().search_logged_models([active.info.experiment_id])
     assert [str(model.status) for model in kept] == ["FAILED", "FAILED"]
+
+
+@pytest.mark.slow
+def test_a_training_outlives_the_server_that_it_records_into(bench, store, tmp_path, capsys):
+    server = Server(tmp_path / "server")
+    tracking.connect(store, "tests")
+    calm, weights = train(bench)
+    tracking.connect(server.uri, "tests")
+
+    class Kill(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 2:
+                server.kill()
+
+    revival = threading.Timer(40, server.start)
+    revival.start()
+    with tracking.run("a training") as active:
+        fitted, scores = bench.train(active, bench.base, 1, callbacks=[Kill()], checkpoints=True)
+        bench.register(fitted, scores)
+    told = capsys.readouterr().err
+    assert "the store does not answer; what is to be recorded waits for it" in told
+    found = MlflowClient().get_run(active.info.run_id)
+    assert found.info.status == "FINISHED" and training.weights_sha256(fitted.model) == weights
+    assert tracking.models(active.info.run_id).index.tolist()[-1] == "model"
+    curve = tracking.metric_history(active.info.run_id, "eval_loss")
+    tracking.connect(store, "tests")
+    assert curve.equals(tracking.metric_history(calm, "eval_loss"))
+    server.stop()
