@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background has them ignore Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background has them ignore Ctrl-C,
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup the end of the terminal
 NOTEBOOKS = ["01_hub_exploration", "02_fine_tuning", "03_mlflow_tracking", "04_sweep_analysis"]
 
 

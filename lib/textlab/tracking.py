@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -37,6 +38,10 @@ from mlflow.utils.uri import is_local_uri
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, pipeline
 
 from .data import Data
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
+    import mlflow.pyfunc.model
 
 #: The tags that say which sweep a run belongs to and what it is there, and the metric that runs are compared by.
 STUDY_TAG, ROLE_TAG, SELECTION_METRIC = "study", "role", "validation_macro_f1"

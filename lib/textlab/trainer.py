@@ -154,6 +154,7 @@ class TextTrainer(Trainer):
         with first_token_only(self.model), self._remembered():
             self.preparing = time.perf_counter() - started
             outcome = super().train(*args, **kwargs)
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # else it computes in training's precision for ever
         if self._average and not self.state.best_model_checkpoint:
             self.model.load_state_dict(self._average, strict=False)
         self._average = None
