@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,16 +85,15 @@ class Workbench:
         fitted = training.fit(self._fresh(settings, seed), self.tokenizer, tokens, settings, seed, self.out,
                               [tracking.RunLogger(run.info.run_id, checkpoints), *callbacks], keep_best=False, label=label,
                               memory=self._memory, looks=looks, line=line)
-        with ThreadPoolExecutor(1) as beside:  # it waits for the disk
-            weights = beside.submit(training.weights_sha256, fitted.model)
-            answers = self.answers(fitted, "validation")
+        answers = self.answers(fitted, "validation")
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
         tracking.log_scores("validation", scores)
         if looks:
             tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
         told = tracking.log_predictions(self.texts, "validation", answers)
-        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed,
-                                   weights.result(), {"validation": told}, {"validation": scores}, looks=list(looks))
+        weights = training.weights_sha256(fitted.model)
+        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed, weights,
+                                   {"validation": told}, {"validation": scores}, looks=list(looks))
         tracking.log_table(self._record, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from conftest import ROOT
 from textlab import data, hub, record, results, runtime, training
@@ -83,11 +85,20 @@ def test_code_is_the_library_and_the_code_cells(tmp_path, monkeypatch):
     assert not set(record.code("n").values()) & set(before.values())
 
 
-def test_the_digest_of_weights_is_that_of_the_saved_file(tmp_path):
-    source = hub.resolve_model("tiny")
-    model = training.load_model(source, ["a", "b"], training.RECIPES["short_text"], 1)
+@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "electra", "mixed"])
+def test_the_digest_of_weights_is_that_of_the_saved_file(tmp_path, kind):
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "num_hidden_layers": 2, "vocab_size": 50}
+    if kind == "distilbert":
+        sizes = {"dim": 16, "hidden_dim": 24, "n_heads": 2, "n_layers": 2, "vocab_size": 50}
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model("bert" if kind == "mixed" else kind, **sizes))
+    if kind == "mixed":
+        model.classifier.to(torch.bfloat16)
+        model.register_buffer("count", torch.arange(3))
     model.save_pretrained(tmp_path)
     assert training.weights_sha256(model) == hub.hash_files(tmp_path / "model.safetensors")["model.safetensors"]
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    again.save_pretrained(tmp_path / "again")
+    assert training.weights_sha256(again) == hub.hash_files(tmp_path / "again" / "model.safetensors")["model.safetensors"]
 
 
 def test_code_of_the_project_covers_every_module():
