@@ -285,10 +285,10 @@ def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:
     left = [run for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'")
             if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, ""))]
     for run in sorted(left, key=lambda run: "mlflow.parentRunId" not in run.data.tags):  # children first
-        close(client, run)
+        close_run(client, run)
 
 
-def close(client: MlflowClient, run: Run) -> None:
+def close_run(client: MlflowClient, run: Run) -> None:
     """Close a run whose process has died as KILLED, when its last metric was logged or its last child ended."""
     run_id = run.info.run_id
     times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run_id, name)]

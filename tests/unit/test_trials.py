@@ -60,10 +60,12 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
 def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, store, monkeypatch, capsys):
     tracking.connect(store, "tests")
 
-    def full(*_):
+    def full(model, path, **_):
+        path.mkdir(parents=True)
+        (path / "half").write_text("of a model")
         raise OSError("no space left")
 
-    monkeypatch.setattr(tracking, "_write_model", full)
+    monkeypatch.setattr(mlflow.transformers, "save_model", full)
     with tracking.run("a training") as active:
         bench.train(active, bench.base, 1, checkpoints=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tracking:")]
@@ -71,6 +73,7 @@ def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, st
     assert tracking.models(active.info.run_id).empty and len(tracking.metric_history(active.info.run_id, "eval_loss")) == 3
     kept = MlflowClient().search_logged_models([active.info.experiment_id])
     assert [str(model.status) for model in kept] == ["FAILED", "FAILED"]
+    assert not any(Path(model.artifact_location.removeprefix("file://")).exists() for model in kept)
 
 
 @pytest.mark.slow
