@@ -319,6 +319,7 @@ def _write_model(client: MlflowClient, made: LoggedModel, model: PreTrainedModel
         draft = place.with_name(".draft") if place else Path(scratch) / "model"
         mlflow.transformers.save_model(whole, draft, mlflow_model=about, pip_requirements=requirements, input_example=example,
                                        model_card=ModelCard(card) if card else None)
+        (draft / "LICENSE.txt").unlink(missing_ok=True)  # MLflow makes one up, for the folder that the model was loaded from
         if place:
             draft.rename(place)
         else:

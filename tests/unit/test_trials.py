@@ -51,6 +51,7 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
     card = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model")) / "model_card.md"
     for fact in (f"SHA-256 of the weights: {weights}", f"| this model | {kept['validation_accuracy'].iloc[-1]:.3f} (", "learning_rate: 0.003"):
         assert fact in card.read_text(), fact
+    assert not card.with_name("LICENSE.txt").exists()
     assert train(bench)[1] == weights  # keeping them has not changed the training
     copy = store_uri(tmp_path / "copy")
     sync.carry(store, copy)
