@@ -107,7 +107,8 @@ def test_a_dead_target_is_given_up_in_time_and_said_so(tmp_path):
     clock = time.monotonic()
     said = live.finish(30)
     assert time.monotonic() - clock < 45
-    assert said.startswith("http://127.0.0.1:9 does not have all runs yet. Once it answers: python -m textlab sync --from sqlite:///")
+    left = f"python -m textlab sync --from {tmp_path / 'from'} --to http://127.0.0.1:9 --experiment sweep"
+    assert said == f"http://127.0.0.1:9 does not have all runs yet. Once it answers: {left}"
 
 
 def test_two_at_once_and_back(full, server, tmp_path):
