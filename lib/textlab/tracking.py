@@ -283,6 +283,8 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
     store.use_registered_model(client, register_as)
     version = client.create_model_version(register_as, made.model_uri, run_id, model_id=made.model_id,
                                           tags={key: str(value) for key, value in tags.items()})
+    listed = json.dumps([{"name": register_as, "version": int(version.version)}])  # a server does that by itself
+    client.set_logged_model_tags(made.model_id, {"mlflow.modelVersions": listed})
     set_alias(register_as, "candidate", version.version)
     return str(version.version)
 

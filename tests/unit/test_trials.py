@@ -1,5 +1,6 @@
 """A training as a recorded run: each epoch's model is kept with what was measured of it, and costs the training nothing."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
     for fact in (f"SHA-256 of the weights: {weights}", f"| this model | {kept['validation_accuracy'].iloc[-1]:.3f} (", "learning_rate: 0.003"):
         assert fact in card.read_text(), fact
     assert not card.with_name("LICENSE.txt").exists()
+    (model,) = MlflowClient().search_logged_models([mlflow.get_run(run).info.experiment_id], "name = 'model'")
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "mine", "version": 1}]  # what MLflow's page of the model shows
     assert train(bench)[1] == weights  # keeping them has not changed the training
     copy = store_uri(tmp_path / "copy")
     sync.carry(store, copy)
