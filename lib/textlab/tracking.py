@@ -96,7 +96,7 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
     status = "FAILED"
     try:
         yield active
-        store.patient(MlflowClient().set_terminated)(active.info.run_id)
+        store.patient(MlflowClient().set_terminated)(active.info.run_id)  # end_run forgets the run before it is told
         status = "FINISHED"
     except (KeyboardInterrupt, *killed_by):
         status = "KILLED"

@@ -1,5 +1,6 @@
 """The record of a run: complete, the same in every file that holds it, and no edit goes unseen."""
 
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -31,7 +32,8 @@ def test_it_holds_all_that_decides_and_nothing_about_places(made):
     found, _, texts = made
     assert found["params"].keys() == {"dataset", "seed", "strict", "resolved"} and found["params"]["resolved"]["learning_rate"] == 5e-4
     assert found["environment"].keys() >= {*runtime.PACKAGES, "python", "threads", "device", "cpu_features", "capped_by", "deterministic"}
-    assert found["splits"] == texts.digests and len(texts.digests) == 3
+    lines = "\n".join(f"{text}\t{texts.labels[label]}" for text, label in zip(texts.splits["test"]["text"], texts.splits["test"]["label"]))
+    assert found["splits"]["test"] == hashlib.sha256(lines.encode()).hexdigest() and len(set(found["splits"].values())) == 3
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= found["model_files"].keys()
     assert {"training.py", "02_fine_tuning.ipynb"} <= found["code"].keys()
     assert "somewhere" not in json.dumps(found) and record.fault(found) == ""

@@ -382,8 +382,9 @@ def test_the_labs_mistake_is_called_out(tmp_path):
     assert "a single class" in evaluation.guards(answers, scores, names)[0]
 
 
-def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path):
-    fitted = run(setting, tmp_path)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path, precision):
+    fitted = run(setting, tmp_path, precision=precision)
     digest = training.save(fitted, tmp_path / "model")
     saved = hub.resolve_model(str(tmp_path / "model"))
     assert saved.files["model.safetensors"] == digest
