@@ -119,7 +119,8 @@ def code(notebook: str) -> dict[str, str]:
     Left out are the parameters cell, since what it sets is recorded by its values, and the one that fetches the project.
     """
     root = runtime.project_root()
-    texts = {file.name: file.read_text(encoding="utf-8") for file in sorted((root / "lib" / "textlab").glob("*.py"))}
+    library = root / "lib" / "textlab"
+    texts = {file.relative_to(library).as_posix(): file.read_text(encoding="utf-8") for file in sorted(library.rglob("*.py"))}
     book = json.loads((root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     texts[f"{notebook}.ipynb"] = "\n".join("".join(cell["source"]) for cell in cells

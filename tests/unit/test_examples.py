@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT
 
-FILES = sorted((ROOT / "lib" / "textlab").glob("*.py"))
+FILES = sorted((ROOT / "lib" / "textlab").rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if ">>> " in file.read_text()], ids=lambda file: file.stem)

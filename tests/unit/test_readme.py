@@ -16,7 +16,7 @@ import readme
 from conftest import NOTEBOOKS, ROOT
 from textlab import InputError, __main__, params
 
-MODULES = {file.stem for file in (ROOT / "lib" / "textlab").glob("*.py")} - {"__init__"}
+MODULES = {file.stem for file in (ROOT / "lib" / "textlab").rglob("*.py")} - {"__init__"}
 YAML = readme.blocks("yaml")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS)]
 
@@ -87,7 +87,7 @@ def check(words, parser_of):
     elif program == "pip":
         check_pip(words)
     elif program == "export":
-        assert words[0].partition("=")[0] in "".join(file.read_text() for file in (ROOT / "lib" / "textlab").glob("*.py"))
+        assert words[0].partition("=")[0] in "".join(file.read_text() for file in (ROOT / "lib" / "textlab").rglob("*.py"))
     else:
         assert program in ("cd", "./run_all.sh", "tests/run.sh"), f"nobody knows what {program} is"
 
@@ -175,7 +175,7 @@ def test_every_verb_is_explained(parser_of):
 def messages():
     """Return every text in the sources, with … where a value is put in."""
     found = (ROOT / "run_all.sh").read_text().splitlines()
-    for file in (ROOT / "lib" / "textlab").glob("*.py"):
+    for file in (ROOT / "lib" / "textlab").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(part.value if isinstance(part, ast.Constant) else value_of(part, file.stem) for part in node.values))

@@ -104,4 +104,5 @@ def test_the_digest_of_weights_is_that_of_the_saved_file(tmp_path, kind):
 
 
 def test_code_of_the_project_covers_every_module():
-    assert {path.name for path in (ROOT / "lib" / "textlab").glob("*.py")} < record.code("03_mlflow_tracking").keys()
+    library = ROOT / "lib" / "textlab"
+    assert {path.relative_to(library).as_posix() for path in library.rglob("*.py")} < record.code("03_mlflow_tracking").keys()
