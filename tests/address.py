@@ -19,13 +19,18 @@ def stated() -> str:
 
 def of_remote(remote: str) -> str:
     """Return the web address of a remote on GitHub, where Colab and Kaggle read notebooks from; empty for any other."""
-    found = re.fullmatch(r"(?:https://(?:[^@/]+@)?github\.com/|(?:ssh://)?git@github\.com[:/])([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote.strip())
+    found = re.fullmatch(
+        r"(?:https://(?:[^@/]+@)?github\.com/|(?:ssh://)?git@github\.com[:/])([\w.-]+/[\w.-]+?)(?:\.git)?/?",
+        remote.strip(),
+    )
     return f"https://github.com/{found[1]}" if found else ""
 
 
 def origin() -> str:
     """Return the web address of the remote `origin` of this checkout; empty when it is not on GitHub."""
-    return of_remote(subprocess.run(["git", "-C", ROOT, "remote", "get-url", "origin"], capture_output=True, text=True).stdout)
+    return of_remote(
+        subprocess.run(["git", "-C", ROOT, "remote", "get-url", "origin"], capture_output=True, text=True).stdout
+    )
 
 
 def main() -> int:
@@ -36,7 +41,9 @@ def main() -> int:
     for file in (ROOT / "pyproject.toml", *sorted((ROOT / "notebooks").glob("*.ipynb"))):
         text = file.read_text(encoding="utf-8")
         for form in ("https://github.com/{}", "/github/{}/blob/"):
-            text = text.replace(form.format(old.partition("github.com/")[2]), form.format(new.partition("github.com/")[2]))
+            text = text.replace(
+                form.format(old.partition("github.com/")[2]), form.format(new.partition("github.com/")[2])
+            )
         file.write_text(text, encoding="utf-8")
     print(new)
     return 0

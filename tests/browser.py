@@ -20,8 +20,18 @@ import websocket
 
 CHROMIUM = shutil.which("chromium")
 needed = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+]
 #: Pixels: Chromium repeats or leaves out what is further down in one picture.
 TALLEST = 16_000
 
@@ -38,8 +48,9 @@ class Browser:
         self._profile = folder / "chromium"
 
     def __enter__(self) -> Browser:
-        self._process = subprocess.Popen([CHROMIUM, *FLAGS, f"--user-data-dir={self._profile}"], stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [CHROMIUM, *FLAGS, f"--user-data-dir={self._profile}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         told = self._profile / "DevToolsActivePort"
         deadline = time.monotonic() + 60
         while not (told.is_file() and told.read_text().count("\n")):
@@ -137,8 +148,11 @@ class Page:
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         assert size["height"] <= TALLEST, f"a page {size['height']} pixels high does not go into one picture"
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => true)")
-        shown = self.call("Page.captureScreenshot", captureBeyondViewport=True,
-                          clip={"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1})
+        shown = self.call(
+            "Page.captureScreenshot",
+            captureBeyondViewport=True,
+            clip={"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(shown["data"]))
         return file

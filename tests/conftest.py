@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background has them ignore Ctrl-C,
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a shell that starts tests in the background has them ignore Ctrl-C,
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup the end of the terminal
 NOTEBOOKS = ["01_hub_exploration", "02_fine_tuning", "03_mlflow_tracking", "04_sweep_analysis"]
 
@@ -75,12 +77,13 @@ def hub_at(monkeypatch, tmp_path):
     import huggingface_hub
     from huggingface_hub import constants
     from huggingface_hub.utils import _http
-
     from textlab import reach
 
     def set_address(address: str) -> None:
         monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
         monkeypatch.setattr(datasets.config, "HF_ENDPOINT", address)
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))

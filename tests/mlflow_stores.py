@@ -13,7 +13,6 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag, ViewType
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
 from textlab import store
 from textlab.store import SOURCE_TAG, paged
 
@@ -21,23 +20,44 @@ from textlab.store import SOURCE_TAG, paged
 class Server:
     """A real `mlflow server` with served artifacts, on a port of its own; it can be killed and started again."""
 
-    def __init__(self, folder: Path, backend: str = "", *options: str, prefix: tuple[str, ...] = (), **environment: str) -> None:
+    def __init__(
+        self, folder: Path, backend: str = "", *options: str, prefix: tuple[str, ...] = (), **environment: str
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.command = [*prefix, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
-                        "--backend-store-uri", backend or f"sqlite:///{folder / 'server.db'}",
-                        "--artifacts-destination", str(folder / "artifacts"), "--allowed-hosts", f"127.0.0.1:{self.port}", *options]
+        self.command = [
+            *prefix,
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--workers",
+            "1",
+            "--backend-store-uri",
+            backend or f"sqlite:///{folder / 'server.db'}",
+            "--artifacts-destination",
+            str(folder / "artifacts"),
+            "--allowed-hosts",
+            f"127.0.0.1:{self.port}",
+            *options,
+        ]
         self.environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | environment
         self.start()
         self.wait()
 
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.environment, start_new_session=True, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, start_new_session=True, stdout=log, stderr=log
+            )
 
     def wait(self, seconds: float = 600) -> None:
         """Wait until it answers; an idle machine needs 5 seconds."""
@@ -66,12 +86,23 @@ def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 2
     parent = client.create_run(place, 1_000, {"note": "päränt"}, "the sweep").info.run_id
     client.log_dict(parent, {"epochs": [1, 2]}, "search_space.json")
     for number in range(children):
-        run = client.create_run(place, 2_000 + number, {"mlflow.parentRunId": parent, "guards": "passed"}, f"trial {number}").info.run_id
+        run = client.create_run(
+            place, 2_000 + number, {"mlflow.parentRunId": parent, "guards": "passed"}, f"trial {number}"
+        ).info.run_id
         curve = [Metric("loss", 1 / (step + 3), 5_000 + 7 * step, step) for step in range(points)]
         odd = [Metric("odd", value, 6_000, step) for step, value in enumerate([float("nan"), 0.1 + 0.2, -1e-300, 1e20])]
-        client.log_batch(run, curve + odd, [Param("lr", f"0.{number}"), Param("none", "None")], [RunTag("long", "x" * 4_000)])
-        client.log_inputs(run, [DatasetInput(Dataset("texts", f"d{split}", "code", "{}", "{}", "{}"), [InputTag("mlflow.data.context", split)])
-                                for split in ("train", "test")])
+        client.log_batch(
+            run, curve + odd, [Param("lr", f"0.{number}"), Param("none", "None")], [RunTag("long", "x" * 4_000)]
+        )
+        client.log_inputs(
+            run,
+            [
+                DatasetInput(
+                    Dataset("texts", f"d{split}", "code", "{}", "{}", "{}"), [InputTag("mlflow.data.context", split)]
+                )
+                for split in ("train", "test")
+            ],
+        )
         client.log_text(run, "naïve\n" * 50, "notes/über die Läufe 1 %.txt")
         client.log_text(run, "", "empty.txt")
         model = client.create_logged_model(place, "model", run, {"kind": "best"}, {"lr": "1"}, "classifier")
@@ -98,8 +129,14 @@ def register(client: MlflowClient, model, tags: dict[str, str]) -> None:
     if not client.search_registered_models("name='emotions'"):
         client.create_registered_model("emotions", {"team": "a"}, "which emotion")
     with as_global(client.tracking_uri):
-        client.create_model_version("emotions", f"models:/{model.model_id}", model.source_run_id, tags, description="one",
-                                    model_id=model.model_id)
+        client.create_model_version(
+            "emotions",
+            f"models:/{model.model_id}",
+            model.source_run_id,
+            tags,
+            description="one",
+            model_id=model.model_id,
+        )
 
 
 def content(uri: str) -> dict:
@@ -107,38 +144,78 @@ def content(uri: str) -> dict:
     client = store.open_client(uri)
     found, origin = {"runs": {}, "models": {}, "versions": {}}, {}
     experiments = list(paged(client.search_experiments))
-    runs = [run for one in experiments for run in paged(client.search_runs, [one.experiment_id], "", ViewType.ACTIVE_ONLY)]
+    runs = [
+        run for one in experiments for run in paged(client.search_runs, [one.experiment_id], "", ViewType.ACTIVE_ONLY)
+    ]
     models = [model for one in experiments for model in paged(client.search_logged_models, [one.experiment_id])]
     origin = {run.info.run_id: run.data.tags.get(SOURCE_TAG, run.info.run_id) for run in runs}
     origin |= {model.model_id: model.tags.get(SOURCE_TAG, model.model_id) for model in models}
     assert len(set(origin.values())) == len(origin), "something is there twice"
     names = {one.experiment_id: one.name for one in experiments}
     for run in runs:
-        tags = {key: value for key, value in run.data.tags.items() if not key.startswith("textlab.") or key == "textlab.owner"}
+        tags = {
+            key: value
+            for key, value in run.data.tags.items()
+            if not key.startswith("textlab.") or key == "textlab.owner"
+        }
         if parent := tags.pop("mlflow.parentRunId", None):
             tags["parent"] = origin[parent]
-        points = {name: sorted((p.step, p.timestamp, repr(p.value)) for p in client.get_metric_history(run.info.run_id, name))
-                  for name in run.data.metrics}
+        points = {
+            name: sorted((p.step, p.timestamp, repr(p.value)) for p in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics
+        }
         assert all(len(set(some)) == len(some) for some in points.values()), "a point is there twice"
         found["runs"][origin[run.info.run_id]] = (
-            names[run.info.experiment_id], run.info.run_name, run.info.status, run.info.start_time, run.info.end_time, tags,
-            run.data.params, points, sorted((i.dataset.name, i.dataset.digest, str(i.dataset.source), str([(t.key, t.value) for t in i.tags]))
-                                            for i in run.inputs.dataset_inputs),
-            sorted((origin[link.model_id], link.step) for link in run.outputs.model_outputs), files(client, run.info.artifact_uri))
+            names[run.info.experiment_id],
+            run.info.run_name,
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+            tags,
+            run.data.params,
+            points,
+            sorted(
+                (i.dataset.name, i.dataset.digest, str(i.dataset.source), str([(t.key, t.value) for t in i.tags]))
+                for i in run.inputs.dataset_inputs
+            ),
+            sorted((origin[link.model_id], link.step) for link in run.outputs.model_outputs),
+            files(client, run.info.artifact_uri),
+        )
     for model in models:
-        tags = {key: value for key, value in model.tags.items() if not key.startswith("textlab.") and key != "mlflow.modelVersions"}
-        points = sorted((p.key, p.step, p.timestamp, repr(p.value), p.dataset_name, p.dataset_digest, origin[p.run_id]) for p in model.metrics or [])
-        found["models"][origin[model.model_id]] = (model.name, str(model.status), model.model_type, tags, model.params, points,
-                                                   origin.get(model.source_run_id), files(client, model.artifact_location))
+        tags = {
+            key: value
+            for key, value in model.tags.items()
+            if not key.startswith("textlab.") and key != "mlflow.modelVersions"
+        }
+        points = sorted(
+            (p.key, p.step, p.timestamp, repr(p.value), p.dataset_name, p.dataset_digest, origin[p.run_id])
+            for p in model.metrics or []
+        )
+        found["models"][origin[model.model_id]] = (
+            model.name,
+            str(model.status),
+            model.model_type,
+            tags,
+            model.params,
+            points,
+            origin.get(model.source_run_id),
+            files(client, model.artifact_location),
+        )
     for registered in paged(client.search_registered_models):
         aliases = client.get_registered_model(registered.name).aliases
         for version in paged(client.search_model_versions, f"name='{registered.name}'"):
             tags = {key: value for key, value in version.tags.items() if not key.startswith("textlab.")}
             key = origin[version.source.removeprefix("models:/")]
             assert key not in found["versions"], "a version is there twice"
-            found["versions"][key] = (registered.name, registered.description, dict(registered.tags), tags, version.description,
-                                      origin[version.run_id], sorted(alias for alias, number in aliases.items()
-                                                                     if str(number) == str(version.version)))
+            found["versions"][key] = (
+                registered.name,
+                registered.description,
+                dict(registered.tags),
+                tags,
+                version.description,
+                origin[version.run_id],
+                sorted(alias for alias, number in aliases.items() if str(number) == str(version.version)),
+            )
     return found
 
 
@@ -149,5 +226,9 @@ def files(client: MlflowClient, address: str) -> dict[str, str]:
     def walk(folder=None):
         for one in repository.list_artifacts(folder):
             yield from walk(one.path) if one.is_dir else [one.path]
-    return {path: hashlib.sha256(Path(repository.download_artifacts(path)).read_bytes()).hexdigest()
-            for path in walk() if path != "registered_model_meta"}
+
+    return {
+        path: hashlib.sha256(Path(repository.download_artifacts(path)).read_bytes()).hexdigest()
+        for path in walk()
+        if path != "registered_model_meta"
+    }

@@ -10,27 +10,34 @@ from pathlib import Path
 
 import mistune
 import nbformat
-
 from conftest import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:(?:\.venv/bin/)?(?:python|papermill|jupyter|pip) |textlab \w|\./run_all\.sh|tests/run\.sh"
-                     r"|tests/benchmarks/\w+\.py |export )")
+COMMAND = re.compile(
+    r"(?:[A-Z_]+=\S+ )*(?:(?:\.venv/bin/)?(?:python|papermill|jupyter|pip) |textlab \w|\./run_all\.sh|tests/run\.sh"
+    r"|tests/benchmarks/\w+\.py |export )"
+)
 _parse = mistune.create_markdown(renderer=None, plugins=["table"])
 
 
 def tokens(text: str) -> Iterator[dict]:
     """Yield all tokens of a Markdown text, outer ones first."""
+
     def walk(some):
         for token in some:
             yield token
             yield from walk(token.get("children") or [])
+
     yield from walk(_parse(text))
 
 
 def blocks(language: str) -> list[str]:
     """Return README's fenced blocks of a language, `yaml`, or `` for commands."""
-    return [token["raw"] for token in tokens(TEXT) if token["type"] == "block_code" and token.get("attrs", {}).get("info", "") == language]
+    return [
+        token["raw"]
+        for token in tokens(TEXT)
+        if token["type"] == "block_code" and token.get("attrs", {}).get("info", "") == language
+    ]
 
 
 def spans() -> list[str]:
@@ -52,12 +59,14 @@ def commands() -> list[str]:
 def simple(command: str) -> list[list[str]]:
     """Return the words of the simple commands that a command runs, without what wraps them and without variables."""
     if command.startswith("BashOperator("):
-        (command,) = [word.value.value for word in ast.parse(command).body[0].value.keywords if word.arg == "bash_command"]
+        (command,) = [
+            word.value.value for word in ast.parse(command).body[0].value.keywords if word.arg == "bash_command"
+        ]
     words = shlex.split(command)
     if words[0] == "sbatch":
         return simple(words[words.index("--wrap") + 1])
     if words[0] == "kubectl":
-        return [words[words.index("--") + 1:]]
+        return [words[words.index("--") + 1 :]]
     parts: list[list[str]] = [[]]
     for word in words:
         if word == "&&":

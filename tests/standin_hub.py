@@ -1,8 +1,8 @@
 """A small Hugging Face Hub on 127.0.0.1 for tests: it serves repositories given as dicts and remembers what was asked.
 
-    with StandInHub([repository("model", "owner/name", {"config.json": b"{}"})]) as standin:
-        standin.fail("model.safetensors", "reset", times=1)  # a fault on demand, see FAULTS
-        ...  # standin.address is what HF_ENDPOINT would be; standin.requests what was asked of it
+with StandInHub([repository("model", "owner/name", {"config.json": b"{}"})]) as standin:
+    standin.fail("model.safetensors", "reset", times=1)  # a fault on demand, see FAULTS
+    ...  # standin.address is what HF_ENDPOINT would be; standin.requests what was asked of it
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pandas as pd
-
 from textlab import hub
 
 PAGE = 2  # entries of a list in one answer; the next ones stand behind a Link header
@@ -73,8 +72,11 @@ class StandInHub:
 
     def downloads(self) -> list[str]:
         """Return the names of the files that were downloaded, sorted."""
-        return sorted(request.split("/resolve/")[1].split("/", 1)[1] for request in self.requests
-                      if request.startswith("GET ") and "/resolve/" in request)
+        return sorted(
+            request.split("/resolve/")[1].split("/", 1)[1]
+            for request in self.requests
+            if request.startswith("GET ") and "/resolve/" in request
+        )
 
 
 class _Refusal(Exception):
@@ -92,7 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
         standin.requests.append(request)
         standin.ranges += [self.headers["Range"]] if "Range" in self.headers else []
         size = int(self.headers.get("Content-Length", 0))
-        body = self.rfile.read(size).decode() if size or "chunked" not in self.headers.get("Transfer-Encoding", "") else self._chunks()
+        body = (
+            self.rfile.read(size).decode()
+            if size or "chunked" not in self.headers.get("Transfer-Encoding", "")
+            else self._chunks()
+        )
         self._fault = standin.fault_for(request) or {"fault": ""}
         try:
             if self._fault["fault"] == "hang":
@@ -101,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if self._fault["fault"] in ("busy", "wait"):
                 busy = self._fault["fault"] == "busy"
-                return self._send(503 if busy else 429, b"", {} if busy else {"Retry-After": str(self._fault["seconds"])})
+                return self._send(
+                    503 if busy else 429, b"", {} if busy else {"Retry-After": str(self._fault["seconds"])}
+                )
             self._route([unquote(part) for part in url.path.split("/")[1:]], parse_qs(url.query), body)
         except _Refusal as refusal:
             status, code = refusal.args
@@ -132,8 +140,14 @@ class _Handler(BaseHTTPRequestHandler):
             case ["api", "validate-yaml"]:
                 self._json({"errors": [], "warnings": []})
             case ["api", "models", owner, name, "preupload", "main"]:
-                self._json({"files": [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
-                                      for file in json.loads(body)["files"]]})
+                self._json(
+                    {
+                        "files": [
+                            {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
+                            for file in json.loads(body)["files"]
+                        ]
+                    }
+                )
             case ["api", "models", owner, name, "commit", "main"]:
                 self._commit(self._find("model", owner, name), [json.loads(line) for line in body.splitlines()])
             case ["api", "models" | "datasets" as plural]:
@@ -157,29 +171,46 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, wanted: dict) -> None:
         if not self._allowed():
             raise _Refusal(401, "")
-        self.server.standin.repositories.append(repository("model", f"{wanted['organization']}/{wanted['name']}"
-                                                           if wanted.get("organization") else wanted["name"], {})
-                                                | {"private": wanted.get("private") or wanted.get("visibility") == "private"})
+        self.server.standin.repositories.append(
+            repository(
+                "model",
+                f"{wanted['organization']}/{wanted['name']}" if wanted.get("organization") else wanted["name"],
+                {},
+            )
+            | {"private": wanted.get("private") or wanted.get("visibility") == "private"}
+        )
         self._json({"url": f"{self.server.standin.address}/{self.server.standin.repositories[-1]['id']}"})
 
     def _commit(self, repo: dict, lines: list[dict]) -> None:
         if not self._allowed():
             raise _Refusal(403, "")
-        repo["files"] |= {line["value"]["path"]: base64.b64decode(line["value"]["content"])
-                          for line in lines if line["key"] == "file"}
-        self._json({"commitUrl": f"{self.server.standin.address}/{repo['id']}/commit/{repo['sha']}", "commitOid": repo["sha"]})
+        repo["files"] |= {
+            line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"
+        }
+        self._json(
+            {"commitUrl": f"{self.server.standin.address}/{repo['id']}/commit/{repo['sha']}", "commitOid": repo["sha"]}
+        )
 
     def _list(self, kind: str, query: dict) -> None:
         wanted = {*query.get("pipeline_tag", []), *query.get("filter", [])}
-        found = [repo for repo in self.server.standin.repositories if repo["kind"] == kind and wanted <= set(repo["tags"])]
+        found = [
+            repo for repo in self.server.standin.repositories if repo["kind"] == kind and wanted <= set(repo["tags"])
+        ]
         found.sort(key=lambda repo: repo[query.get("sort", ["downloads"])[0]], reverse=True)
         start = int(query.get("cursor", ["0"])[0])
         following = urlencode(query | {"cursor": start + PAGE}, doseq=True)
         link = {"Link": f'<{self.server.standin.address}/api/{kind}s?{following}>; rel="next"'}
-        self._json([_info(repo) for repo in found[start:start + PAGE]], link if len(found) > start + PAGE else {})
+        self._json([_info(repo) for repo in found[start : start + PAGE]], link if len(found) > start + PAGE else {})
 
-    def _api(self, repo: dict, what: str = "revision", revision: str = "main", *folder: str, paths: list[str] | None,
-             recursive: bool) -> None:
+    def _api(
+        self,
+        repo: dict,
+        what: str = "revision",
+        revision: str = "main",
+        *folder: str,
+        paths: list[str] | None,
+        recursive: bool,
+    ) -> None:
         _check(repo, revision)
         if what == "revision":
             self._json(_info(repo))
@@ -197,11 +228,15 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in repo["files"]:
             raise _Refusal(404, "EntryNotFound")
         content = repo["files"][path]
-        headers = {"X-Repo-Commit": repo["sha"], "ETag": f'"{_lfs_digest(path, content) or _blob_id(content)}"', "Accept-Ranges": "bytes"}
+        headers = {
+            "X-Repo-Commit": repo["sha"],
+            "ETag": f'"{_lfs_digest(path, content) or _blob_id(content)}"',
+            "Accept-Ranges": "bytes",
+        }
         if part := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start, end = int(part[1]), min(int(part[2] or len(content)), len(content) - 1)
             headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
-            self._send(206, content[start:end + 1], headers)
+            self._send(206, content[start : end + 1], headers)
         else:
             self._send(200, content, headers)
 
@@ -212,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._fault["fault"] == "altered":
             body = body[:-1] + bytes([body[-1] ^ 1])
         if self._fault["fault"] == "truncated":
-            body = body[:len(body) // 2]
+            body = body[: len(body) // 2]
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | (headers or {})).items():
             self.send_header(name, value)
@@ -220,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if self._fault["fault"] == "reset":
-            self.wfile.write(body[:len(body) // 2])
+            self.wfile.write(body[: len(body) // 2])
             time.sleep(0.1)  # else what was sent is dropped too
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
@@ -229,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         pieces = 10 if self._fault["fault"] == "slow" else 1
         for piece in range(pieces):
             time.sleep(0.1 * (pieces > 1))
-            self.wfile.write(body[len(body) * piece // pieces:len(body) * (piece + 1) // pieces])
+            self.wfile.write(body[len(body) * piece // pieces : len(body) * (piece + 1) // pieces])
 
     def log_message(self, *_) -> None:
         """Stay quiet."""
@@ -254,11 +289,21 @@ def _tree(repo: dict, folder: str, recursive: bool) -> list[dict]:
     """Return the files below a folder, and the folders that they lie in, as the Hub lists them."""
     prefix = f"{folder}/" if folder else ""
     inside = {name: content for name, content in repo["files"].items() if name.startswith(prefix)}
-    folders = {name[:match.start()] for name in inside for match in re.finditer("/", name) if match.start() > len(prefix)}
-    entries = [{"type": "directory", "path": path, "oid": _blob_id(path.encode()), "size": 0} for path in sorted(folders)]
-    entries += [{"type": "file", "path": name, "oid": _blob_id(content), "size": len(content)} |
-                ({"lfs": {"oid": lfs, "size": len(content), "pointerSize": 130}} if (lfs := _lfs_digest(name, content)) else {})
-                for name, content in inside.items()]
+    folders = {
+        name[: match.start()] for name in inside for match in re.finditer("/", name) if match.start() > len(prefix)
+    }
+    entries = [
+        {"type": "directory", "path": path, "oid": _blob_id(path.encode()), "size": 0} for path in sorted(folders)
+    ]
+    entries += [
+        {"type": "file", "path": name, "oid": _blob_id(content), "size": len(content)}
+        | (
+            {"lfs": {"oid": lfs, "size": len(content), "pointerSize": 130}}
+            if (lfs := _lfs_digest(name, content))
+            else {}
+        )
+        for name, content in inside.items()
+    ]
     return [entry for entry in entries if recursive or "/" not in entry["path"].removeprefix(prefix)]
 
 
@@ -271,16 +316,41 @@ def _lfs_digest(name: str, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest() if name.endswith((".safetensors", ".parquet")) else ""
 
 
-def repository(kind: str, name: str, files: dict[str, bytes], *, tags: Sequence[str] = (), downloads: int = 0,
-               likes: int = 0, modified: str = "2024-01-01", gated: bool = False, weights: int = 0, size: int = 0,
-               card: dict | None = None, index: list | None = None) -> dict:
+def repository(
+    kind: str,
+    name: str,
+    files: dict[str, bytes],
+    *,
+    tags: Sequence[str] = (),
+    downloads: int = 0,
+    likes: int = 0,
+    modified: str = "2024-01-01",
+    gated: bool = False,
+    weights: int = 0,
+    size: int = 0,
+    card: dict | None = None,
+    index: list | None = None,
+) -> dict:
     """Return a repository of kind `model` or `dataset`; its revision is a digest of its name and file names.
 
     `weights` is a number of parameters, `size` in bytes, `card` the metadata of the card and `index` its model-index.
     """
-    return {"kind": kind, "id": name, "sha": hashlib.sha1(" ".join([kind, name, *files]).encode()).hexdigest(),
-            "files": files, "weights": weights, "size": size, "card": card or {}, "index": index, "private": False, "tags": list(tags), "downloads": downloads, "likes": likes,
-            "lastModified": f"{modified}T00:00:00.000Z", "gated": "manual" if gated else False}
+    return {
+        "kind": kind,
+        "id": name,
+        "sha": hashlib.sha1(" ".join([kind, name, *files]).encode()).hexdigest(),
+        "files": files,
+        "weights": weights,
+        "size": size,
+        "card": card or {},
+        "index": index,
+        "private": False,
+        "tags": list(tags),
+        "downloads": downloads,
+        "likes": likes,
+        "lastModified": f"{modified}T00:00:00.000Z",
+        "gated": "manual" if gated else False,
+    }
 
 
 def tiny_model(name: str, **more) -> dict:
@@ -297,6 +367,7 @@ def emotion_data(name: str, labels: Sequence[str] = EMOTIONS, **more) -> dict:
 
     The labels are integers in the files; their names stand in the card only.
     """
+
     def parquet(split: str, rows: int) -> bytes:
         codes = [label for label in range(len(labels)) for _ in range(rows)]
         texts = [f"{split} text {i} about {labels[code]}" for i, code in enumerate(codes)]
@@ -306,13 +377,26 @@ def emotion_data(name: str, labels: Sequence[str] = EMOTIONS, **more) -> dict:
 
     rows = {"train": 10, "validation": 2, "test": 2}
     names = "".join(f"          '{i}': {label}\n" for i, label in enumerate(labels))
-    features = ("  features:\n  - name: text\n    dtype: string\n"
-                f"  - name: label\n    dtype:\n      class_label:\n        names:\n{names}")
+    features = (
+        "  features:\n  - name: text\n    dtype: string\n"
+        f"  - name: label\n    dtype:\n      class_label:\n        names:\n{names}"
+    )
     paths = "".join(f"  - split: {split}\n    path: split/{split}-*\n" for split in rows)
-    card = (f"---\nlicense: other\ndataset_info:\n- config_name: split\n{features}- config_name: unsplit\n{features}"
-            f"configs:\n- config_name: split\n  data_files:\n{paths}  default: true\n"
-            "- config_name: unsplit\n  data_files:\n  - split: train\n    path: unsplit/train-*\n---\n"
-            "# Emotion\n\nEnglish messages with six basic emotions.\n")
+    card = (
+        f"---\nlicense: other\ndataset_info:\n- config_name: split\n{features}- config_name: unsplit\n{features}"
+        f"configs:\n- config_name: split\n  data_files:\n{paths}  default: true\n"
+        "- config_name: unsplit\n  data_files:\n  - split: train\n    path: unsplit/train-*\n---\n"
+        "# Emotion\n\nEnglish messages with six basic emotions.\n"
+    )
     files = {f"split/{split}-00000-of-00001.parquet": parquet(split, count) for split, count in rows.items()}
-    return repository("dataset", name, {"README.md": card.encode(), "convert.py": b"raise SystemExit('code ran')", **files,
-                                        "unsplit/train-00000-of-00001.parquet": parquet("all", 3)}, **more)
+    return repository(
+        "dataset",
+        name,
+        {
+            "README.md": card.encode(),
+            "convert.py": b"raise SystemExit('code ran')",
+            **files,
+            "unsplit/train-00000-of-00001.parquet": parquet("all", 3),
+        },
+        **more,
+    )

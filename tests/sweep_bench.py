@@ -26,12 +26,19 @@ class Bench:
         tracking.log_params({"learning_rate": settings.learning_rate, "seed": seed})
         if self.fails(settings):
             raise TrainingError("the loss became nan")
-        score = round(1 - abs(math.log10(settings.learning_rate) + 3) / 4 - settings.batch_size / 1000 + seed % 7 / 1000, 6)
+        score = round(
+            1 - abs(math.log10(settings.learning_rate) + 3) / 4 - settings.batch_size / 1000 + seed % 7 / 1000, 6
+        )
         for share in looks or (1.0,):
             time.sleep(self.seconds)
             for callback in callbacks:
                 callback.on_step_end(None, None, None)
-                callback.on_evaluate(None, SimpleNamespace(global_step=share, max_steps=1), None, metrics={"eval_loss": 1 - score * share})
+                callback.on_evaluate(
+                    None,
+                    SimpleNamespace(global_step=share, max_steps=1),
+                    None,
+                    metrics={"eval_loss": 1 - score * share},
+                )
         tracking.log_scores("validation", {"macro_f1": score})
         return None, {"macro_f1": score}
 
@@ -43,14 +50,22 @@ def study(uri, folder, bench=None, n_trials=12, **chosen):
     """Return a Sweep on a store, with a ledger in a folder."""
     tracking.connect(uri, "sweeps")
     options = {name: chosen.pop(name) for name in params.SWEEP if name in chosen}
-    cfg = SimpleNamespace(**{
-        "search_space": SPACE, "seed": 1, "study": "", "experiment": "sweeps", "engine": "local", "tracking_uri": uri, "n_trials": n_trials,
-        "sweep_options": {"storage": f"sqlite:///{folder / 'studies.db'}"} | options} | chosen)
+    cfg = SimpleNamespace(
+        **{
+            "search_space": SPACE,
+            "seed": 1,
+            "study": "",
+            "experiment": "sweeps",
+            "engine": "local",
+            "tracking_uri": uri,
+            "n_trials": n_trials,
+            "sweep_options": {"storage": f"sqlite:///{folder / 'studies.db'}"} | options,
+        }
+        | chosen
+    )
     return sweep.Sweep(cfg, bench or Bench(folder))
 
 
 def outcome(table):
     """Return what must be the same however a study was run."""
     return table.drop(columns=["run_id"]).astype(object).where(table.notna(), None).to_dict("index")
-
-

@@ -25,5 +25,6 @@ def first_line(error: BaseException) -> str:
 def __getattr__(name: str):
     if name == "predict":  # on demand: it needs torch, and importing the package must not
         from .prediction import predict
+
         return predict
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,7 +32,9 @@ class Runs:
     states: pd.DataFrame  # indexed by state: runs, minutes
     left_out: int  # completed runs with the metric that saw other data
     note: str  # why the table is empty, in a sentence; empty when it is not
-    given_up: pd.DataFrame = field(default_factory=pd.DataFrame)  # pruned runs, likewise; the metric is that of their last validation
+    given_up: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # pruned runs, likewise; the metric is that of their last validation
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -46,12 +48,21 @@ def read(experiment: str, metric: str) -> Runs:
     found = tracking.runs(experiment, only_finished=False)
     parents = set(found["parent"].dropna())
     found = found[~found["run_id"].isin(parents)]
-    score, last_look, nowhere = f"metrics.{metric}", f"metrics.{metric.replace('validation_', 'eval_', 1)}", pd.Series(index=found.index)
+    score, last_look, nowhere = (
+        f"metrics.{metric}",
+        f"metrics.{metric.replace('validation_', 'eval_', 1)}",
+        pd.Series(index=found.index),
+    )
     given_up = found.get("tags.trial_state", nowhere) == "pruned"
     found[score] = found.get(score, nowhere).astype(float).where(~given_up, found.get(last_look, nowhere))
     done = (found["status"] == "FINISHED") & found[score].notna()
-    state = found["status"].str.lower().where(~done, "completed").where(~given_up, "pruned").replace(
-        {"finished": f"finished without {metric}"})
+    state = (
+        found["status"]
+        .str.lower()
+        .where(~done, "completed")
+        .where(~given_up, "pruned")
+        .replace({"finished": f"finished without {metric}"})
+    )
     found["state"] = state
     states = found.groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
     table = found[done | (given_up & found[score].notna() & done.any())]
@@ -59,8 +70,13 @@ def read(experiment: str, metric: str) -> Runs:
         newest = found.loc[done, column].fillna("").iloc[0]
         table = table[table[column].fillna("") == newest]
     plain = [column.removeprefix("params.") for column in table if column.startswith("params.")]
-    table = table.rename(columns={column: column.partition(".")[2] for column in table if column.startswith("params.") or (
-        column.startswith("metrics.") and column.partition(".")[2] not in plain)})
+    table = table.rename(
+        columns={
+            column: column.partition(".")[2]
+            for column in table
+            if column.startswith("params.") or (column.startswith("metrics.") and column.partition(".")[2] not in plain)
+        }
+    )
     table = table.rename(columns={score: metric}).iloc[::-1].reset_index(drop=True)
     for column in table.select_dtypes(["object", "string"]):
         numbers = pd.to_numeric(table[column], errors="coerce")
@@ -69,10 +85,14 @@ def read(experiment: str, metric: str) -> Runs:
     settings = sorted(name for name in plain if name not in NOT_SETTINGS and table[name].nunique(dropna=False) > 1)
     note = ""
     if table.empty:
-        metrics = sorted(column.partition(".")[2] for column in found if column.startswith("metrics.") and "system/" not in column
-                         and found[column].notna().any())
-        note = (f"Experiment {experiment!r} has {len(found)} runs, but no completed one with the metric {metric}"
-                + (f"; there are {', '.join(metrics[:12])}." if metrics else ": notebook 3 makes some."))
+        metrics = sorted(
+            column.partition(".")[2]
+            for column in found
+            if column.startswith("metrics.") and "system/" not in column and found[column].notna().any()
+        )
+        note = f"Experiment {experiment!r} has {len(found)} runs, but no completed one with the metric {metric}" + (
+            f"; there are {', '.join(metrics[:12])}." if metrics else ": notebook 3 makes some."
+        )
     pruned = table.pop("state") == "pruned"
     kept = table[~pruned].reset_index(drop=True)
     return Runs(metric, kept, settings, states, int(done.sum()) - len(kept), note, table[pruned].reset_index(drop=True))
@@ -90,8 +110,12 @@ def by_settings(runs: Runs) -> pd.DataFrame:
     for _, group in groups if len(runs.table) else []:
         scores = group.drop_duplicates("seed") if "seed" in group else group[:1]
         row = evaluation.over_seeds(scores, [runs.metric]).loc[runs.metric].to_dict() | {"seeds": len(scores)}
-        reach = stats.t.ppf(0.975, len(scores) - 1) * row["sd"] / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
-        rows[group["name"].iloc[0]] = row | {"low": row["mean"] - reach, "high": row["mean"] + reach} | group[runs.settings].iloc[0].to_dict()
+        reach = (
+            stats.t.ppf(0.975, len(scores) - 1) * row["sd"] / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
+        )
+        rows[group["name"].iloc[0]] = (
+            row | {"low": row["mean"] - reach, "high": row["mean"] + reach} | group[runs.settings].iloc[0].to_dict()
+        )
     columns = ["mean", "sd", "min", "max", "seeds", "low", "high", *runs.settings]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.sort_values("mean", ascending=False)
@@ -127,11 +151,21 @@ def importance(runs: Runs) -> pd.Series:
     study = optuna.create_study(direction="maximize")
     in_order = trials.sort_values(["given_up", runs.metric], ascending=[False, True])
     for rank, (_, row) in enumerate(in_order.iterrows()):
-        values = {name: row[name] if not isinstance(ranges[name], optuna.distributions.CategoricalDistribution) else str(row[name])
-                  for name in runs.settings if pd.notna(row[name])}
-        study.add_trial(optuna.trial.create_trial(params=values, distributions={name: ranges[name] for name in values},
-                                                  value=float(rank)))
-    found = optuna.importance.get_param_importances(study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0))
+        values = {
+            name: row[name]
+            if not isinstance(ranges[name], optuna.distributions.CategoricalDistribution)
+            else str(row[name])
+            for name in runs.settings
+            if pd.notna(row[name])
+        }
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=values, distributions={name: ranges[name] for name in values}, value=float(rank)
+            )
+        )
+    found = optuna.importance.get_param_importances(
+        study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
+    )
     return pd.Series(found, dtype=float).sort_values(ascending=False)
 
 
@@ -154,7 +188,9 @@ def budget_curve(runs: Runs) -> pd.DataFrame:
     n, minutes = len(scores), runs.trials["minutes"].mean()
     rows = []
     for k in range(1, n + 1):
-        ways = np.array([math.comb(i, k - 1) for i in range(n)], dtype=float) / math.comb(n, k)  # score i is the best of k
+        ways = np.array([math.comb(i, k - 1) for i in range(n)], dtype=float) / math.comb(
+            n, k
+        )  # score i is the best of k
         rows.append({"trials": k, "expected": float(scores @ ways), "minutes": k * minutes})
     return pd.DataFrame(rows, columns=["trials", "expected", "minutes"])
 
@@ -174,8 +210,10 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
         place = (value - low) / (high - low)
         if place <= share or place >= 1 - share:
             bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
-            found.append(f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
-                         f"a {direction} value may be better still.")
+            found.append(
+                f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
+                f"a {direction} value may be better still."
+            )
     return found
 
 
@@ -186,15 +224,20 @@ def next_space(space: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
         space: that was searched, as `params.check_space` returns it; settings that no trial has stay as they were.
     """
     trials = runs.trials.sort_values(runs.metric, ascending=False)
-    top = trials[:max(2, math.ceil(len(trials) / 3))]
+    top = trials[: max(2, math.ceil(len(trials) / 3))]
     found: dict[str, Any] = {}
     for name, spec in space.items():
         values = top[name].dropna() if name in top else pd.Series(dtype=float)
         if len(values) < 2:
             found[name] = spec
         elif "choices" in spec:
-            found[name] = spec | {"choices": [choice for choice in spec["choices"]
-                                              if str(choice) in set(values.astype(str)) or choice in values.tolist()]}
+            found[name] = spec | {
+                "choices": [
+                    choice
+                    for choice in spec["choices"]
+                    if str(choice) in set(values.astype(str)) or choice in values.tolist()
+                ]
+            }
         else:
             scale, back = (np.log, np.exp) if spec.get("log") else (np.asarray, np.asarray)
             low, high, least, most = (float(scale(x)) for x in (spec["low"], spec["high"], values.min(), values.max()))
@@ -216,17 +259,39 @@ def against(runs: Runs, chosen: Mapping[str, Any]) -> pd.DataFrame:
         those whose answers were recorded for the same rows.
     """
     table = by_settings(runs)
-    others = [("validation", "validation", f"runner-up ({name})", runs.table.loc[runs.table["name"] == name, "run_id"].iloc[0])
-              for name in table.index[~_same(table, chosen, runs.settings)][:1]]
-    others += [(split, f"{split}_{baseline}", words, chosen["run_id"]) for split in ("test", "validation")
-               for baseline, words in (("tfidf_svm", "TF-IDF + SVM"), ("majority", "most frequent class"))]
+    others = [
+        (
+            "validation",
+            "validation",
+            f"runner-up ({name})",
+            runs.table.loc[runs.table["name"] == name, "run_id"].iloc[0],
+        )
+        for name in table.index[~_same(table, chosen, runs.settings)][:1]
+    ]
+    others += [
+        (split, f"{split}_{baseline}", words, chosen["run_id"])
+        for split in ("test", "validation")
+        for baseline, words in (("tfidf_svm", "TF-IDF + SVM"), ("majority", "most frequent class"))
+    ]
     rows = {}
     for split, file, name, run_id in others:
         mine, theirs = tracking.predictions(chosen["run_id"], split), tracking.predictions(run_id, file)
-        if mine and theirs and mine["rows_sha256"] == theirs["rows_sha256"] and mine["labels"] == theirs["labels"] and name not in rows:
+        if (
+            mine
+            and theirs
+            and mine["rows_sha256"] == theirs["rows_sha256"]
+            and mine["labels"] == theirs["labels"]
+            and name not in rows
+        ):
             found = evaluation.compare(mine["true"], mine["predicted"], theirs["predicted"])
             low, high = found["difference_ci95"]
-            rows[name] = {"split": split, "difference": found["difference"], "low": low, "high": high, "p_value": found["p_value"]}
+            rows[name] = {
+                "split": split,
+                "difference": found["difference"],
+                "low": low,
+                "high": high,
+                "p_value": found["p_value"],
+            }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["split", "difference", "low", "high", "p_value"])
 
 

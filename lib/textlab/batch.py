@@ -29,8 +29,9 @@ class Outcome:
     status: int = 0  # exit status: 0 completed, 1 failed, 2 bad input, 130 interrupted
 
 
-def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], folder: Path,
-            own_store: bool) -> dict[str, Any]:
+def prepare(
+    notebook: str, files: list[Path], overrides: Mapping[str, Any], folder: Path, own_store: bool
+) -> dict[str, Any]:
     """Return a notebook's parameters, checked as far as that is possible before a kernel starts.
 
     Args:
@@ -46,7 +47,9 @@ def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], fold
     values = params.gather(notebook, files, overrides)
     rules = params.NOTEBOOKS[notebook]
     if values.get("output_dir"):
-        raise InputError(f"output_dir: got {values['output_dir']!r}, but everything of a run goes into one folder here; use --out DIR")
+        raise InputError(
+            f"output_dir: got {values['output_dir']!r}, but everything of a run goes into one folder here; use --out DIR"
+        )
     values["output_dir"] = str(folder)
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
         values["tracking_uri"] = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
@@ -54,6 +57,7 @@ def prepare(notebook: str, files: list[Path], overrides: Mapping[str, Any], fold
         values["sweep_options"] = {"storage": f"sqlite:///{folder / 'studies.db'}"} | values.get("sweep_options", {})
     if values.get("dataset", "practice") != "practice":
         from . import data
+
         data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))
     return values
 
@@ -77,8 +81,12 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
     started, clock = datetime.datetime.now().astimezone(), time.monotonic()
     error, status = "", 0
     try:
-        papermill.execute_notebook(runtime.project_root() / "notebooks" / f"{notebook}.ipynb", draft, parameters=dict(values),
-                                   progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False)
+        papermill.execute_notebook(
+            runtime.project_root() / "notebooks" / f"{notebook}.ipynb",
+            draft,
+            parameters=dict(values),
+            progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False,
+        )
     except PapermillExecutionError as failure:
         error = f"{_name_cell(failure.exec_count, failure.source)}: {failure.ename}: {_one_line(failure.evalue)}"
         status = 2 if failure.ename in INPUT_ERRORS else 1
@@ -126,7 +134,9 @@ def provide_runs(tracking_uri: str, experiment: str) -> None:
         raise InputError(f"notebook 3, which makes the runs for this one, failed in {outcome.error}")
 
 
-def _publish(draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime) -> None:
+def _publish(
+    draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime
+) -> None:
     """Turn papermill's draft into the files of the run."""
     import nbformat
 
@@ -168,7 +178,11 @@ def _last_cell(draft: Path) -> str:
 
 def _begun(cells: list[nbformat.NotebookNode]) -> list[int]:
     """Return the places of the code cells that were begun; a kernel may die before it has counted its last one."""
-    return [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")]
+    return [
+        i
+        for i, cell in enumerate(cells)
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")
+    ]
 
 
 def _name_cell(number: int | None, source: str) -> str:
@@ -177,20 +191,27 @@ def _name_cell(number: int | None, source: str) -> str:
     return f"cell {number} (`{line[:60]}`)"
 
 
-def _log(book: nbformat.NotebookNode | None, outcome: Outcome, values: Mapping[str, Any],
-         started: datetime.datetime) -> str:
+def _log(
+    book: nbformat.NotebookNode | None, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime
+) -> str:
     """Return the run's log: parameters, what the cells printed or said in a box, how it ended."""
     lines = [f"{started.isoformat(timespec='seconds')} {outcome.notebook} started"]
     lines += [f"  {name}: {value!r}" for name, value in values.items()]
     for cell in book.cells if book else []:
         outputs = cell.get("outputs", [])
         printed = "".join(out.text for out in outputs if out.output_type == "stream")
-        printed += "".join(f"{text}\n" for out in outputs if (text := out.get("data", {}).get("text/plain", "")).startswith(report.NOTICE))
+        printed += "".join(
+            f"{text}\n"
+            for out in outputs
+            if (text := out.get("data", {}).get("text/plain", "")).startswith(report.NOTICE)
+        )
         if printed.strip():
             lines += [f"[{cell.execution_count}] {line}" for line in printed.splitlines()]
     ended = started + datetime.timedelta(seconds=outcome.seconds)
-    lines.append(f"{ended.isoformat(timespec='seconds')} {'failed: ' + outcome.error if outcome.error else 'completed'}"
-                 f" after {runtime.duration(outcome.seconds)}")
+    lines.append(
+        f"{ended.isoformat(timespec='seconds')} {'failed: ' + outcome.error if outcome.error else 'completed'}"
+        f" after {runtime.duration(outcome.seconds)}"
+    )
     return "\n".join(lines) + "\n"
 
 

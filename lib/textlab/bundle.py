@@ -50,7 +50,9 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
                     archive.write(source.path / name, _member(vars(source), name))
         draft.replace(file)
     except OSError as error:
-        raise InputError(f"bundle: {file} cannot be written ({reach.reason(error)}); choose another place with -o") from None
+        raise InputError(
+            f"bundle: {file} cannot be written ({reach.reason(error)}); choose another place with -o"
+        ) from None
     finally:
         draft.unlink(missing_ok=True)
     return contents
@@ -103,7 +105,9 @@ def describe(contents: dict[str, Any]) -> str:
     """Return what a bundle holds, a line for each source."""
     lines = [f"{s['kind']} {s['id']}@{s['revision']}: {len(s['files'])} files" for s in contents["sources"]]
     listing = contents["listing"]
-    lines += [f"listing of {listing['task']} at {listing['endpoint']}, recorded {listing['recorded']}"] if listing else []
+    lines += (
+        [f"listing of {listing['task']} at {listing['endpoint']}, recorded {listing['recorded']}"] if listing else []
+    )
     return "\n".join(lines)
 
 
@@ -119,8 +123,13 @@ def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-            odd = [m.filename for m in members if m.compress_type != zipfile.ZIP_STORED or m.flag_bits & 1
-                   or stat.S_IFMT(m.external_attr >> 16) not in (0, stat.S_IFREG)]
+            odd = [
+                m.filename
+                for m in members
+                if m.compress_type != zipfile.ZIP_STORED
+                or m.flag_bits & 1
+                or stat.S_IFMT(m.external_attr >> 16) not in (0, stat.S_IFREG)
+            ]
             if odd:
                 raise _refusal(file, f"{odd[0]!r} is compressed, encrypted or no plain file")
             if sum(member.file_size for member in members) > file.stat().st_size:
@@ -148,11 +157,16 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
             raise ValueError
         for source in contents["sources"]:
             files, names = source["files"], hub.allowed(source["files"], source["kind"])
-            if hub.split_id(f"{source['id']}@{source['revision']}") != (source["id"], source["revision"]) \
-                    or not hub.SHA.fullmatch(source["revision"]) or names != list(files):
+            if (
+                hub.split_id(f"{source['id']}@{source['revision']}") != (source["id"], source["revision"])
+                or not hub.SHA.fullmatch(source["revision"])
+                or names != list(files)
+            ):
                 raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise _refusal(file, f"{CONTENTS} is missing, of another version, or lists what a bundle may not hold") from None
+        raise _refusal(
+            file, f"{CONTENTS} is missing, of another version, or lists what a bundle may not hold"
+        ) from None
     return contents
 
 
@@ -165,8 +179,10 @@ def _unpack(archive: zipfile.ZipFile, source: dict[str, Any], name: str, file: P
             digest.update(chunk)
             copy.write(chunk)
     if digest.hexdigest() != source["files"][name]:
-        raise _refusal(file, f"{name} of {source['id']} has SHA-256 {digest.hexdigest()}, but its list says "
-                             f"{source['files'][name]}")
+        raise _refusal(
+            file,
+            f"{name} of {source['id']} has SHA-256 {digest.hexdigest()}, but its list says {source['files'][name]}",
+        )
 
 
 def _member(source: dict[str, Any], name: str) -> str:

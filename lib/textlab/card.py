@@ -30,25 +30,51 @@ def text(measured: Mapping[str, Any], labels: Sequence[str]) -> str:
     """
     data, model = _public(measured["data"]), _public(measured["model"])
     splits = [split for split in ("test", "validation") if split in measured]
-    scores = [EvalResult(task_type="text-classification", dataset_type=data["source"], dataset_name=data["source"],
-                         dataset_split=split, dataset_revision=data.get("revision"), metric_name=name,
-                         metric_type=metric.removeprefix("macro_").removeprefix("weighted_"),
-                         metric_value=round(measured[split][metric], 4))
-              for split in splits for metric, name in METRICS.items() if metric in measured[split]]
+    scores = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=data["source"],
+            dataset_name=data["source"],
+            dataset_split=split,
+            dataset_revision=data.get("revision"),
+            metric_name=name,
+            metric_type=metric.removeprefix("macro_").removeprefix("weighted_"),
+            metric_value=round(measured[split][metric], 4),
+        )
+        for split in splits
+        for metric, name in METRICS.items()
+        if metric in measured[split]
+    ]
     metadata = ModelCardData(
-        library_name="transformers", pipeline_tag="text-classification", model_name=f"{model['source']}-fine-tuned",
-        base_model=model["source"] if "revision" in model else None, eval_results=scores or None,
-        datasets=[data["source"]] if "revision" in data else None)
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        model_name=f"{model['source']}-fine-tuned",
+        base_model=model["source"] if "revision" in model else None,
+        eval_results=scores or None,
+        datasets=[data["source"]] if "revision" in data else None,
+    )
     parts = {
         "Data": _list(data | {"rows": ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())}),
         "Base model": _list(model),
         f"Results on {splits[0] if splits else 'no split'}": _scores(measured),
-        "Limits": [f"- {limit}" for limit in [_about_seeds(measured),
-                                              *measured.get("guards", []), *measured.get("notes", [])]],
-        "Training": _list({**measured.get("params", {}).get("resolved", {}), **measured.get("train", {}),
-                           "seed": measured.get("seed"), "SHA-256 of the weights": measured.get("weights_sha256")}),
-        "Environment": _list(measured.get("environment", {}))}
-    lines = [f"# {model['source']}, fine-tuned on {data['source']}", "", f"Puts a text under one of: {', '.join(labels)}."]
+        "Limits": [
+            f"- {limit}" for limit in [_about_seeds(measured), *measured.get("guards", []), *measured.get("notes", [])]
+        ],
+        "Training": _list(
+            {
+                **measured.get("params", {}).get("resolved", {}),
+                **measured.get("train", {}),
+                "seed": measured.get("seed"),
+                "SHA-256 of the weights": measured.get("weights_sha256"),
+            }
+        ),
+        "Environment": _list(measured.get("environment", {})),
+    }
+    lines = [
+        f"# {model['source']}, fine-tuned on {data['source']}",
+        "",
+        f"Puts a text under one of: {', '.join(labels)}.",
+    ]
     for title, part in parts.items():
         lines += ["", f"## {title}", "", *part]
     return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
@@ -71,7 +97,9 @@ def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) ->
     if hub.split_id(repo) != (repo, None):
         raise InputError(f"push: got {repo!r}; accepted is owner/name")
     if not huggingface_hub.get_token():
-        raise InputError("push: needs a token that may write; make one in your settings on the Hub and put it into HF_TOKEN")
+        raise InputError(
+            "push: needs a token that may write; make one in your settings on the Hub and put it into HF_TOKEN"
+        )
     if why := reach.unreachable(constants.ENDPOINT):
         raise InputError(f"push: {reach.endpoint()} cannot be reached ({why}); nothing was uploaded")
     reach.bound_calls(60)
@@ -79,16 +107,24 @@ def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) ->
     try:
         there = api.repo_exists(repo)
         if there and not agree(f"{repo} is there already. Overwrite the model in it?"):
-            raise InputError(f"push: {repo} is there already, and nothing was uploaded; give --yes to overwrite its model")
+            raise InputError(
+                f"push: {repo} is there already, and nothing was uploaded; give --yes to overwrite its model"
+            )
         if not there:
             api.create_repo(repo, private=not public)
-        return api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=hub.FILES["model"],
-                                 commit_message="Upload a fine-tuned model").commit_url
+        return api.upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            allow_patterns=hub.FILES["model"],
+            commit_message="Upload a fine-tuned model",
+        ).commit_url
     except InputError:
         raise
     except reach.UNREACHED as error:
-        raise InputError(f"push: {reach.endpoint()} refuses {repo} ({reach.reason(error)}); see whether the token may write "
-                         "there, and run again") from None
+        raise InputError(
+            f"push: {reach.endpoint()} refuses {repo} ({reach.reason(error)}); see whether the token may write "
+            "there, and run again"
+        ) from None
 
 
 def _public(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,17 +139,29 @@ def _list(facts: Mapping[str, Any]) -> list[str]:
 def _about_seeds(measured: Mapping[str, Any]) -> str:
     """Return on how many seeds the figures stand."""
     if seeds := measured.get("seeds"):
-        return (f"The figures are means over the seeds {', '.join(map(str, seeds))} on one split of the data; "
-                f"the weights here are those of seed {measured['seed']}.")
+        return (
+            f"The figures are means over the seeds {', '.join(map(str, seeds))} on one split of the data; "
+            f"the weights here are those of seed {measured['seed']}."
+        )
     return "One seed and one split of the data: another seed moves the figures too."
 
 
 def _scores(measured: Mapping[str, Any]) -> list[str]:
     """Return the headline table in Markdown, baselines first."""
+
     def figure(row: Mapping[str, Any], metric: str) -> str:
         bounds = row.get(f"{metric}_ci95")
         return f"{row[metric]:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds else "")
 
-    rows = [f"| {row['name'] if 'accuracy_ci95' not in row else 'this model'} | {figure(row, 'accuracy')} | "
-            f"{figure(row, 'macro_f1')} |" for row in report.headline_rows(dict(measured))]
-    return ["| | accuracy | macro F1 |", "|---|---|---|", *rows, "", f"Ranges are 95 % bootstrap intervals over texts{' and seeds' if measured.get('seeds') else ''}."]
+    rows = [
+        f"| {row['name'] if 'accuracy_ci95' not in row else 'this model'} | {figure(row, 'accuracy')} | "
+        f"{figure(row, 'macro_f1')} |"
+        for row in report.headline_rows(dict(measured))
+    ]
+    return [
+        "| | accuracy | macro F1 |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"Ranges are 95 % bootstrap intervals over texts{' and seeds' if measured.get('seeds') else ''}.",
+    ]

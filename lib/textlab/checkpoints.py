@@ -82,5 +82,7 @@ def need_space(folder: Path, size: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < 1.1 * size:
-        raise InputError(f"a checkpoint takes {size / 1e6:,.0f} MB and {folder} has {free / 1e6:,.0f} MB left; free some space "
-                         "or choose another output_dir; earlier checkpoints are kept, and the same command goes on from there")
+        raise InputError(
+            f"a checkpoint takes {size / 1e6:,.0f} MB and {folder} has {free / 1e6:,.0f} MB left; free some space "
+            "or choose another output_dir; earlier checkpoints are kept, and the same command goes on from there"
+        )

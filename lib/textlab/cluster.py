@@ -34,8 +34,11 @@ def run(study: Sweep, deadline: float) -> None:
     if started:
         ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False, configure_logging=False)
     chosen = study.options
-    values = vars(study.cfg) | {"output_dir": str(study.bench.out), "study": study.name,
-                                "sweep_options": dataclasses.asdict(chosen) | {"storage": study.storage}}
+    values = vars(study.cfg) | {
+        "output_dir": str(study.bench.out),
+        "study": study.name,
+        "sweep_options": dataclasses.asdict(chosen) | {"storage": study.storage},
+    }
     task = ray.remote(num_cpus=chosen.trial_cpus or os.cpu_count(), num_gpus=chosen.trial_gpus, max_retries=10)(_work)
     waiting = [task.remote(values, time.time() + deadline - time.monotonic()) for _ in range(chosen.parallel)]
     try:

@@ -14,7 +14,20 @@ from urllib.parse import urlsplit
 from . import InputError, runtime  # nothing that is not there before `install`
 
 #: Packages that a hosted machine ships and its other packages rely on: whatever version is there stays.
-KEPT = ("torch", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "matplotlib", "ipykernel", "ipywidgets", "psutil", "PyYAML", "Jinja2")
+KEPT = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "matplotlib",
+    "ipykernel",
+    "ipywidgets",
+    "psutil",
+    "PyYAML",
+    "Jinja2",
+)
 #: Packages that are only of use on a machine of one's own.
 LEFT_OUT = ("jupyterlab", "nbval")
 
@@ -26,7 +39,12 @@ def install() -> None:
         InputError: a package was replaced that this session has loaded already.
     """
     wanted = needed((runtime.project_root() / "requirements.txt").read_text(encoding="utf-8"))
-    print(f"Installing what is missing here, a minute or two: {', '.join(wanted)}" if wanted else "All packages are here.", flush=True)
+    print(
+        f"Installing what is missing here, a minute or two: {', '.join(wanted)}"
+        if wanted
+        else "All packages are here.",
+        flush=True,
+    )
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     if wanted:
         subprocess.run([*pip, *wanted], check=True)
@@ -34,8 +52,12 @@ def install() -> None:
         importlib.metadata.version("textlab")
     except importlib.metadata.PackageNotFoundError:  # it is wanted by the processes that notebooks start
         subprocess.run([*pip, "--no-deps", "-e", str(runtime.project_root())], check=True)
-    if loaded := [name for name in (re.split(r"[\[=]", one)[0] for one in wanted) if name.lower().replace("-", "_") in sys.modules]:
-        raise InputError(f"{', '.join(loaded)} was replaced, and this session has the old one: restart the session and run all again")
+    if loaded := [
+        name for name in (re.split(r"[\[=]", one)[0] for one in wanted) if name.lower().replace("-", "_") in sys.modules
+    ]:
+        raise InputError(
+            f"{', '.join(loaded)} was replaced, and this session has the old one: restart the session and run all again"
+        )
 
 
 def needed(requirements: str) -> list[str]:
@@ -99,8 +121,11 @@ def download(uri: str, file: Path) -> str:
     from . import store
 
     if not inside() or not store.is_local(uri):
-        return "Nothing to download: " + (f"the runs are on {store.short(uri)}." if not store.is_local(uri) else
-                                          "this is not Colab, and the runs are on this machine already.")
+        return "Nothing to download: " + (
+            f"the runs are on {store.short(uri)}."
+            if not store.is_local(uri)
+            else "this is not Colab, and the runs are on this machine already."
+        )
     from google.colab import files
 
     files.download(str(store.pack(uri, file)))

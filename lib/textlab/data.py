@@ -44,9 +44,12 @@ class Data:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Split -> SHA-256 of its texts and labels, in their order."""
+
         def digest(rows: Dataset) -> str:
             names = rows.features["label"].int2str(rows["label"][:])
-            return hashlib.sha256("\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names)).encode()).hexdigest()
+            return hashlib.sha256(
+                "\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names)).encode()
+            ).hexdigest()
 
         return {split: digest(rows) for split, rows in self.splits.items()}
 
@@ -55,8 +58,9 @@ class Data:
         return {name: len(split) for name, split in self.splits.items()}
 
 
-def load(source: str, text_column: str = "", label_column: str = "", seed: int = 42,
-         max_train_rows: int | None = None) -> Data:
+def load(
+    source: str, text_column: str = "", label_column: str = "", seed: int = 42, max_train_rows: int | None = None
+) -> Data:
     """Return any source as one data set with text and label.
 
     Args:
@@ -75,8 +79,11 @@ def load(source: str, text_column: str = "", label_column: str = "", seed: int =
     pick = partial(files.pick_columns, text_column=text_column, label_column=label_column)
     origin, parts, notes = _read(source, pick)
     table, unusable = _clean(parts, source)
-    notes += [f"The {name} split has no row with text and label and is left out."
-              for name in parts if name not in table["split"].unique()]
+    notes += [
+        f"The {name} split has no row with text and label and is left out."
+        for name in parts
+        if name not in table["split"].unique()
+    ]
     table, made = _complete(table, seed, source)
     names = _label_names(table, parts)
     table, unknown = _drop_unknown(table, names, source)
@@ -93,9 +100,12 @@ def check(source: str, text_column: str = "", label_column: str = "") -> None:
 
 def tokenize(splits: DatasetDict, tokenizer, max_length: int) -> DatasetDict:
     """Return the splits as `input_ids` (cut to `max_length` tokens, not padded) and `label`, in memory."""
+
     def encoded(split: Dataset) -> Dataset:
         features = Features({"input_ids": datasets.List(Value("int32")), "label": split.features["label"]})
-        return Dataset.from_dict({"input_ids": _token_ids(split, tokenizer, max_length), "label": split["label"][:]}, features)
+        return Dataset.from_dict(
+            {"input_ids": _token_ids(split, tokenizer, max_length), "label": split["label"][:]}, features
+        )
 
     return DatasetDict({name: encoded(split) for name, split in splits.items()})
 
@@ -107,12 +117,20 @@ def row_lengths(tokens: Dataset) -> np.ndarray:
 
 def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
     """Return one row per text: split, label (name), words, and tokens as `max_length` counts them (uncut)."""
-    return pd.concat([pd.DataFrame({
-        "split": name,
-        "label": split.features["label"].int2str(split["label"][:]),
-        "words": split.to_pandas()["text"].str.split().str.len(),
-        "tokens": pc.list_value_length(_token_ids(split, tokenizer, None)).to_numpy(),
-    }) for name, split in splits.items()], ignore_index=True)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "split": name,
+                    "label": split.features["label"].int2str(split["label"][:]),
+                    "words": split.to_pandas()["text"].str.split().str.len(),
+                    "tokens": pc.list_value_length(_token_ids(split, tokenizer, None)).to_numpy(),
+                }
+            )
+            for name, split in splits.items()
+        ],
+        ignore_index=True,
+    )
 
 
 def balance(splits: DatasetDict) -> pd.DataFrame:
@@ -126,7 +144,9 @@ def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
     """Return a few rows of each label, drawn with a seed: columns label (name) and text."""
     table = split.to_pandas()
     drawn = table.sample(frac=1, random_state=seed).groupby("label").head(per_label).sort_values("label", kind="stable")
-    return pd.DataFrame({"label": split.features["label"].int2str(drawn["label"].tolist()), "text": drawn["text"].tolist()})
+    return pd.DataFrame(
+        {"label": split.features["label"].int2str(drawn["label"].tolist()), "text": drawn["text"].tolist()}
+    )
 
 
 def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
@@ -162,9 +182,17 @@ def _pairs(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def _findings(problem: str, table: pd.DataFrame, action: str = "kept") -> list[dict]:
-    return [{"problem": problem, "split": split, "texts": part["text"].nunique(), "rows": len(part),
-             "where": ", ".join(map(str, part["row"][:3])) + (", ..." if len(part) > 3 else ""), "action": action}
-            for split, part in table.groupby("split", sort=False)]
+    return [
+        {
+            "problem": problem,
+            "split": split,
+            "texts": part["text"].nunique(),
+            "rows": len(part),
+            "where": ", ".join(map(str, part["row"][:3])) + (", ..." if len(part) > 3 else ""),
+            "action": action,
+        }
+        for split, part in table.groupby("split", sort=False)
+    ]
 
 
 # A source becomes `parts`: split -> table with text and label, indexed by row number. Unsplit data is the split `all`.
@@ -178,11 +206,15 @@ def _form(source: str) -> str:
         return "path"
     looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
     if looks_like_path or Path(source).suffix.lower() in files.READERS:
-        raise InputError(f"dataset: the file or folder {source!r} does not exist; check the path (a relative one starts at "
-                         "the working directory), or use practice or owner/name[@revision]")
+        raise InputError(
+            f"dataset: the file or folder {source!r} does not exist; check the path (a relative one starts at "
+            "the working directory), or use practice or owner/name[@revision]"
+        )
     if not hub.split_id(source):
-        raise InputError(f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
-                         "owner/name[@revision]; use one of these")
+        raise InputError(
+            f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
+            "owner/name[@revision]; use one of these"
+        )
     return "hub"
 
 
@@ -190,8 +222,10 @@ def _read(source: str, pick: files.Pick) -> tuple[hub.Source, dict[str, pd.DataF
     """Return the source, its parts and notes."""
     form = _form(source)
     if form == "practice":
-        parts = {split: pd.DataFrame(rows, columns=["text", "label"], index=range(1, len(rows) + 1))
-                 for split, rows in corpus.build().items()}
+        parts = {
+            split: pd.DataFrame(rows, columns=["text", "label"], index=range(1, len(rows) + 1))
+            for split, rows in corpus.build().items()
+        }
         note = "This is synthetic practice text: its figures say nothing about real text."
         return hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256}), parts, [note]
     if form == "hub":
@@ -200,7 +234,9 @@ def _read(source: str, pick: files.Pick) -> tuple[hub.Source, dict[str, pd.DataF
     path = Path(source).expanduser()
     groups = files.split_files(path) if path.is_dir() else {"all": [path]}
     parts = {split: files.read_files(group, pick) for split, group in groups.items()}
-    digests = {name: digest for group in groups.values() for file in group for name, digest in hub.hash_files(file).items()}
+    digests = {
+        name: digest for group in groups.values() for file in group for name, digest in hub.hash_files(file).items()
+    }
     notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
     return hub.Source(source, "dataset", None, path.resolve(), digests), parts, notes
 
@@ -211,14 +247,18 @@ def _read_snapshot(origin: hub.Source, pick: files.Pick) -> tuple[dict[str, pd.D
         try:
             splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
         except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            raise InputError(f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
-                             "give that instead") from None
+            raise InputError(
+                f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
+                "give that instead"
+            ) from None
     names = files.split_names(splits)
     if not names and len(splits) == 1:
-        names = {name: "all" for name in splits}
+        names = dict.fromkeys(splits, "all")
     elif "train" not in names.values():
-        raise InputError(f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
-                         "give that instead")
+        raise InputError(
+            f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
+            "give that instead"
+        )
     unused = ", ".join(name for name in splits if name not in names)
     parts = {split: files.from_arrow(splits[name].data.table, origin.id, pick) for name, split in names.items()}
     return parts, [f"Splits that are not used: {unused}."] if unused else []
@@ -229,14 +269,28 @@ def _read_snapshot(origin: hub.Source, pick: files.Pick) -> tuple[dict[str, pd.D
 
 def _clean(parts: dict[str, pd.DataFrame], source: str) -> tuple[pd.DataFrame, list[dict]]:
     """Return the rows that have a text and a label, and findings about the others."""
-    table = pd.concat([pd.DataFrame({"text": _texts(part["text"], source), "label": _names(part["label"], source),
-                                     "split": split, "row": part.index}) for split, part in parts.items()], ignore_index=True)
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "text": _texts(part["text"], source),
+                    "label": _names(part["label"], source),
+                    "split": split,
+                    "row": part.index,
+                }
+            )
+            for split, part in parts.items()
+        ],
+        ignore_index=True,
+    )
     table, empty = _drop(table, "empty text", table["text"].str.strip() == "")
     table, missing = _drop(table, "missing label", table["label"].isna())
     names = table.loc[table["split"].isin(("all", "train")), "label"].unique()
     if len(names) < 2:
         found = f"has one class only ({names[0]})" if len(names) else "has no row with text and label"
-        raise InputError(f"dataset: the training data of {source} {found}; two classes or more are needed; check label_column")
+        raise InputError(
+            f"dataset: the training data of {source} {found}; two classes or more are needed; check label_column"
+        )
     return table, empty + missing
 
 
@@ -244,27 +298,35 @@ def _texts(column: pd.Series, source: str) -> pd.Series:
     """Return texts, empty where there is none."""
     kind = pd.api.types.infer_dtype(column.astype(object), skipna=True)
     if kind not in ("string", "empty"):
-        raise InputError(f"dataset: the text column of {source} holds {kind} values; accepted is text; set text_column to "
-                         "another")
+        raise InputError(
+            f"dataset: the text column of {source} holds {kind} values; accepted is text; set text_column to another"
+        )
     return column.astype("str").fillna("").reset_index(drop=True)
 
 
 def _names(column: pd.Series, source: str) -> pd.Series:
     """Return label names, missing where there is none; whole numbers become names such as "0"."""
+
     def name(value) -> str | None:
         if isinstance(value, (float, np.floating)):
             if not value.is_integer():
-                raise InputError(f"dataset: the label column of {source} holds numbers such as {value}; accepted are names "
-                                 "and whole numbers; set label_column to another")
+                raise InputError(
+                    f"dataset: the label column of {source} holds numbers such as {value}; accepted are names "
+                    "and whole numbers; set label_column to another"
+                )
             value = int(value)
         return str(value).strip() or None
 
     try:
         codes, values = pd.factorize(column)
     except TypeError:
-        raise InputError(f"dataset: the label column of {source} holds lists or objects; accepted is one label per text; set "
-                         "label_column to another") from None
-    return pd.Series(np.array([*map(name, values), None], dtype=object)[codes], dtype="str")  # code -1 is the last: None
+        raise InputError(
+            f"dataset: the label column of {source} holds lists or objects; accepted is one label per text; set "
+            "label_column to another"
+        ) from None
+    return pd.Series(
+        np.array([*map(name, values), None], dtype=object)[codes], dtype="str"
+    )  # code -1 is the last: None
 
 
 def _drop(table: pd.DataFrame, problem: str, bad: pd.Series) -> tuple[pd.DataFrame, list[dict]]:
@@ -276,8 +338,10 @@ def _drop_unknown(table: pd.DataFrame, names: list[str], source: str) -> tuple[p
     known, unknown = _drop(table, "unknown label", ~table["label"].isin(names))
     for split in set(table["split"].unique()) - set(known["split"].unique()):
         other = ", ".join(sorted(table.loc[table["split"] == split, "label"].unique())[:10])
-        raise InputError(f"dataset: no label of the {split} split of {source} ({other}) occurs in train "
-                         f"({', '.join(names[:10])}); use the same names in all splits")
+        raise InputError(
+            f"dataset: no label of the {split} split of {source} ({other}) occurs in train "
+            f"({', '.join(names[:10])}); use the same names in all splits"
+        )
     return known, unknown
 
 
@@ -296,13 +360,23 @@ def _complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame
         table.loc[(table["split"] == "train") & table["text"].isin(_draw(labels, size, seed)), "split"] = split
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
     if counts.loc[counts["train"] == 0, make].any(axis=None) or not counts[make].any().all():
-        raise InputError(f"dataset: {source} has too few different texts in a class to make a {' and a '.join(make)} split "
-                         "from; add some, or files named val and test")
-    notes = [f"No {' or '.join(make)} split came with the data: {'each' if make[1:] else 'it'} was made of {SHARE:.0%} of the "
-             f"texts, drawn class by class with seed {seed}."] if make else []
+        raise InputError(
+            f"dataset: {source} has too few different texts in a class to make a {' and a '.join(make)} split "
+            "from; add some, or files named val and test"
+        )
+    notes = (
+        [
+            f"No {' or '.join(make)} split came with the data: {'each' if make[1:] else 'it'} was made of {SHARE:.0%} of the "
+            f"texts, drawn class by class with seed {seed}."
+        ]
+        if make
+        else []
+    )
     rare = [f"{label} ({row.sum()})" for label, row in counts.iterrows() if make and row[make].min() == 0]
     notes += [f"Classes with too few rows to be in every split: {', '.join(rare)}."] if rare else []
-    notes += [] if counts["test"].any() else ["No labelled test split came with the data, so there are no test figures."]
+    notes += (
+        [] if counts["test"].any() else ["No labelled test split came with the data, so there are no test figures."]
+    )
     return table, notes
 
 
@@ -343,13 +417,20 @@ def _dataset_dict(table: pd.DataFrame, names: list[str]) -> DatasetDict:
     features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
     ids = pd.Index(names).get_indexer(table["label"])
     rows = {split: (table["split"] == split).to_numpy() for split in SPLITS if split in table["split"].unique()}
-    columns = {split: {"text": pa.array(table.loc[here, "text"], pa.string()), "label": pa.array(ids[here], pa.int64())}
-               for split, here in rows.items()}
+    columns = {
+        split: {"text": pa.array(table.loc[here, "text"], pa.string()), "label": pa.array(ids[here], pa.int64())}
+        for split, here in rows.items()
+    }
     return DatasetDict({split: Dataset.from_dict(part, features) for split, part in columns.items()})
 
 
 def _token_ids(split: Dataset, tokenizer, max_length: int | None) -> pa.ChunkedArray:
     """Return the token ids of each text, special tokens included; encoded in batches, which bounds the memory."""
     options = {"truncation": max_length is not None, "max_length": max_length, "verbose": False}
-    return pa.chunked_array([pa.array(tokenizer(batch["text"], **options)["input_ids"], pa.list_(pa.int32()))
-                             for batch in split.iter(batch_size=10_000)], pa.list_(pa.int32()))
+    return pa.chunked_array(
+        [
+            pa.array(tokenizer(batch["text"], **options)["input_ids"], pa.list_(pa.int32()))
+            for batch in split.iter(batch_size=10_000)
+        ],
+        pa.list_(pa.int32()),
+    )

@@ -56,12 +56,17 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
 
 def score_table(scores: dict[str, dict]) -> pd.DataFrame:
     """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval."""
+
     def words(found: dict, metric: str) -> str:
         low, high = found[f"{metric}_ci95"]
         return f"{found[metric]:.3f}  ({low:.3f} to {high:.3f})"
 
-    return pd.DataFrame({name: {"accuracy": words(found, "accuracy"), "macro F1": words(found, "macro_f1")}
-                         for name, found in scores.items()}).T.rename({"tfidf_svm": "TF-IDF + SVM"})
+    return pd.DataFrame(
+        {
+            name: {"accuracy": words(found, "accuracy"), "macro F1": words(found, "macro_f1")}
+            for name, found in scores.items()
+        }
+    ).T.rename({"tfidf_svm": "TF-IDF + SVM"})
 
 
 def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]]:
@@ -72,7 +77,9 @@ def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]
     """
     models = {
         "majority": DummyClassifier(strategy="most_frequent"),
-        "tfidf_svm": make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(random_state=seed)),
+        "tfidf_svm": make_pipeline(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(random_state=seed)
+        ),
     }
     answers = {}
     for name, model in models.items():
@@ -83,8 +90,9 @@ def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]
 
 def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str]) -> pd.DataFrame:
     """Return precision, recall, f1 and rows for each class, indexed by label name."""
-    report = classification_report(true, predicted, labels=range(len(labels)), target_names=list(labels),
-                                   output_dict=True, zero_division=0)
+    report = classification_report(
+        true, predicted, labels=range(len(labels)), target_names=list(labels), output_dict=True, zero_division=0
+    )
     table = pd.DataFrame({label: report[label] for label in labels}).T
     return table.rename(columns={"f1-score": "f1", "support": "rows"}).astype({"rows": int})
 
@@ -101,12 +109,20 @@ def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
     loss = -np.log(np.clip(probabilities[np.arange(len(true)), true], 1e-12, 1))
     wrong = np.flatnonzero(predicted != true)
     rows = wrong[np.argsort(-loss[wrong], kind="stable")][:n]
-    return pd.DataFrame({
-        "text": [dataset[int(i)]["text"] for i in rows], "label": [names[i] for i in true[rows]],
-        "predicted": [names[i] for i in predicted[rows]], "confidence": probabilities.max(1)[rows], "loss": loss[rows]})
+    return pd.DataFrame(
+        {
+            "text": [dataset[int(i)]["text"] for i in rows],
+            "label": [names[i] for i in true[rows]],
+            "predicted": [names[i] for i in predicted[rows]],
+            "confidence": probabilities.max(1)[rows],
+            "loss": loss[rows],
+        }
+    )
 
 
-def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
+def compare(
+    true: Sequence[int], first: Sequence[int], second: Sequence[int], seed: int = 0, resamples: int = 2000
+) -> dict:
     """Return how two models differ on the same rows, and whether that may be chance.
 
     Args:
@@ -125,7 +141,9 @@ def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], se
     """
     true, first, second = (np.asarray(ids) for ids in (true, first, second))
     if not len(true) == len(first) == len(second):
-        raise ValueError(f"the models must answer the same rows: got {len(true)} labels, {len(first)} and {len(second)} answers")
+        raise ValueError(
+            f"the models must answer the same rows: got {len(true)} labels, {len(first)} and {len(second)} answers"
+        )
     first_right = int(((first == true) & (second != true)).sum())
     second_right = int(((second == true) & (first != true)).sum())
     n = int(max(true.max(), first.max(), second.max())) + 1
@@ -144,7 +162,9 @@ def compare(true: Sequence[int], first: Sequence[int], second: Sequence[int], se
     return {"first_right": first_right, "second_right": second_right, "p_value": float(p_value), **figures}
 
 
-def over_seeds(scores: Sequence[dict] | pd.DataFrame, metrics: Sequence[str] = ("accuracy", "macro_f1")) -> pd.DataFrame:
+def over_seeds(
+    scores: Sequence[dict] | pd.DataFrame, metrics: Sequence[str] = ("accuracy", "macro_f1")
+) -> pd.DataFrame:
     """Return mean, sd (of the sample), min, max and number of runs of each metric over the scores of several seeds.
 
     >>> over_seeds([{"accuracy": 0.90}, {"accuracy": 0.92}, {"accuracy": 0.94}], ["accuracy"]).round(3)
@@ -177,7 +197,9 @@ def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0,
     cells, counts = np.unique(np.stack([true, *map(np.asarray, answers)]), axis=1, return_counts=True)
     draws = dice.multinomial(len(true), counts / len(true), size=resamples)
     chosen = dice.integers(len(answers), size=(resamples, len(answers)))
-    figures = {metric: float(np.mean([one[metric] for one in single])) for metric in ("accuracy", "macro_f1", "weighted_f1")}
+    figures = {
+        metric: float(np.mean([one[metric] for one in single])) for metric in ("accuracy", "macro_f1", "weighted_f1")
+    }
     for metric, figure in (("accuracy", _accuracy), ("macro_f1", _macro_f1)):
         values = np.empty((resamples, len(answers)))
         for column, predicted in enumerate(cells[1:]):
@@ -198,7 +220,9 @@ def reliability(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) 
     confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(true)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": right})
-    return table.groupby("bin").agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), rows=("bin", "size"))
+    return table.groupby("bin").agg(
+        confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), rows=("bin", "size")
+    )
 
 
 def calibration_error(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) -> float:
@@ -213,8 +237,11 @@ def temperature(true: Sequence[int], probabilities: np.ndarray) -> float:
     Fit it on rows that are not scored afterwards.
     """
     logits, rows = np.log(np.clip(probabilities, 1e-12, 1)), np.arange(len(probabilities))
-    found = minimize_scalar(lambda log_t: -log_softmax(logits / np.exp(log_t), axis=1)[rows, true].mean(),
-                            bounds=(np.log(0.05), np.log(20)), method="bounded")
+    found = minimize_scalar(
+        lambda log_t: -log_softmax(logits / np.exp(log_t), axis=1)[rows, true].mean(),
+        bounds=(np.log(0.05), np.log(20)),
+        method="bounded",
+    )
     return float(np.exp(found.x))
 
 
@@ -238,13 +265,21 @@ def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
     names, labels = dataset.features["label"].names, np.array(dataset["label"][:])
     present = np.unique(labels)  # cleanlab wants every class to occur
     chances = probabilities[:, present] / probabilities[:, present].sum(1, keepdims=True)
-    found = find_label_issues(labels=np.searchsorted(present, labels), pred_probs=chances, n_jobs=1,
-                              return_indices_ranked_by="self_confidence")
+    found = find_label_issues(
+        labels=np.searchsorted(present, labels),
+        pred_probs=chances,
+        n_jobs=1,
+        return_indices_ranked_by="self_confidence",
+    )
     rows = found[:n]
-    table = pd.DataFrame({
-        "text": [dataset[int(i)]["text"] for i in rows], "label": [names[i] for i in labels[rows]],
-        "the model says": [names[i] for i in probabilities[rows].argmax(1)],
-        "share it gives the label": probabilities[rows, labels[rows]]})
+    table = pd.DataFrame(
+        {
+            "text": [dataset[int(i)]["text"] for i in rows],
+            "label": [names[i] for i in labels[rows]],
+            "the model says": [names[i] for i in probabilities[rows].argmax(1)],
+            "share it gives the label": probabilities[rows, labels[rows]],
+        }
+    )
     table.attrs["found"] = len(found)
     return table
 
@@ -259,16 +294,24 @@ def guards(predicted: Sequence[int], scores: dict[str, dict], labels: Sequence[s
     """
     found = []
     if len(predicted) < 50:
-        found.append(f"Only {len(predicted)} texts to score on: the figures say next to nothing, whatever their intervals.")
+        found.append(
+            f"Only {len(predicted)} texts to score on: the figures say next to nothing, whatever their intervals."
+        )
     majority, svm, own = (figures["macro_f1"] for figures in scores.values())
     classes = np.unique(predicted)
     if len(classes) == 1:
-        found.append(f"The model predicts a single class, {labels[classes[0]]}, for every text. It has learned nothing: "
-                     "train longer, on more or shuffled rows, or with a higher learning rate.")
+        found.append(
+            f"The model predicts a single class, {labels[classes[0]]}, for every text. It has learned nothing: "
+            "train longer, on more or shuffled rows, or with a higher learning rate."
+        )
     if own <= majority:
-        found.append(f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f}).")
+        found.append(
+            f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f})."
+        )
     elif own <= svm:
-        found.append(f"Its macro F1 of {own:.3f} does not beat a linear SVM on word counts ({svm:.3f}), which trains in seconds.")
+        found.append(
+            f"Its macro F1 of {own:.3f} does not beat a linear SVM on word counts ({svm:.3f}), which trains in seconds."
+        )
     return found
 
 

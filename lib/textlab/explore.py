@@ -22,14 +22,34 @@ from huggingface_hub.utils import build_hf_headers, get_session
 from . import InputError, hub, reach, results, runtime
 
 #: Columns of a table of candidates, indexed by id. A value that is not stated is missing.
-COLUMNS = ("task", "downloads", "likes", "licence", "parameters", "rows", "megabytes", "languages", "changed", "format",
-           "published", "summary", "revision")
+COLUMNS = (
+    "task",
+    "downloads",
+    "likes",
+    "licence",
+    "parameters",
+    "rows",
+    "megabytes",
+    "languages",
+    "changed",
+    "format",
+    "published",
+    "summary",
+    "revision",
+)
 #: What the Hub is asked for beside the id.
 _ASKED = {"model": ["pipeline_tag", "safetensors", "model-index"], "dataset": ["mainSize"]}
 
 
-def search(kind: str, task: str, sort: str, limit: int, licence: str = "", language: str = "",
-           max_megabytes: float | None = None) -> pd.DataFrame:
+def search(
+    kind: str,
+    task: str,
+    sort: str,
+    limit: int,
+    licence: str = "",
+    language: str = "",
+    max_megabytes: float | None = None,
+) -> pd.DataFrame:
     """Return what the Hub offers for a task, best first.
 
     Args:
@@ -49,22 +69,36 @@ def search(kind: str, task: str, sort: str, limit: int, licence: str = "", langu
     reach.bound_calls()
     api = huggingface_hub.HfApi()
     filtered = bool(licence or language or max_megabytes)
-    options = {"sort": sort, "limit": limit * (10 if filtered else 1),
-               "expand": ["downloads", "likes", "tags", "sha", "lastModified", "cardData", *_ASKED[kind]]}
+    options = {
+        "sort": sort,
+        "limit": limit * (10 if filtered else 1),
+        "expand": ["downloads", "likes", "tags", "sha", "lastModified", "cardData", *_ASKED[kind]],
+    }
     try:
-        listing = (api.list_models(pipeline_tag=task, **options) if kind == "model" else
-                   api.list_datasets(filter=f"task_categories:{task}", **options))
+        listing = (
+            api.list_models(pipeline_tag=task, **options)
+            if kind == "model"
+            else api.list_datasets(filter=f"task_categories:{task}", **options)
+        )
         found = select(_table([_row(info, kind) for info in listing]), sort, limit, licence, language, max_megabytes)
         with ThreadPoolExecutor(8) as pool:
             found["summary"] = list(pool.map(_summary, found.index, found["revision"], itertools.repeat(kind)))
     except reach.UNREACHED as error:
-        raise InputError(f"the search at {reach.endpoint()} failed ({reach.reason(error)}); try again, or set "
-                         "HF_HUB_OFFLINE=1 to go on without the Hub") from None
+        raise InputError(
+            f"the search at {reach.endpoint()} failed ({reach.reason(error)}); try again, or set "
+            "HF_HUB_OFFLINE=1 to go on without the Hub"
+        ) from None
     return found
 
 
-def select(table: pd.DataFrame, sort: str, limit: int, licence: str = "", language: str = "",
-           max_megabytes: float | None = None) -> pd.DataFrame:
+def select(
+    table: pd.DataFrame,
+    sort: str,
+    limit: int,
+    licence: str = "",
+    language: str = "",
+    max_megabytes: float | None = None,
+) -> pd.DataFrame:
     """Return the best rows of a table of candidates; one that does not state what is asked for is left out.
 
     Args:
@@ -101,8 +135,12 @@ def candidates(kind: str, task: str, *options) -> tuple[pd.DataFrame, str]:
 
 def record(task: str, limit: int = 50) -> dict[str, Any]:
     """Return a listing of models and data sets for a task, to be looked at where there is no Hub."""
-    return {"task": task, "endpoint": reach.endpoint(), "recorded": datetime.date.today().isoformat(),
-            **{kind: rows(search(kind, task, "downloads", limit)) for kind in ("model", "dataset")}}
+    return {
+        "task": task,
+        "endpoint": reach.endpoint(),
+        "recorded": datetime.date.today().isoformat(),
+        **{kind: rows(search(kind, task, "downloads", limit)) for kind in ("model", "dataset")},
+    }
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -135,12 +173,16 @@ def reasons(source: hub.Source, table: pd.DataFrame) -> list[str]:
     licence = metadata(source).get("license") or table["licence"].dropna().get(source.id)
     folder = source.path if source.path.is_dir() else source.path.parent
     found = [f"Its files take {sum((folder / name).stat().st_size for name in source.files) / 1e6:.1f} MB."]
-    found.append(f"Its licence is {licence}." if licence else "Its card states no licence: ask before you publish with it.")
+    found.append(
+        f"Its licence is {licence}." if licence else "Its card states no licence: ask before you publish with it."
+    )
     if source.kind == "model":
         found.append("Its weights are safetensors, which run no code when they are loaded.")
     if source.revision:
         pinned = hub.PINNED.get(source.id, ("",))[0] == source.revision
-        found.append("Its revision is fixed" + (", and its digests are those that this project pins." if pinned else "."))
+        found.append(
+            "Its revision is fixed" + (", and its digests are those that this project pins." if pinned else ".")
+        )
     if source.id in table.index:
         place = table["downloads"].rank(ascending=False, method="min")[source.id]
         found.append(f"By downloads it is number {place:.0f} of the {len(table)} candidates.")
@@ -163,10 +205,18 @@ def on_this_machine(kind: str) -> pd.DataFrame:
         found = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
     cache = constants.HF_HUB_CACHE
     if Path(cache).is_dir():
-        found += [{"id": repo.repo_id, "use_as": f"{repo.repo_id}@{revision.commit_hash}",
-                   "revision": revision.commit_hash[:8], "megabytes": revision.size_on_disk / 1e6}
-                  for repo in huggingface_hub.scan_cache_dir(cache).repos if repo.repo_type == kind
-                  for revision in repo.revisions if not (revision.snapshot_path / ".parts").exists()]
+        found += [
+            {
+                "id": repo.repo_id,
+                "use_as": f"{repo.repo_id}@{revision.commit_hash}",
+                "revision": revision.commit_hash[:8],
+                "megabytes": revision.size_on_disk / 1e6,
+            }
+            for repo in huggingface_hub.scan_cache_dir(cache).repos
+            if repo.repo_type == kind
+            for revision in repo.revisions
+            if not (revision.snapshot_path / ".parts").exists()
+        ]
     return pd.DataFrame(found).set_index("id").round(1)
 
 
@@ -201,17 +251,35 @@ def _table(rows: list[dict]) -> pd.DataFrame:
 def _row(info, kind: str) -> dict[str, Any]:
     tags, stated = info.tags or [], info.card_data.to_dict() if info.card_data else {}
     tensors = getattr(info, "safetensors", None)
-    size = (sum(count * _bits(dtype) / 8 for dtype, count in tensors.parameters.items()) if tensors else
-            getattr(info, "main_size", None))
+    size = (
+        sum(count * _bits(dtype) / 8 for dtype, count in tensors.parameters.items())
+        if tensors
+        else getattr(info, "main_size", None)
+    )
     languages = stated.get("language") or _tags(tags, "language:")
-    formats = _tags(tags, "format:") or [tag for tag in tags if tag in ("safetensors", "pytorch", "tf", "jax", "onnx", "gguf")]
+    formats = _tags(tags, "format:") or [
+        tag for tag in tags if tag in ("safetensors", "pytorch", "tf", "jax", "onnx", "gguf")
+    ]
     tasks = [info.pipeline_tag] if getattr(info, "pipeline_tag", None) else _tags(tags, "task_categories:")
-    row = {"id": info.id, "task": tasks, "downloads": info.downloads, "likes": info.likes, "licence": _tags(tags, "license:"),
-           "parameters": tensors and round(tensors.total / 1e6, 1), "rows": _tags(tags, "size_categories:"),
-           "megabytes": size and round(size / 1e6, 1), "languages": languages,
-           "changed": info.last_modified and info.last_modified.date().isoformat(), "format": formats,
-           "published": _published(getattr(info, "model_index", None)), "summary": None, "revision": info.sha}
-    return {name: (", ".join(map(str, value)) or None) if isinstance(value, list) else value for name, value in row.items()}
+    row = {
+        "id": info.id,
+        "task": tasks,
+        "downloads": info.downloads,
+        "likes": info.likes,
+        "licence": _tags(tags, "license:"),
+        "parameters": tensors and round(tensors.total / 1e6, 1),
+        "rows": _tags(tags, "size_categories:"),
+        "megabytes": size and round(size / 1e6, 1),
+        "languages": languages,
+        "changed": info.last_modified and info.last_modified.date().isoformat(),
+        "format": formats,
+        "published": _published(getattr(info, "model_index", None)),
+        "summary": None,
+        "revision": info.sha,
+    }
+    return {
+        name: (", ".join(map(str, value)) or None) if isinstance(value, list) else value for name, value in row.items()
+    }
 
 
 def _tags(tags: list[str], prefix: str) -> list[str]:

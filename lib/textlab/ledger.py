@@ -52,16 +52,31 @@ class Ledger:
         wanted = json.loads(json.dumps(identity, sort_keys=True, default=str))
         with warnings.catch_warnings(), store.one_line_errors(storage, "sweep_options: storage"), self._alone():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._storage = RDBStorage(address, heartbeat_interval=15, grace_period=SILENCE, engine_kwargs={
-                "connect_args": {"timeout": 60}} if self._file else None)
-            self.study = optuna.create_study(storage=self._storage, study_name=name, direction="maximize", load_if_exists=True,
-                                             sampler=optuna.samplers.RandomSampler())
+            self._storage = RDBStorage(
+                address,
+                heartbeat_interval=15,
+                grace_period=SILENCE,
+                engine_kwargs={"connect_args": {"timeout": 60}} if self._file else None,
+            )
+            self.study = optuna.create_study(
+                storage=self._storage,
+                study_name=name,
+                direction="maximize",
+                load_if_exists=True,
+                sampler=optuna.samplers.RandomSampler(),
+            )
             known = self.study.user_attrs.get(_IDENTITY)
             if known is None:
                 self.study.set_user_attr(_IDENTITY, wanted)
         if known is not None and known != wanted:
-            changed = [f"{key} ({known.get(key)}, now {wanted.get(key)})" for key in known | wanted if known.get(key) != wanted.get(key)]
-            raise InputError(f"study: {name!r} was begun with another {', '.join(changed)[:300]}; choose another name, or leave it empty")
+            changed = [
+                f"{key} ({known.get(key)}, now {wanted.get(key)})"
+                for key in known | wanted
+                if known.get(key) != wanted.get(key)
+            ]
+            raise InputError(
+                f"study: {name!r} was begun with another {', '.join(changed)[:300]}; choose another name, or leave it empty"
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -142,4 +157,6 @@ def check_storage(storage: str) -> str:
         return storage
     if re.match(r"postgres(ql)?(\+psycopg)?://", storage):
         return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", storage)
-    raise InputError(f"sweep_options: storage: got {store.short(storage)!r}; accepted are sqlite:///FILE and postgresql://...")
+    raise InputError(
+        f"sweep_options: storage: got {store.short(storage)!r}; accepted are sqlite:///FILE and postgresql://..."
+    )

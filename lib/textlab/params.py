@@ -39,8 +39,14 @@ class Rule:
 
     def accepted(self) -> str:
         """Return the accepted values in words."""
-        words = {str: "text", int: "a whole number", float: "a number", bool: "true or false",
-                 list: "a list", dict: "a mapping"}[self.type]
+        words = {
+            str: "text",
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            list: "a list",
+            dict: "a mapping",
+        }[self.type]
         if self.pattern[0]:
             words += f" {self.pattern[1]}"
         if self.items is not object:
@@ -57,32 +63,56 @@ class Rule:
 
 
 DATA = {
-    "dataset": Rule(str), "text_column": Rule(str), "label_column": Rule(str),
+    "dataset": Rule(str),
+    "text_column": Rule(str),
+    "label_column": Rule(str),
 }
 COMMON = {
-    "seed": Rule(int, 0, 2**32 - 1), "output_dir": Rule(str),
+    "seed": Rule(int, 0, 2**32 - 1),
+    "output_dir": Rule(str),
 }
 #: The settings of a recipe. A search space may name each of them.
 RECIPE: dict[str, Rule] = {
-    "learning_rate": Rule(float, 0, 100, above=True), "batch_size": Rule(int, 1, 4096), "epochs": Rule(int, 1, 1000),
-    "weight_decay": Rule(float, 0, 1), "max_length": Rule(int, 4, 8192), "patience": Rule(int, 1, 1000),
-    "warmup": Rule(float, 0, 1), "max_grad_norm": Rule(float, 0, above=True), "dropout": Rule(bool),
-    "train_embeddings": Rule(bool), "frozen_share": Rule(float, 0, 1), "layer_lr_decay": Rule(float, 0, 1, above=True),
-    "average": Rule(float, 0, 0.99999), "label_smoothing": Rule(float, 0, 0.9), "class_weights": Rule(bool),
+    "learning_rate": Rule(float, 0, 100, above=True),
+    "batch_size": Rule(int, 1, 4096),
+    "epochs": Rule(int, 1, 1000),
+    "weight_decay": Rule(float, 0, 1),
+    "max_length": Rule(int, 4, 8192),
+    "patience": Rule(int, 1, 1000),
+    "warmup": Rule(float, 0, 1),
+    "max_grad_norm": Rule(float, 0, above=True),
+    "dropout": Rule(bool),
+    "train_embeddings": Rule(bool),
+    "frozen_share": Rule(float, 0, 1),
+    "layer_lr_decay": Rule(float, 0, 1, above=True),
+    "average": Rule(float, 0, 0.99999),
+    "label_smoothing": Rule(float, 0, 0.9),
+    "class_weights": Rule(bool),
     "attention": Rule(str, choices=("auto", "eager", "sdpa")),
     "batches": Rule(str, choices=("similar_length", "random", "padded")),
-    "precision": Rule(str, choices=("auto", "fp32", "bf16", "fp16")), "torch_compile": Rule(bool),
+    "precision": Rule(str, choices=("auto", "fp32", "bf16", "fp16")),
+    "torch_compile": Rule(bool),
 }
 TRAINING = {
-    "model": Rule(str), "recipe": Rule(str, choices=("short_text", "lab")),
-    **{name: dataclasses.replace(RECIPE[name], optional=True)
-       for name in ("learning_rate", "batch_size", "epochs", "weight_decay", "max_length", "patience")},
-    "max_train_rows": Rule(int, 2, optional=True), "recipe_options": Rule(dict, keys=RECIPE),
+    "model": Rule(str),
+    "recipe": Rule(str, choices=("short_text", "lab")),
+    **{
+        name: dataclasses.replace(RECIPE[name], optional=True)
+        for name in ("learning_rate", "batch_size", "epochs", "weight_decay", "max_length", "patience")
+    },
+    "max_train_rows": Rule(int, 2, optional=True),
+    "recipe_options": Rule(dict, keys=RECIPE),
 }
 NAMED = ("(?s).*\\S.*", "that is not empty")
 STORE = {
-    "tracking_uri": Rule(str, pattern=(r"(?!.*//[^/@]*:[^/@]*@).*", "without a password (MLFLOW_TRACKING_USERNAME and "
-                                       "MLFLOW_TRACKING_PASSWORD, or PGPASSWORD, keep it out of files)")),
+    "tracking_uri": Rule(
+        str,
+        pattern=(
+            r"(?!.*//[^/@]*:[^/@]*@).*",
+            "without a password (MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or PGPASSWORD, keep it out of files)",
+        ),
+    ),
     "experiment": Rule(str, pattern=NAMED),
     "registered_model": Rule(str, pattern=(r"[^/:'\"\s][^/:'\"]*", "without / : and quotes that is not empty")),
 }
@@ -90,27 +120,52 @@ STORE = {
 #: The further settings of a sweep.
 SWEEP: dict[str, Rule] = {
     "sampler": Rule(str, choices=("tpe", "random", "quasi_random", "grid")),
-    "pruner": Rule(str, choices=("halving", "median", "hyperband", "none")), "max_minutes": Rule(float, 0, above=True, optional=True),
-    "confirm_top": Rule(int, 1, 100), "confirm_seeds": Rule(int, 0, 100), "parallel": Rule(int, 1, 1000),
-    "storage": STORE["tracking_uri"], "trial_cpus": Rule(int, 1, 1024, optional=True), "trial_gpus": Rule(float, 0, 64),
+    "pruner": Rule(str, choices=("halving", "median", "hyperband", "none")),
+    "max_minutes": Rule(float, 0, above=True, optional=True),
+    "confirm_top": Rule(int, 1, 100),
+    "confirm_seeds": Rule(int, 0, 100),
+    "parallel": Rule(int, 1, 1000),
+    "storage": STORE["tracking_uri"],
+    "trial_cpus": Rule(int, 1, 1024, optional=True),
+    "trial_gpus": Rule(float, 0, 64),
 }
 
 #: Notebook name -> parameter name -> rule.
 NOTEBOOKS: dict[str, dict[str, Rule]] = {
-    "01_hub_exploration": DATA | {
-        "model": Rule(str), "max_length": Rule(int, 4, 8192),
-        "search_task": Rule(str), "search_sort": Rule(str, choices=("downloads", "likes", "last_modified")),
-        "search_limit": Rule(int, 1, 100), "search_licence": Rule(str), "search_language": Rule(str),
+    "01_hub_exploration": DATA
+    | {
+        "model": Rule(str),
+        "max_length": Rule(int, 4, 8192),
+        "search_task": Rule(str),
+        "search_sort": Rule(str, choices=("downloads", "likes", "last_modified")),
+        "search_limit": Rule(int, 1, 100),
+        "search_licence": Rule(str),
+        "search_language": Rule(str),
         "search_max_megabytes": Rule(float, 0, above=True, optional=True),
-    } | COMMON,
-    "02_fine_tuning": DATA | TRAINING | {
-        "resume": Rule(bool), "strict": Rule(bool), "seeds": Rule(list, 0, 2**32 - 1, items=int), "sentences": Rule(list, items=str),
-    } | COMMON,
-    "03_mlflow_tracking": DATA | {name: rule for name, rule in TRAINING.items() if name != "patience"} | STORE | {
+    }
+    | COMMON,
+    "02_fine_tuning": DATA
+    | TRAINING
+    | {
+        "resume": Rule(bool),
+        "strict": Rule(bool),
+        "seeds": Rule(list, 0, 2**32 - 1, items=int),
+        "sentences": Rule(list, items=str),
+    }
+    | COMMON,
+    "03_mlflow_tracking": DATA
+    | {name: rule for name, rule in TRAINING.items() if name != "patience"}
+    | STORE
+    | {
         "sync_to": STORE["tracking_uri"],
-        "n_trials": Rule(int, 1, 10_000), "search_space": Rule(dict), "sweep_options": Rule(dict, keys=SWEEP),
-        "engine": Rule(str, choices=("local", "ray")), "study": Rule(str), "strict": Rule(bool),
-    } | COMMON,
+        "n_trials": Rule(int, 1, 10_000),
+        "search_space": Rule(dict),
+        "sweep_options": Rule(dict, keys=SWEEP),
+        "engine": Rule(str, choices=("local", "ray")),
+        "study": Rule(str),
+        "strict": Rule(bool),
+    }
+    | COMMON,
     "04_sweep_analysis": STORE | {"metric": Rule(str), "promote": Rule(bool)} | COMMON,
 }
 
@@ -126,7 +181,9 @@ def notebook_name(name: str) -> str:
     stem = Path(name).name.removesuffix(".ipynb")
     hits = [full for full in NOTEBOOKS if full == stem or (stem and full.startswith(stem))]
     if len(hits) != 1:
-        raise InputError(f"no notebook is called {name!r}; there are {', '.join(NOTEBOOKS)}{_did_you_mean(stem, NOTEBOOKS)}")
+        raise InputError(
+            f"no notebook is called {name!r}; there are {', '.join(NOTEBOOKS)}{_did_you_mean(stem, NOTEBOOKS)}"
+        )
     return hits[0]
 
 
@@ -183,7 +240,9 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
         raise refuse
     if rule.keys:
         if unknown := [key for key in value if key not in rule.keys]:
-            raise InputError(f"{name}: there is no {unknown[0]!r}; accepted is {rule.accepted()}{_did_you_mean(unknown[0], rule.keys)}")
+            raise InputError(
+                f"{name}: there is no {unknown[0]!r}; accepted is {rule.accepted()}{_did_you_mean(unknown[0], rule.keys)}"
+            )
         return {key: convert(f"{name}: {key}", item, rule.keys[key]) for key, item in value.items()}
     if rule.choices and value not in rule.choices:
         raise InputError(f"{refuse}{_did_you_mean(value, rule.choices)}")
@@ -217,8 +276,10 @@ def refuse_unknown(names: Iterable[str], notebooks: Iterable[str], origin: str) 
     known = list(dict.fromkeys(name for notebook in notebooks for name in NOTEBOOKS[notebook]))
     for name in names:
         if name not in known:
-            raise InputError(f"{origin}: {' or '.join(notebooks)} has no parameter {name!r}"
-                             f"{_did_you_mean(name, known) or '; accepted are ' + ', '.join(known)}")
+            raise InputError(
+                f"{origin}: {' or '.join(notebooks)} has no parameter {name!r}"
+                f"{_did_you_mean(name, known) or '; accepted are ' + ', '.join(known)}"
+            )
 
 
 def profile_file(profile: str, notebook: str) -> Path:
@@ -230,7 +291,9 @@ def profile_file(profile: str, notebook: str) -> Path:
     folder = project_root() / "params"
     profiles = sorted(p.name for p in folder.iterdir() if p.is_dir())
     if profile not in profiles:
-        raise InputError(f"no profile is called {profile!r}; there are {', '.join(profiles)}{_did_you_mean(profile, profiles)}")
+        raise InputError(
+            f"no profile is called {profile!r}; there are {', '.join(profiles)}{_did_you_mean(profile, profiles)}"
+        )
     return folder / profile / f"{notebook}.yaml"
 
 
@@ -264,7 +327,9 @@ def _with_space(values: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with their search space checked, where they have one."""
     if "search_space" not in values:
         return values
-    return values | {"search_space": check_space(values["search_space"], values.get("sweep_options", {}).get("sampler", ""))}
+    return values | {
+        "search_space": check_space(values["search_space"], values.get("sweep_options", {}).get("sampler", ""))
+    }
 
 
 def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[str, Any]]:
@@ -283,14 +348,26 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
     {'learning_rate': {'low': 0.0001, 'high': 0.01, 'log': True}, 'batch_size': {'choices': [16, 32]}}
     """
     if not space:
-        raise InputError("search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}")
+        raise InputError(
+            "search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}"
+        )
     checked: dict[str, Any] = {}
     for name, spec in space.items():
         where = f"search_space: {name}"
         if name not in RECIPE:
-            raise InputError(f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}{_did_you_mean(name, RECIPE)}")
-        extra = {"when": _check_condition(where, spec["when"], checked)} if isinstance(spec, dict) and "when" in spec else {}
-        body = {key: value for key, value in spec.items() if key != "when"} if isinstance(spec, dict) else {"choices": spec}
+            raise InputError(
+                f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}{_did_you_mean(name, RECIPE)}"
+            )
+        extra = (
+            {"when": _check_condition(where, spec["when"], checked)}
+            if isinstance(spec, dict) and "when" in spec
+            else {}
+        )
+        body = (
+            {key: value for key, value in spec.items() if key != "when"}
+            if isinstance(spec, dict)
+            else {"choices": spec}
+        )
         if set(body) == {"choices"} and isinstance(body["choices"], list) and body["choices"]:
             choices = [convert(where, value, RECIPE[name]) for value in body["choices"]]
             if len(set(choices)) < len(choices):
@@ -298,9 +375,15 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
             checked[name] = {"choices": choices} | extra
             continue
         if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or RECIPE[name].type not in (int, float):
-            raise InputError(f"{where} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
+            raise InputError(
+                f"{where} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
+            )
         low, high = (convert(where, body[bound], RECIPE[name]) for bound in ("low", "high"))
-        numbers = {"step": convert(f"{where}: step", body["step"], Rule(RECIPE[name].type, 0, above=True))} if "step" in body else {}
+        numbers = (
+            {"step": convert(f"{where}: step", body["step"], Rule(RECIPE[name].type, 0, above=True))}
+            if "step" in body
+            else {}
+        )
         if low >= high or (body.get("log") and (low <= 0 or numbers)):
             raise InputError(f"{where} is {spec!r}; low must be below high, and log needs low above 0 and no step")
         checked[name] = body | {"low": low, "high": high} | numbers | extra
@@ -317,23 +400,35 @@ def _check_condition(where: str, condition: Any, before: Mapping[str, Any]) -> d
         raise InputError(f"{where}: when is {condition!r}; accepted is {{setting: value}} or {{setting: [values]}}")
     if unknown := [other for other in condition if other not in before]:
         raise InputError(f"{where}: when names {unknown[0]}, which does not stand before it in the search space")
-    return {other: [convert(f"{where}: when {other}", value, RECIPE[other]) for value in (wanted if isinstance(wanted, list) else [wanted])]
-            for other, wanted in condition.items()}
+    return {
+        other: [
+            convert(f"{where}: when {other}", value, RECIPE[other])
+            for value in (wanted if isinstance(wanted, list) else [wanted])
+        ]
+        for other, wanted in condition.items()
+    }
 
 
 def defaults(notebook: str) -> dict[str, Any]:
     """Return the values in a notebook's parameters cell."""
     book = json.loads((project_root() / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
     source = next("".join(cell["source"]) for cell in book["cells"] if "parameters" in cell["metadata"].get("tags", []))
-    return {line.target.id: ast.literal_eval(line.value) for line in ast.parse(source).body if isinstance(line, ast.AnnAssign)}
+    return {
+        line.target.id: ast.literal_eval(line.value)
+        for line in ast.parse(source).body
+        if isinstance(line, ast.AnnAssign)
+    }
 
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML as people read it; see `read_yaml`."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in pairs
-                if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")]
+        first: [
+            (tag, pattern)
+            for tag, pattern in pairs
+            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+        ]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -352,10 +447,14 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_object(node, deep)
 
 
-_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")
+)
 _StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), list("-+.0123456789"))
+    re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+    list("-+.0123456789"),
+)
 
 
 def _from_text(text: str) -> Any:

@@ -69,10 +69,18 @@ def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as sure as right")
     for i, (name, table) in enumerate(tables.items()):
         axes.plot(table["confidence"], table["accuracy"], color=f"C{i}", alpha=0.3)
-        axes.scatter(table["confidence"], table["accuracy"], s=12 + 180 * table["rows"] / table["rows"].sum(), color=f"C{i}")
+        axes.scatter(
+            table["confidence"], table["accuracy"], s=12 + 180 * table["rows"] / table["rows"].sum(), color=f"C{i}"
+        )
         axes.plot([], [], "o", color=f"C{i}", label=name)
-    axes.set(title="Can the probabilities be believed?", xlabel="probability of the answer", ylabel="share of right answers",
-             xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
+    axes.set(
+        title="Can the probabilities be believed?",
+        xlabel="probability of the answer",
+        ylabel="share of right answers",
+        xlim=(0, 1.03),
+        ylim=(0, 1.03),
+        aspect="equal",
+    )
     axes.legend(loc="upper left")
     return figure
 
@@ -80,8 +88,10 @@ def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
 def learning_curves(history: pd.DataFrame) -> Figure:
     """Draw training and validation loss, and validation accuracy and macro F1, over epochs."""
     figure, (left, right) = _axes(7, 3.2, columns=2)
-    for axis, columns in ((left, {"loss": "training", "eval_loss": "validation"}),
-                          (right, {"eval_accuracy": "accuracy", "eval_macro_f1": "macro F1"})):
+    for axis, columns in (
+        (left, {"loss": "training", "eval_loss": "validation"}),
+        (right, {"eval_accuracy": "accuracy", "eval_macro_f1": "macro F1"}),
+    ):
         for column, name in columns.items():
             points = history.dropna(subset=[column])
             axis.plot(points["epoch"], points[column], marker="" if column == "loss" else "o", label=name)
@@ -102,8 +112,15 @@ def confusion(true: Sequence[int], predicted: Sequence[int], labels: Sequence[st
     figure, axes = _axes(side + 0.6, side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
-        axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=9,
-                  color="white" if shares[row, column] > 0.5 else "0.2")
+        axes.text(
+            column,
+            row,
+            matrix[row, column],
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if shares[row, column] > 0.5 else "0.2",
+        )
     axes.set(title=title, xlabel="predicted", ylabel="true", xticks=range(len(labels)), yticks=range(len(labels)))
     axes.set_xticklabels(labels, rotation=35, ha="right")
     axes.set_yticklabels(labels)
@@ -126,8 +143,7 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
                 axis.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
             axis.plot(value, row, "o", color="C0")
             axis.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        axis.set(title=_words(metric), xlim=(-0.05, 1.05), ylim=(-0.5, len(names) - 0.3),
-                 yticks=range(len(names)))
+        axis.set(title=_words(metric), xlim=(-0.05, 1.05), ylim=(-0.5, len(names) - 0.3), yticks=range(len(names)))
         axis.set_yticklabels(reversed(names) if metric == metrics[0] else [""] * len(names))
         axis.grid(axis="y", visible=False)
     figure.suptitle(title, fontsize=11)
@@ -139,8 +155,15 @@ def probabilities(texts: Sequence[str], values: np.ndarray, labels: Sequence[str
     figure, axes = _axes(7.6, 1.1 + 0.42 * len(texts))
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(values.shape):
-        axes.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=9,
-                  color="white" if values[row, column] > 0.5 else "0.3")
+        axes.text(
+            column,
+            row,
+            f"{values[row, column]:.2f}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if values[row, column] > 0.5 else "0.3",
+        )
     axes.set(xticks=range(len(labels)), yticks=range(len(texts)))
     axes.set_xticklabels(labels)
     axes.set_yticklabels([text if len(text) <= 46 else text[:44] + " …" for text in texts])
@@ -189,7 +212,9 @@ def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric:
         scaled[name] = (values - values.min()) / ((values.max() - values.min()) or 1)
     ranks = table[metric].rank(pct=True)
     for run in ranks.sort_values().index:
-        axes.plot(range(len(columns)), [scaled[name][run] for name in columns], color=plt.cm.Blues(0.25 + 0.7 * ranks[run]))
+        axes.plot(
+            range(len(columns)), [scaled[name][run] for name in columns], color=plt.cm.Blues(0.25 + 0.7 * ranks[run])
+        )
     for i, name in enumerate(columns):
         axes.vlines(i, 0, 1, color="0.8", linewidth=1, zorder=0)
         known = table[name].dropna()
@@ -209,7 +234,11 @@ def importance(shares: pd.Series) -> Figure:
     figure, axes = _axes(6.5, 0.45 * len(shares) + 1)
     bars = axes.barh([_words(name) for name in shares.index[::-1]], shares[::-1])
     axes.bar_label(bars, fmt="%.2f", padding=3)
-    axes.set(title="Share of the differences in rank that a setting explains", xlim=(0, max(1.12 * shares.max(), 0.1)), xticks=[])
+    axes.set(
+        title="Share of the differences in rank that a setting explains",
+        xlim=(0, max(1.12 * shares.max(), 0.1)),
+        xticks=[],
+    )
     axes.grid(False)
     return figure
 
@@ -232,7 +261,12 @@ def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
     dots = axes.scatter(x, y, c=table[metric], cmap="Blues", edgecolor="0.3", s=70, zorder=3)
     best = table.loc[~_given_up(table), metric].nlargest(1).index
     axes.scatter(x[best], y[best], s=190, facecolor="none", edgecolor="C1", linewidth=2.5, zorder=4)
-    axes.set(xlabel=_words(across), ylabel=_words(up), xscale="log" if x_log else "linear", yscale="log" if y_log else "linear")
+    axes.set(
+        xlabel=_words(across),
+        ylabel=_words(up),
+        xscale="log" if x_log else "linear",
+        yscale="log" if y_log else "linear",
+    )
     for axis, logarithmic in ((axes.xaxis, x_log), (axes.yaxis, y_log)):
         if logarithmic:
             _few_ticks(axis)
@@ -266,7 +300,12 @@ def seeds(table: pd.DataFrame, metric: str) -> Figure:
             axes.plot([row["low"], row["high"]], [place, place], color="0.75", linewidth=6, solid_capstyle="butt")
         axes.plot([row["min"], row["max"]], [place, place], color="C0", linewidth=2)
         axes.plot(row["mean"], place, "o", color="C1" if place == len(table) - 1 else "C0")
-    axes.set(yticks=range(len(table)), ylim=(-0.5, len(table) - 0.5), xlabel=_words(metric), title="Mean, range and 95 % interval over seeds")
+    axes.set(
+        yticks=range(len(table)),
+        ylim=(-0.5, len(table) - 0.5),
+        xlabel=_words(metric),
+        title="Mean, range and 95 % interval over seeds",
+    )
     axes.set_yticklabels([f"{name}, {int(n)} seeds" for name, n in zip(table.index[::-1], table["seeds"][::-1])])
     return figure
 
@@ -281,8 +320,14 @@ def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, nam
     figure, axes = _axes(6.5, 3.2)
     for run, curve in sorted(curves.items(), key=lambda item: item[0] == highlight):
         chosen = run == highlight
-        axes.plot(curve["step"], curve["value"], marker="o", color="C1" if chosen else "0.7",
-                  label=name if chosen else None, zorder=3 if chosen else 2)
+        axes.plot(
+            curve["step"],
+            curve["value"],
+            marker="o",
+            color="C1" if chosen else "0.7",
+            label=name if chosen else None,
+            zorder=3 if chosen else 2,
+        )
     axes.set(title=f"{metric[0].upper()}{metric[1:]} during training", xlabel="step")
     axes.legend()
     return figure
@@ -306,8 +351,14 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
         colours = ["C1" if name in chosen else "C0" for name in points.index]
         axis.scatter(points["megabytes"], points["downloads"], color=colours)
         for place, (name, point) in enumerate(points.iterrows()):  # names above and below by turns
-            axis.annotate(str(name).split("/")[-1][:24], tuple(point), (0, -13 if place % 2 else 7), fontsize=8, ha="center",
-                          textcoords="offset points")
+            axis.annotate(
+                str(name).split("/")[-1][:24],
+                tuple(point),
+                (0, -13 if place % 2 else 7),
+                fontsize=8,
+                ha="center",
+                textcoords="offset points",
+            )
         axis.set(title=title, xlabel="MB on disk", xscale="log", yscale="log")
         axis.margins(0.2)
         if len(points) < len(table):

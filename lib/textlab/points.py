@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from .training import Recipe
 
-
 #: Eighths of a training after which a trial may be given up.
 LOOKS = (1, 3)
 WHOLE = 8
@@ -43,11 +42,13 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
         if "choices" in spec:
             values[name] = trial.suggest_categorical(name, spec["choices"])
         elif isinstance(getattr(Recipe, name), int):
-            values[name] = trial.suggest_int(name, int(spec["low"]), int(spec["high"]), step=spec.get("step", 1),
-                                             log=spec.get("log", False))
+            values[name] = trial.suggest_int(
+                name, int(spec["low"]), int(spec["high"]), step=spec.get("step", 1), log=spec.get("log", False)
+            )
         else:
-            values[name] = trial.suggest_float(name, float(spec["low"]), float(spec["high"]), step=spec.get("step"),
-                                               log=spec.get("log", False))
+            values[name] = trial.suggest_float(
+                name, float(spec["low"]), float(spec["high"]), step=spec.get("step"), log=spec.get("log", False)
+            )
     return values
 
 
@@ -83,9 +84,12 @@ def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[op
         sampler = {
             "tpe": lambda: optuna.samplers.TPESampler(seed=plan.seed + first, n_startup_trials=5, constant_liar=True),
             "random": lambda: optuna.samplers.RandomSampler(seed=plan.seed),
-            "quasi_random": lambda: optuna.samplers.QMCSampler(seed=plan.seed, scramble=True, warn_independent_sampling=False),
-            "grid": lambda: optuna.samplers.GridSampler({name: _values(name, spec) for name, spec in plan.space.items()},
-                                                        seed=plan.seed),
+            "quasi_random": lambda: optuna.samplers.QMCSampler(
+                seed=plan.seed, scramble=True, warn_independent_sampling=False
+            ),
+            "grid": lambda: optuna.samplers.GridSampler(
+                {name: _values(name, spec) for name, spec in plan.space.items()}, seed=plan.seed
+            ),
         }[plan.sampler]()
         thinker = optuna.create_study(direction="maximize", sampler=sampler)
         thinker.add_trials(earlier if adaptive else [])
@@ -98,12 +102,19 @@ def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[op
                     break
                 thinker.tell(drawn, state=TrialState.FAIL)
             tried.append(point)
-        judge = optuna.create_study(direction="maximize", study_name="judge", pruner={
-            "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
-            "median": optuna.pruners.MedianPruner(n_startup_trials=4),
-            "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=3),
-            "none": optuna.pruners.NopPruner()}[plan.pruner])
-        for trial in [trial for trial in earlier if trial.state != TrialState.FAIL]:  # a pruner knows of what it has seen itself
+        judge = optuna.create_study(
+            direction="maximize",
+            study_name="judge",
+            pruner={
+                "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+                "median": optuna.pruners.MedianPruner(n_startup_trials=4),
+                "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=3),
+                "none": optuna.pruners.NopPruner(),
+            }[plan.pruner],
+        )
+        for trial in [
+            trial for trial in earlier if trial.state != TrialState.FAIL
+        ]:  # a pruner knows of what it has seen itself
             again = judge.ask()
             for look, value in sorted(trial.intermediate_values.items()):
                 again.report(value, look)

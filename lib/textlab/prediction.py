@@ -73,7 +73,7 @@ def predict(model: str | Path | Classifier, texts: Iterable[str | None], trackin
     if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
         raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
     classifier = model if isinstance(model, Classifier) else load(str(model), tracking_uri)
-    parts = [classifier.table(texts[start:start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+    parts = [classifier.table(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
     return pd.concat(parts or [classifier.table([])], ignore_index=True)
 
 
@@ -96,9 +96,13 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
     chunks = files.stream_texts(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
     classifier = load(model, tracking_uri)
-    if source.suffix.lower() == ".txt" and all(text.rpartition(";")[2].strip() in classifier.labels for text in first[0]):
-        raise InputError(f"{source.name} holds lines text;label, and the model must not see the labels; "
-                         "put the line text;label on top, so that they are left out")
+    if source.suffix.lower() == ".txt" and all(
+        text.rpartition(";")[2].strip() in classifier.labels for text in first[0]
+    ):
+        raise InputError(
+            f"{source.name} holds lines text;label, and the model must not see the labels; "
+            "put the line text;label on top, so that they are left out"
+        )
     rows = unanswered = 0
     line, started = runtime.ProgressLine(), time.monotonic()
     with results.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
@@ -107,8 +111,10 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
             write(table)
             rows, unanswered = rows + len(table), unanswered + int(table["label"].isna().sum())
             seconds = time.monotonic() - started
-            line.show(f"{rows:,} rows, {rows / seconds:,.0f} rows/s, "
-                      f"about {runtime.duration(seconds * (1 / share_read - 1))} left")
+            line.show(
+                f"{rows:,} rows, {rows / seconds:,.0f} rows/s, "
+                f"about {runtime.duration(seconds * (1 / share_read - 1))} left"
+            )
     seconds = time.monotonic() - started
     closing = f"{rows:,} rows in {runtime.duration(seconds)}, {rows / seconds:,.0f} rows/s"
     return closing + (f"; {unanswered:,} without a text have no label" if unanswered else "")
@@ -129,6 +135,7 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
     with TemporaryDirectory() as scratch:
         if _TRACKED.fullmatch(model) and not Path(model).exists():
             from . import tracking  # MLflow takes seconds to import
+
             folder = tracking.model_folder(model, Path(scratch), tracking_uri)
         else:
             place = Path(model).expanduser()
@@ -141,11 +148,17 @@ def _load_folder(folder: Path, name: str) -> Classifier:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, found = AutoModelForSequenceClassification.from_pretrained(
-            folder, attn_implementation="eager" if runtime.device() == "cpu" else "sdpa", local_files_only=True,
-            use_safetensors=True, output_loading_info=True)
+            folder,
+            attn_implementation="eager" if runtime.device() == "cpu" else "sdpa",
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
     except Exception as error:  # a damaged file raises anything from OSError to the parsers' own errors
-        raise InputError(f"model: {name} cannot be loaded ({type(error).__name__}: {first_line(error)[:200]}); "
-                         "check that its folder is whole") from None
+        raise InputError(
+            f"model: {name} cannot be loaded ({type(error).__name__}: {first_line(error)[:200]}); "
+            "check that its folder is whole"
+        ) from None
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"model: {name} has no trained classifier ({', '.join(missing)} missing); fine-tune it first")
     if faults := getattr(model.config, "guards", None):
@@ -156,8 +169,13 @@ def _load_folder(folder: Path, name: str) -> Classifier:
     return Classifier(model, tokenizer, labels, min(tokenizer.model_max_length, longest))
 
 
-def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int,
-                  batch_tokens: int | None = None) -> np.ndarray:
+def probabilities(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    batch_tokens: int | None = None,
+) -> np.ndarray:
     """Return class probabilities, shape (len(texts), classes), in the order of the texts.
 
     Batches are made of texts of similar length, so that little padding is computed, in the precision that the hardware
@@ -169,8 +187,17 @@ def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, te
     """
     precision = runtime.precision() if model.device.type == runtime.device() else "fp32"
     budget = batch_tokens or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
-    ids = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False,
-                    return_token_type_ids=False)["input_ids"] if len(texts) else []
+    ids = (
+        tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+        if len(texts)
+        else []
+    )
     was_training = model.training
     model.eval()
     chances = _forward(model, tokenizer, ids, budget, precision)
@@ -182,12 +209,14 @@ def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, te
     return chances
 
 
-def _forward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], budget: int,
-             precision: str) -> np.ndarray:
+def _forward(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], budget: int, precision: str
+) -> np.ndarray:
     """Return class probabilities of tokenized texts; the softmax is computed in fp32."""
     chances = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
-    mixed = torch.autocast(model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision),
-                           enabled=precision != "fp32")
+    mixed = torch.autocast(
+        model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision), enabled=precision != "fp32"
+    )
     with torch.inference_mode(), mixed, shortcuts.first_token_only(model):
         for rows in _batches([len(row) for row in ids], budget):
             batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)

@@ -98,8 +98,10 @@ class _Client(httpx2.Client):
 
 def bound_calls(limit: float | None = None) -> None:
     """Give every call of the Hub client a limit in seconds (LIMIT) and further tries; by itself it may wait for ever."""
+
     def factory() -> httpx2.Client:
         from huggingface_hub.utils._http import hf_request_event_hook
+
         client = _Client(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True)
         client.limit = limit or LIMIT
         return client

@@ -25,9 +25,19 @@ PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
 
 
-def make(notebook: str, cfg: SimpleNamespace, settings: Recipe, texts: data.Data, source: hub.Source,
-         model: PreTrainedModel, seed: int, weights_sha256: str, predicted: Mapping[str, Mapping[str, Any]],
-         scores: Mapping[str, Mapping[str, Any]], **more: Any) -> dict[str, Any]:
+def make(
+    notebook: str,
+    cfg: SimpleNamespace,
+    settings: Recipe,
+    texts: data.Data,
+    source: hub.Source,
+    model: PreTrainedModel,
+    seed: int,
+    weights_sha256: str,
+    predicted: Mapping[str, Mapping[str, Any]],
+    scores: Mapping[str, Mapping[str, Any]],
+    **more: Any,
+) -> dict[str, Any]:
     """Return the record of a finished training.
 
     Args:
@@ -41,18 +51,29 @@ def make(notebook: str, cfg: SimpleNamespace, settings: Recipe, texts: data.Data
         more: what else decided the outcome, or is one.
     """
     params = {name: value for name, value in vars(cfg).items() if name not in PLACES}
-    return seal({
-        "notebook": notebook, "params": params | {"resolved": dataclasses.asdict(settings)}, "seed": seed,
-        "environment": runtime.environment(), "code": code(notebook),
-        "data": texts.source.record() | {"rows": texts.rows()}, "labels": texts.labels,
-        "splits": texts.digests,
-        "model": source.record() | {"parameters": model.num_parameters()}, "model_files": source.files,
-        "weights_sha256": weights_sha256, "predictions": {split: digest(content) for split, content in predicted.items()},
-        **scores, **more})
+    return seal(
+        {
+            "notebook": notebook,
+            "params": params | {"resolved": dataclasses.asdict(settings)},
+            "seed": seed,
+            "environment": runtime.environment(),
+            "code": code(notebook),
+            "data": texts.source.record() | {"rows": texts.rows()},
+            "labels": texts.labels,
+            "splits": texts.digests,
+            "model": source.record() | {"parameters": model.num_parameters()},
+            "model_files": source.files,
+            "weights_sha256": weights_sha256,
+            "predictions": {split: digest(content) for split, content in predicted.items()},
+            **scores,
+            **more,
+        }
+    )
 
 
-def predictions(texts: data.Data, split: str, predicted: Sequence[int],
-                others: Mapping[int, Sequence[int]] | None = None) -> dict[str, Any]:
+def predictions(
+    texts: data.Data, split: str, predicted: Sequence[int], others: Mapping[int, Sequence[int]] | None = None
+) -> dict[str, Any]:
     """Return the answers for a split with all that is needed to compare them row by row with another model's.
 
     Args:
@@ -62,8 +83,12 @@ def predictions(texts: data.Data, split: str, predicted: Sequence[int],
     Returns:
         Keys rows_sha256, labels, true, predicted and, if there are any, other_seeds; plain JSON values.
     """
-    found = {"rows_sha256": texts.digests[split], "labels": list(texts.labels),
-             "true": list(map(int, texts.splits[split]["label"][:])), "predicted": list(map(int, predicted))}
+    found = {
+        "rows_sha256": texts.digests[split],
+        "labels": list(texts.labels),
+        "true": list(map(int, texts.splits[split]["label"][:])),
+        "predicted": list(map(int, predicted)),
+    }
     return found | ({"other_seeds": {str(seed): list(map(int, ids)) for seed, ids in others.items()}} if others else {})
 
 
@@ -80,7 +105,9 @@ def seal(content: Mapping[str, Any]) -> dict[str, Any]:
     >>> fault(sealed), fault(sealed | {"accuracy": 0.9})
     ('', 'its record was altered: the SHA-256 that it carries does not fit its content')
     """
-    plain = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}, default=results.plain))
+    plain = json.loads(
+        json.dumps({key: value for key, value in content.items() if key != "sha256"}, default=results.plain)
+    )
     return plain | {"sha256": digest(plain)}
 
 
@@ -104,7 +131,9 @@ def fault(record: Mapping[str, Any]) -> str:
 
 def for_results(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record as the arguments of `results.write`, each fact once: the shared ones, and the rest under `record`."""
-    shared = {name: record[name] for name in SHARED if name in record and name != "notebook"}  # `write` adds that itself
+    shared = {
+        name: record[name] for name in SHARED if name in record and name != "notebook"
+    }  # `write` adds that itself
     return shared | {"record": {name: value for name, value in record.items() if name not in SHARED}}
 
 
@@ -120,11 +149,14 @@ def code(notebook: str) -> dict[str, str]:
     """
     root = runtime.project_root()
     library = root / "lib" / "textlab"
-    texts = {file.relative_to(library).as_posix(): file.read_text(encoding="utf-8") for file in sorted(library.rglob("*.py"))}
+    texts = {
+        file.relative_to(library).as_posix(): file.read_text(encoding="utf-8") for file in sorted(library.rglob("*.py"))
+    }
     book = json.loads((root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
-    texts[f"{notebook}.ipynb"] = "\n".join("".join(cell["source"]) for cell in cells
-                                           if not {"parameters", "hosted"} & {*cell["metadata"].get("tags", [])})
+    texts[f"{notebook}.ipynb"] = "\n".join(
+        "".join(cell["source"]) for cell in cells if not {"parameters", "hosted"} & {*cell["metadata"].get("tags", [])}
+    )
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
@@ -154,8 +186,13 @@ def compare(told: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[pd.Data
     for name in [name for name in here if name not in versions and not name.startswith(("git_", "textlab"))]:
         row(name.replace("_", " "), was.get(name, ""), here[name])
     try:
-        texts = data.load(values["dataset"], values["text_column"], values["label_column"], told["params"]["seed"],
-                          values["max_train_rows"])
+        texts = data.load(
+            values["dataset"],
+            values["text_column"],
+            values["label_column"],
+            told["params"]["seed"],
+            values["max_train_rows"],
+        )
         row("data", told["data"]["sha256"][:12], texts.source.sha256[:12])
         for split in told["splits"] | texts.rows():
             before, now = told["splits"].get(split, "none"), texts.digests.get(split, "none")
@@ -169,8 +206,15 @@ def compare(told: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[pd.Data
         faults.append(f"{error}; wanted is SHA-256 {told['data']['sha256']}, and --dataset says where it is")
     try:
         files = hub.resolve_model(values["model"]).files
-        row("model", *_differing(*({name: digest for name, digest in some.items() if not name.endswith(".md")}
-                                   for some in (told["model_files"], files))))
+        row(
+            "model",
+            *_differing(
+                *(
+                    {name: digest for name, digest in some.items() if not name.endswith(".md")}
+                    for some in (told["model_files"], files)
+                )
+            ),
+        )
         if rows[-1]["same"] == "no":
             faults.append(f"model: {rows[-1]['here']} of {values['model']}: not the recorded files")
     except InputError as error:
@@ -186,5 +230,8 @@ def _differing(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[st
     """Return two cells of the table: the names that differ with the beginning of their values, or the number of equal ones."""
     names = [name for name in {**recorded, **here} if recorded.get(name) != here.get(name)]
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    cells = [", ".join(f"{name} {str(some.get(name, 'none'))[:10]}" for name in names[:4]) + more for some in (recorded, here)]
+    cells = [
+        ", ".join(f"{name} {str(some.get(name, 'none'))[:10]}" for name in names[:4]) + more
+        for some in (recorded, here)
+    ]
     return tuple(cells) if names else (f"{len(recorded)} the same",) * 2

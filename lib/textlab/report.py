@@ -27,12 +27,16 @@ QUESTIONS = {
     "04_sweep_analysis": "Which settings go with good results, and which model wins?",
 }
 #: Data set -> what others have published on its test split, from the models' cards on the Hub.
-PUBLISHED = {"dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is about 1.1 points either way), DistilBERT has an accuracy of "
-                                "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."}
+PUBLISHED = {
+    "dair-ai/emotion": "on the 2,000 rows of test (a 95 % interval is about 1.1 points either way), DistilBERT has an accuracy of "
+    "0.9185 to 0.932 and a macro F1 of 0.868 to 0.887, MiniLM 0.9135 and 0.8605."
+}
 #: Style of a notebook's page: long lines are broken, between words, and what is printed stands right below the code.
-NARROW = (".jp-Notebook pre { white-space: pre-wrap !important; word-break: normal !important; overflow-wrap: anywhere; } "
-          ".jp-OutputArea-child:not(.jp-OutputArea-executeResult) > .jp-RenderedText pre { padding-left: 9px; } "
-          "nav ul { columns: 16rem; }")
+NARROW = (
+    ".jp-Notebook pre { white-space: pre-wrap !important; word-break: normal !important; overflow-wrap: anywhere; } "
+    ".jp-OutputArea-child:not(.jp-OutputArea-executeResult) > .jp-RenderedText pre { padding-left: 9px; } "
+    "nav ul { columns: 16rem; }"
+)
 #: What the words of a box begin with where there are only words.
 NOTICE = "notice: "
 #: Cells with this tag give their picture to the index page.
@@ -61,6 +65,7 @@ def notice(messages: str | Sequence[str], kind: str = "bad") -> Notice | None:
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table to show: numbers with three significant digits, nothing where nothing is known."""
+
     def cell(value: Any) -> Any:
         if value is None or value != value:
             return ""
@@ -73,8 +78,12 @@ def text_table(table: pd.DataFrame):
     """Return a table whose columns hold sentences for a notebook: aligned left, without the index."""
     from IPython.display import HTML
 
-    markup = table.to_html(index=False, border=0, justify="left",
-                           float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}")
+    markup = table.to_html(
+        index=False,
+        border=0,
+        justify="left",
+        float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}",
+    )
     return HTML(markup.replace("<td>", '<td style="text-align:left">').replace("<th>", '<th style="text-align:left">'))
 
 
@@ -93,8 +102,14 @@ def notebook_page(book: nbformat.NotebookNode, title: str) -> str:
     for cell in book.cells:
         if cell.cell_type == "markdown":  # a picture from elsewhere, such as a badge, becomes its words
             cell.source = re.sub(r"!\[([^]]*)\]\(https?:[^)]*\)", r"\1", cell.source)
-    exporter = HTMLExporter(sanitize_html=True, filters={"clean_html": _clean}, require_js_url="", mathjax_url="",
-                            mermaid_js_url="", jquery_url="")
+    exporter = HTMLExporter(
+        sanitize_html=True,
+        filters={"clean_html": _clean},
+        require_js_url="",
+        mathjax_url="",
+        mermaid_js_url="",
+        jquery_url="",
+    )
     page = exporter.from_notebook_node(book, resources={"metadata": {"name": title}})[0]
     headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', page)
     contents = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in headings)
@@ -115,9 +130,18 @@ def _clean(markup: str | bytes) -> str:
     markup = re.sub(r"<(style|script)\b.*?</\1\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
     tags = {*bleach.ALLOWED_TAGS, *"h1 h2 h3 h4 p div span br hr pre img table thead tbody tr th td".split()}
     styles = CSSSanitizer(allowed_css_properties=["border", "border-left-width", "padding", "margin", "text-align"])
-    return bleach.clean(markup, tags, bleach.ALLOWED_ATTRIBUTES | {
-        "*": ["id", "class", "style"], "img": ["src", "alt"], "th": ["rowspan", "colspan"], "td": ["rowspan", "colspan"]},
-                        css_sanitizer=styles)
+    return bleach.clean(
+        markup,
+        tags,
+        bleach.ALLOWED_ATTRIBUTES
+        | {
+            "*": ["id", "class", "style"],
+            "img": ["src", "alt"],
+            "th": ["rowspan", "colspan"],
+            "td": ["rowspan", "colspan"],
+        },
+        css_sanitizer=styles,
+    )
 
 
 class Summary:
@@ -141,7 +165,9 @@ class Summary:
             part.savefig(stream, format="png", metadata={"Software": None})
             self._parts.append({"heading": heading, "picture": base64.b64encode(stream.getvalue()).decode()})
         else:
-            self._parts.append({"heading": heading, "table": part.to_html(border=0, classes="plain", index_names=False)})
+            self._parts.append(
+                {"heading": heading, "table": part.to_html(border=0, classes="plain", index_names=False)}
+            )
         return part
 
     def write(self, path: Path) -> Path:
@@ -158,14 +184,21 @@ def _template(name: str):
 
 def write_index(folder: Path) -> Path:
     """Write `index.html`: headline table, guards, pictures and links of what has been run in `folder`."""
-    found = {name: results.read(folder, name) for name in params.NOTEBOOKS
-             if (folder / "results" / f"{name}.json").is_file()}
+    found = {
+        name: results.read(folder, name) for name in params.NOTEBOOKS if (folder / "results" / f"{name}.json").is_file()
+    }
     page = _template("report.html").render(
-        run=folder.name, questions=QUESTIONS, found=found, main=found.get("02_fine_tuning", {}),
+        run=folder.name,
+        questions=QUESTIONS,
+        found=found,
+        main=found.get("02_fine_tuning", {}),
         rows=headline_rows(found.get("02_fine_tuning", {})),
-        published=PUBLISHED.get(found.get("02_fine_tuning", {}).get("data", {}).get("source", "").partition("@")[0], ""),
+        published=PUBLISHED.get(
+            found.get("02_fine_tuning", {}).get("data", {}).get("source", "").partition("@")[0], ""
+        ),
         figures=[(name, figure) for name in found for figure in _headline_figures(folder / f"{name}.ipynb")],
-        analysis=found.get("04_sweep_analysis", {}))
+        analysis=found.get("04_sweep_analysis", {}),
+    )
     path = folder / "index.html"
     results.write_text(path, page)
     return path
@@ -193,5 +226,11 @@ def _headline_figures(notebook: Path) -> list[str]:
     if not notebook.is_file():
         return []
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    outputs = [out for cell in cells if HEADLINE_TAG in cell["metadata"].get("tags", []) for out in cell.get("outputs", [])]
-    return [data if isinstance(data, str) else "".join(data) for out in outputs if (data := out.get("data", {}).get("image/png"))]
+    outputs = [
+        out for cell in cells if HEADLINE_TAG in cell["metadata"].get("tags", []) for out in cell.get("outputs", [])
+    ]
+    return [
+        data if isinstance(data, str) else "".join(data)
+        for out in outputs
+        if (data := out.get("data", {}).get("image/png"))
+    ]

@@ -26,8 +26,10 @@ STATUS = {REPRODUCED: 0, WITHIN: 0, NOT: 1, CANNOT: 2}
 #: equal predictions. On equal ones nothing may differ. `tests/benchmarks/tolerance.py spread --rows 600 --epochs 1` found, on
 #: 500 rows of test, no difference in any fp32 setting; in bf16 up to 0.002, 0.0043 and 0.0024, with 99.6 % of the
 #: predictions equal. So one answer of 500 may differ in the same precision, and twice of what was found in another.
-TOLERANCE = {"same precision": {"accuracy": 0.0025, "macro_f1": 0.005, "weighted_f1": 0.0025, "predictions": 0.9975},
-             "other precision": {"accuracy": 0.0045, "macro_f1": 0.009, "weighted_f1": 0.005, "predictions": 0.99}}
+TOLERANCE = {
+    "same precision": {"accuracy": 0.0025, "macro_f1": 0.005, "weighted_f1": 0.0025, "predictions": 0.9975},
+    "other precision": {"accuracy": 0.0045, "macro_f1": 0.009, "weighted_f1": 0.005, "predictions": 0.99},
+}
 NOTHING = {"accuracy": 0.0, "macro_f1": 0.0, "weighted_f1": 0.0, "predictions": 1.0}
 ACCEPTED = "accepted are an MLflow run id, a results file, or the output folder of a run"
 #: The experiment that repeats are kept in, so that they are not taken for runs of the one that they repeat.
@@ -67,13 +69,23 @@ class Receipt:
                 lines += ["", *_lines(found[title])]
         if "weights" in found:
             told, came = found["weights"]["recorded"], found["weights"]["now"]
-            lines += ["", f"weights  {'the same' if told == came else 'differ'}: SHA-256 {told}", f"         now {came}"]
+            lines += [
+                "",
+                f"weights  {'the same' if told == came else 'differ'}: SHA-256 {told}",
+                f"         now {came}",
+            ]
         lines += [f"repeat   {found['repeat']}, in {found['kept_in']}"] if "repeat" in found else []
         return "\n".join([*lines, "", f"{self.verdict}{': ' if found['why'] else ''}{'; '.join(found['why'])}"])
 
 
-def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: Path | None = None, dataset: str = "",
-              model: str = "") -> Receipt:
+def reproduce(
+    run: str,
+    only_check: bool = False,
+    tracking_uri: str = "",
+    out: Path | None = None,
+    dataset: str = "",
+    model: str = "",
+) -> Receipt:
     """Check a run's record and what is here against it, repeat the run, and write `receipt.json` and `receipt.txt`.
 
     Args:
@@ -101,13 +113,21 @@ def reproduce(run: str, only_check: bool = False, tracking_uri: str = "", out: P
         if faults:
             return _kept(Receipt(CANNOT, content), folder, only_check)
         if only_check:
-            said = (f"the published tolerance applies, since something else is here: {', '.join(differing)}" if differing else
-                    "all is the same, so nothing may differ")
+            said = (
+                f"the published tolerance applies, since something else is here: {', '.join(differing)}"
+                if differing
+                else "all is the same, so nothing may differ"
+            )
             return Receipt("CAN BE REPEATED", content | {"why": [said]})
         repeat = _repeat_notebook if old.record["notebook"] == "02_fine_tuning" else _repeat_training
         try:
             new = repeat(old, values, folder, out is not None)
-        except (InputError, MemoryError, ValueError, RuntimeError) as error:  # a TrainingError: it diverged, and had not
+        except (
+            InputError,
+            MemoryError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # a TrainingError: it diverged, and had not
             diverged, why = isinstance(error, TrainingError), [first_line(error)]
             return _kept(Receipt(NOT if diverged else CANNOT, content | {"why": why}), folder)
     verdict, found = judge(old, new, not differing)
@@ -149,10 +169,16 @@ def find(run: str, tracking_uri: str = "") -> Found:
     known = told["record"]
     recorded = tracking.flat("validation", known.get("validation", {})) | tracking.flat("test", known.get("test", {}))
     settings = known.get("params", {}).get("resolved", {}) | ({"seed": known.get("seed")} if known else {})
-    faults = [f"the store says {name} {told['metrics'].get(name)}, its record {value}" for name, value in recorded.items()
-              if told["metrics"].get(name) != value]
-    faults += [f"the store says {name} {told['params'].get(name)}, its record {value}" for name, value in settings.items()
-               if told["params"].get(name) != str(value)]
+    faults = [
+        f"the store says {name} {told['metrics'].get(name)}, its record {value}"
+        for name, value in recorded.items()
+        if told["metrics"].get(name) != value
+    ]
+    faults += [
+        f"the store says {name} {told['params'].get(name)}, its record {value}"
+        for name, value in settings.items()
+        if told["params"].get(name) != str(value)
+    ]
     faults = _faults(known, told["predictions"], faults)
     return Found(told["run_id"], known, told["predictions"], faults, store.short(uri), True)
 
@@ -184,8 +210,11 @@ def _faults(known: Mapping[str, Any], predictions: Mapping[str, dict], others: l
     """Return what is wrong with a record and what is kept with it; without a good record, nothing else can be said."""
     if flaw := record.fault(known):
         return [flaw]
-    return others + [f"the predictions file of {split} was altered: its SHA-256 is not the recorded one"
-                     for split, content in predictions.items() if record.digest(content) != known["predictions"].get(split)]
+    return others + [
+        f"the predictions file of {split} was altered: its SHA-256 is not the recorded one"
+        for split, content in predictions.items()
+        if record.digest(content) != known["predictions"].get(split)
+    ]
 
 
 def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
@@ -200,29 +229,64 @@ def judge(old: Found, new: Found, same: bool) -> tuple[str, dict[str, Any]]:
     limit = NOTHING if same else TOLERANCE["same precision" if alike else "other precision"]
     answers = {split: _answers(split, old, new) for split in told["predictions"]}
     one = [] if same else [split for split, (differing, _) in answers.items() if differing == 1]
-    predictions = [{"split": split, "equal": None if differing is None else 1 - differing / compared, "wanted": limit["predictions"]}
-                   for split, (differing, compared) in answers.items()]
-    metrics = [{"metric": f"{split} {metric}", "recorded": told[split][metric], "now": came.get(split, {}).get(metric),
-                "tolerance": limit[metric]} for split in ("validation", "test") if split in told for metric in METRICS]
+    predictions = [
+        {
+            "split": split,
+            "equal": None if differing is None else 1 - differing / compared,
+            "wanted": limit["predictions"],
+        }
+        for split, (differing, compared) in answers.items()
+    ]
+    metrics = [
+        {
+            "metric": f"{split} {metric}",
+            "recorded": told[split][metric],
+            "now": came.get(split, {}).get(metric),
+            "tolerance": limit[metric],
+        }
+        for split in ("validation", "test")
+        if split in told
+        for metric in METRICS
+    ]
     for row in metrics:
         row["difference"] = abs(row["now"] - row["recorded"]) if row["now"] is not None else 1.0
-    outcome = {"weights": {"recorded": told["weights_sha256"], "now": came["weights_sha256"]},
-               "predictions": predictions, "metrics": metrics}
-    exact = told["weights_sha256"] == came["weights_sha256"] and told["predictions"] == came["predictions"] and not any(
-        row["difference"] for row in metrics) and told.get("other_seeds") == came.get("other_seeds")
+    outcome = {
+        "weights": {"recorded": told["weights_sha256"], "now": came["weights_sha256"]},
+        "predictions": predictions,
+        "metrics": metrics,
+    }
+    exact = (
+        told["weights_sha256"] == came["weights_sha256"]
+        and told["predictions"] == came["predictions"]
+        and not any(row["difference"] for row in metrics)
+        and told.get("other_seeds") == came.get("other_seeds")
+    )
     if exact:
         return REPRODUCED, outcome | {"why": []}
-    why = [f"{row['metric']} differs by {row['difference']:.4f}, allowed is {row['tolerance']:g}" for row in metrics
-           if row["metric"].split()[0] not in one and row["difference"] > row["tolerance"]]
-    why += [f"{row['equal']:.2%} of the {row['split']} predictions are equal, wanted are {row['wanted']:.1%}"
-            for row in predictions if row["split"] not in one and row["equal"] is not None and row["equal"] < row["wanted"]]
+    why = [
+        f"{row['metric']} differs by {row['difference']:.4f}, allowed is {row['tolerance']:g}"
+        for row in metrics
+        if row["metric"].split()[0] not in one and row["difference"] > row["tolerance"]
+    ]
+    why += [
+        f"{row['equal']:.2%} of the {row['split']} predictions are equal, wanted are {row['wanted']:.1%}"
+        for row in predictions
+        if row["split"] not in one and row["equal"] is not None and row["equal"] < row["wanted"]
+    ]
     if same and not why:
         why = ["the weights are not the same, although nothing that decides them differs"]
     if why:
         return NOT, outcome | {"why": why}
-    return WITHIN, outcome | {"why": [
-        *(f"one {split} answer differs, which is allowed for a split of any size" for split in one),
-        *(f"the recorded {row['split']} answers are not here, so only its metrics were compared" for row in predictions if row["equal"] is None)]}
+    return WITHIN, outcome | {
+        "why": [
+            *(f"one {split} answer differs, which is allowed for a split of any size" for split in one),
+            *(
+                f"the recorded {row['split']} answers are not here, so only its metrics were compared"
+                for row in predictions
+                if row["equal"] is None
+            ),
+        ]
+    }
 
 
 def _answers(split: str, old: Found, new: Found) -> tuple[int | None, int]:
@@ -294,6 +358,7 @@ def _as_recorded(told: Mapping[str, Any]) -> Iterator[None]:
 
 def _lines(rows: list[dict[str, Any]]) -> list[str]:
     """Return a table as lines of text; long cells are cut."""
+
     def cell(value: Any) -> str:
         text = "unknown" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
         return text if len(text) <= 46 else f"{text[:45]}…"

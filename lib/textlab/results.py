@@ -24,7 +24,9 @@ def write(folder: Path, notebook: str, **content: Any) -> Path:
     Raises:
         ValueError: a number is NaN or infinite; such a figure must not look like a result.
     """
-    kept = {"status": "completed", "notebook": notebook} | {name: value for name, value in content.items() if value is not None}
+    kept = {"status": "completed", "notebook": notebook} | {
+        name: value for name, value in content.items() if value is not None
+    }
     _refuse_nan(kept, notebook)
     path = Path(folder) / "results" / f"{notebook}.json"
     write_text(path, json.dumps(kept, indent=1, ensure_ascii=False, default=plain) + "\n")

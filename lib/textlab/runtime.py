@@ -15,11 +15,33 @@ from pathlib import Path
 from . import InputError, __version__
 
 #: The packages whose versions decide the outcome of a run.
-PACKAGES = ("torch", "transformers", "datasets", "huggingface_hub", "accelerate", "tokenizers", "safetensors", "numpy",
-            "scipy", "pandas", "pyarrow", "scikit-learn", "mlflow", "optuna")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "datasets",
+    "huggingface_hub",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "mlflow",
+    "optuna",
+)
 #: Environment variables that cap the instruction sets or choose the kernels of ATen, oneDNN and MKL.
-CAPS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
-        "DNNL_DEFAULT_FPMATH_MODE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "NVIDIA_TF32_OVERRIDE")
+CAPS = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR",
+    "NVIDIA_TF32_OVERRIDE",
+)
 
 
 def project_root() -> Path:
@@ -30,8 +52,10 @@ def project_root() -> Path:
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "notebooks").is_dir():
-        raise InputError(f"textlab is installed apart from its project (in {Path(__file__).parent}); "
-                         "run `pip install -r requirements.txt` in the project folder")
+        raise InputError(
+            f"textlab is installed apart from its project (in {Path(__file__).parent}); "
+            "run `pip install -r requirements.txt` in the project folder"
+        )
     return root
 
 
@@ -136,12 +160,13 @@ def environment() -> dict[str, str | int]:
         "device": f"{device()} {name}".strip(),
         "precision": precision(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cpu_features": " ".join(sorted(name for name, there in features.items()
-                                        if there is True and name[:3] in ("avx", "amx", "fma"))),
+        "cpu_features": " ".join(
+            sorted(name for name, there in features.items() if there is True and name[:3] in ("avx", "amx", "fma"))
+        ),
         "capped_by": " ".join(f"{name}={os.environ[name]}" for name in CAPS if name in os.environ),
         "deterministic": f"operations {'all' if torch.are_deterministic_algorithms_enabled() else 'usual'}, "
-                         f"cuDNN {'fixed' if cudnn.deterministic and not cudnn.benchmark else 'free'}, "
-                         f"cuBLAS {os.environ.get('CUBLAS_WORKSPACE_CONFIG', 'free')}",
+        f"cuDNN {'fixed' if cudnn.deterministic and not cudnn.benchmark else 'free'}, "
+        f"cuBLAS {os.environ.get('CUBLAS_WORKSPACE_CONFIG', 'free')}",
         "threads": torch.get_num_threads(),
     }
 
@@ -153,6 +178,7 @@ def _versions() -> dict[str, str]:
 
 def git_state() -> dict[str, str]:
     """Return the project's git commit and whether files differ from it; empty outside a git checkout."""
+
     def git(*args: str) -> str:
         done = subprocess.run(["git", "-C", str(project_root()), *args], capture_output=True, text=True, check=True)
         return done.stdout.strip()
@@ -166,6 +192,7 @@ def git_state() -> dict[str, str]:
 def setup(seed: int, strict: bool = False):
     """Prepare a notebook: quiet libraries, the plot style, `fix`; return a table that says what runs where."""
     import pandas
+
     from . import plots
 
     quiet()

@@ -14,8 +14,13 @@ from transformers import PreTrainedModel
 from .data import row_lengths
 
 #: Model type -> the part of a layer that follows its attention and works on each token by itself.
-AFTER_ATTENTION = {"bert": "attention.output", "roberta": "attention.output", "xlm-roberta": "attention.output",
-                   "electra": "attention.output", "distilbert": "sa_layer_norm"}
+AFTER_ATTENTION = {
+    "bert": "attention.output",
+    "roberta": "attention.output",
+    "xlm-roberta": "attention.output",
+    "electra": "attention.output",
+    "distilbert": "sa_layer_norm",
+}
 #: Model types whose embeddings go straight into the first layer.
 PLAIN_STACKS = ("bert", "roberta", "xlm-roberta", "distilbert")
 #: Most bytes that the answers of frozen layers may take.
@@ -24,8 +29,11 @@ MEMORY_LIMIT = 2**30
 
 def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
     """Return the Transformer layers of a model, the lowest first."""
-    return next(module for module in model.base_model.modules()
-                if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers)
+    return next(
+        module
+        for module in model.base_model.modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers
+    )
 
 
 @contextmanager
@@ -39,8 +47,11 @@ def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
     if place is None:
         yield False
         return
-    hook = layers_of(model)[-1].get_submodule(place).register_forward_pre_hook(
-        lambda module, inputs: tuple(states[:, :1] for states in inputs))
+    hook = (
+        layers_of(model)[-1]
+        .get_submodule(place)
+        .register_forward_pre_hook(lambda module, inputs: tuple(states[:, :1] for states in inputs))
+    )
     try:
         yield True
     finally:
@@ -62,8 +73,13 @@ class FrozenMemory:
         self._made_for: tuple = ()  # the texts whose states were computed together, and how
 
     @contextmanager
-    def used_by(self, model: PreTrainedModel, tokens: Iterable[Dataset], bf16: bool = False,
-                show: Callable[[str], None] | None = None) -> Iterator[bool]:
+    def used_by(
+        self,
+        model: PreTrainedModel,
+        tokens: Iterable[Dataset],
+        bf16: bool = False,
+        show: Callable[[str], None] | None = None,
+    ) -> Iterator[bool]:
         """Let a model look up the answers of its frozen layers inside the context; gives whether it does.
 
         Args:
@@ -123,13 +139,13 @@ class FrozenMemory:
         hook = layers_of(model)[len(_frozen_stack(model)) - 1].register_forward_pre_hook(grab)
         try:
             for start in range(0, len(texts), 64):
-                batch = texts[start:start + 64]
+                batch = texts[start : start + 64]
                 ids = [torch.from_numpy(np.frombuffer(text, dtype=np.int64).copy()) for text in batch]
                 padded = pad_sequence(ids, batch_first=True, padding_value=model.config.pad_token_id)
                 try:
                     model(input_ids=padded, attention_mask=(padded != model.config.pad_token_id).long())
                 except _Enough:
-                    self._states.update((text, states[:len(own)]) for text, own, states in zip(batch, ids, grabbed[0]))
+                    self._states.update((text, states[: len(own)]) for text, own, states in zip(batch, ids, grabbed[0]))
                 if show:
                     show(f"frozen layers: {min(start + 64, len(texts)):,} of {len(texts):,} texts")
         finally:
@@ -142,6 +158,7 @@ class _Enough(Exception):
 
 def _frozen_stack(model: PreTrainedModel) -> list[torch.nn.Module]:
     """Return the embeddings and the lower layers when none of them is trained; empty when there is nothing to remember."""
+
     def still(module: torch.nn.Module) -> bool:
         return not any(weight.requires_grad for weight in module.parameters())
 

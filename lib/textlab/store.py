@@ -24,10 +24,15 @@ from typing import Any
 
 # MLflow would send usage statistics, fill notebooks with progress bars and links, wait four minutes for a dead server, see
 # nothing of the machine's load in a run of less than ten seconds, and fail to log a model while another thread reads variables.
-for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-                      "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-                      "MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
-                      "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false"}.items():
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+}.items():
     os.environ.setdefault(_name, _value)
 
 import mlflow
@@ -84,8 +89,10 @@ def locate(text: str, unpacked: Path | None = None) -> str:
     path = Path(text).expanduser().absolute()
     if zipfile.is_zipfile(path):
         if not unpacked:
-            raise InputError(f"{path.name} is a zip; carry its runs into a store first: python -m textlab sync --from {path.name} "
-                             "--to outputs")
+            raise InputError(
+                f"{path.name} is a zip; carry its runs into a store first: python -m textlab sync --from {path.name} "
+                "--to outputs"
+            )
         try:
             with zipfile.ZipFile(path) as packed:
                 packed.extractall(unpacked)
@@ -93,13 +100,19 @@ def locate(text: str, unpacked: Path | None = None) -> str:
             raise InputError(f"{path.name} is damaged ({first_line(error)}); download or make it again") from None
         found = sorted(unpacked.rglob("mlflow.db"), key=lambda file: len(file.parts))
         if not found:
-            raise InputError(f"{path.name}: no mlflow.db is in this zip; accepted is the zip of a folder that holds a store")
+            raise InputError(
+                f"{path.name}: no mlflow.db is in this zip; accepted is the zip of a folder that holds a store"
+            )
         return store_uri(found[0].parent)
     if path.is_file():
         if path.name != "mlflow.db":
-            raise InputError(f"{path.name} is no store; accepted are an MLflow URI, a folder with mlflow.db, or a zip of one")
+            raise InputError(
+                f"{path.name} is no store; accepted are an MLflow URI, a folder with mlflow.db, or a zip of one"
+            )
         return store_uri(path.parent)
-    below = [folder for folder in (path, path / "mlflow", path / "outputs" / "mlflow") if (folder / "mlflow.db").is_file()]
+    below = [
+        folder for folder in (path, path / "mlflow", path / "outputs" / "mlflow") if (folder / "mlflow.db").is_file()
+    ]
     return store_uri(below[0] if below else path)
 
 
@@ -137,7 +150,9 @@ def _make(file: Path) -> None:
     try:
         with one_line_errors(f"sqlite:///{file}"), FileLock(f"{file}.lock"):
             if not file.exists():  # else another process was faster
-                MlflowClient(f"sqlite:///{draft}").set_experiment_tag("0", PORTABLE_TAG, "yes")  # MLflow's own "Default"
+                MlflowClient(f"sqlite:///{draft}").set_experiment_tag(
+                    "0", PORTABLE_TAG, "yes"
+                )  # MLflow's own "Default"
                 with closing(sqlite3.connect(draft)) as store, store:
                     store.execute("UPDATE experiments SET artifact_location = ?", (_home(file),))
                 draft.rename(file)
@@ -170,7 +185,9 @@ def use_experiment(client: MlflowClient, name: str, create: bool = True, tags: M
     return found.experiment_id
 
 
-def use_registered_model(client: MlflowClient, name: str, tags: Mapping[str, str] | None = None, description: str | None = None) -> None:
+def use_registered_model(
+    client: MlflowClient, name: str, tags: Mapping[str, str] | None = None, description: str | None = None
+) -> None:
     """Make a registered model unless it is there."""
     try:
         client.create_registered_model(name, tags, description)
@@ -187,8 +204,15 @@ def is_local(uri: str) -> bool:
 def pack(uri: str, target: Path) -> Path:
     """Write a local store, as it is at this moment, with all its files into one zip; return its path."""
     file = _file_of(uri)
-    with results.whole_file(target) as draft, tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(draft, "w") as packed:
-        with closing(sqlite3.connect(file, timeout=60)) as store, closing(sqlite3.connect(Path(scratch) / file.name)) as copy:
+    with (
+        results.whole_file(target) as draft,
+        tempfile.TemporaryDirectory() as scratch,
+        zipfile.ZipFile(draft, "w") as packed,
+    ):
+        with (
+            closing(sqlite3.connect(file, timeout=60)) as store,
+            closing(sqlite3.connect(Path(scratch) / file.name)) as copy,
+        ):
             store.backup(copy)
         packed.write(Path(scratch) / file.name, "mlflow.db", zipfile.ZIP_DEFLATED)
         artifacts = file.parent / "artifacts"
@@ -213,16 +237,27 @@ def _bring_home(file: Path) -> None:
 
     MLflow records absolute addresses. The experiments that `use_experiment` made say where the artifacts were.
     """
-    columns = {"experiments": ["artifact_location"], "runs": ["artifact_uri"], "logged_models": ["artifact_location"],
-               "model_versions": ["source", "storage_location"], "trace_tags": ["value"]}
+    columns = {
+        "experiments": ["artifact_location"],
+        "runs": ["artifact_uri"],
+        "logged_models": ["artifact_location"],
+        "model_versions": ["source", "storage_location"],
+        "trace_tags": ["value"],
+    }
     try:
         with closing(sqlite3.connect(file, timeout=60)) as store, store:
-            homes = store.execute("SELECT DISTINCT artifact_location FROM experiments JOIN experiment_tags USING (experiment_id) "
-                                  "WHERE key = ? AND artifact_location != ?", (PORTABLE_TAG, _home(file))).fetchall()
+            homes = store.execute(
+                "SELECT DISTINCT artifact_location FROM experiments JOIN experiment_tags USING (experiment_id) "
+                "WHERE key = ? AND artifact_location != ?",
+                (PORTABLE_TAG, _home(file)),
+            ).fetchall()
             for (old,) in homes:
                 for table, column in [(table, column) for table in columns for column in columns[table]]:
-                    store.execute(f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR "
-                                  f"substr({column}, 1, ?) = ?", (_home(file), len(old) + 1, old, len(old) + 1, old + "/"))
+                    store.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR "
+                        f"substr({column}, 1, ?) = ?",
+                        (_home(file), len(old) + 1, old, len(old) + 1, old + "/"),
+                    )
     except sqlite3.Error as error:
         if "no such table" not in str(error):  # a file that MLflow has not filled yet
             raise InputError(f"tracking store: {short(str(file))} cannot be used: {error}") from None
@@ -239,8 +274,14 @@ def count(uri: str) -> None:
 
 @lru_cache
 def _count(file: Path, magnitude: int) -> None:  # again when it has doubled
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file, timeout=60)) as store, store:  # read-only, it is but slow
-        store.execute("PRAGMA analysis_limit = 20000")  # of few rows it infers curves shorter than they are, and goes on as before
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(file, timeout=60)) as store,
+        store,
+    ):  # read-only, it is but slow
+        store.execute(
+            "PRAGMA analysis_limit = 20000"
+        )  # of few rows it infers curves shorter than they are, and goes on as before
         store.execute("ANALYZE")
 
 
@@ -252,8 +293,10 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         text = first_line(error)
         if unanswered(error):
-            text = (f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri records "
-                    "runs here, and `python -m textlab sync` carries them to a server later")
+            text = (
+                f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri records "
+                "runs here, and `python -m textlab sync` carries them to a server later"
+            )
         raise InputError(f"{what}: {short(uri)} cannot be used: {short(text)}") from None
 
 
@@ -264,6 +307,7 @@ def unanswered(error: BaseException) -> bool:
 
 def patient(record: Callable) -> Callable:
     """Return a function that waits for a server that does not answer, so that what it was to record is not lost."""
+
     @wraps(record)
     def waiting(*args: Any, **options: Any) -> Any:
         started, told = time.monotonic(), False
@@ -274,16 +318,23 @@ def patient(record: Callable) -> Callable:
                 if not unanswered(error) or time.monotonic() - started > 60 * PATIENCE:
                     raise
             if not told:
-                print(f"tracking: the store does not answer; what is to be recorded waits for it, up to {PATIENCE} minutes", file=sys.stderr)
+                print(
+                    f"tracking: the store does not answer; what is to be recorded waits for it, up to {PATIENCE} minutes",
+                    file=sys.stderr,
+                )
             told = True
             time.sleep(PAUSE)
+
     return waiting
 
 
 def close_stale(client: MlflowClient, experiments: Sequence[str]) -> None:
     """Close the runs that killed processes of this machine left open."""
-    left = [run for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'")
-            if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, ""))]
+    left = [
+        run
+        for run in paged(client.search_runs, list(experiments), "attributes.status = 'RUNNING'")
+        if SOURCE_TAG not in run.data.tags and gone(run.data.tags.get(OWNER_TAG, ""))
+    ]
     for run in sorted(left, key=lambda run: "mlflow.parentRunId" not in run.data.tags):  # children first
         close_run(client, run)
 
@@ -292,8 +343,11 @@ def close_run(client: MlflowClient, run: Run) -> None:
     """Close a run whose process has died as KILLED, when its last metric was logged or its last child ended."""
     run_id = run.info.run_id
     times = [point.timestamp for name in run.data.metrics for point in client.get_metric_history(run_id, name)]
-    times += [child.info.end_time for child in paged(client.search_runs, [run.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
-              if child.info.end_time]
+    times += [
+        child.info.end_time
+        for child in paged(client.search_runs, [run.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
+        if child.info.end_time
+    ]
     client.set_terminated(run_id, "KILLED", max(times, default=run.info.start_time))
 
 
@@ -393,18 +447,39 @@ def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.P
     """
     file = _file_of(uri)
     if not file:
-        raise InputError(f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser")
+        raise InputError(
+            f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser"
+        )
     client = open_client(uri, create=False)
     count(uri)
     close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
     origins = ["--cors-allowed-origins", ",".join(f"https://{host}" for host in hosts)] if hosts else []
     # exact hosts, since MLflow's own patterns accept names that merely look like private addresses
     return subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", _home(file),
-         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-         "--allowed-hosts", ",".join([f"127.0.0.1:{port}", f"localhost:{port}", *hosts]), *origins],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--backend-store-uri",
+            uri,
+            "--default-artifact-root",
+            _home(file),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            "--allowed-hosts",
+            ",".join([f"127.0.0.1:{port}", f"localhost:{port}", *hosts]),
+            *origins,
+        ],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def wait_for_server(server: subprocess.Popen, port: int) -> bool:

@@ -75,10 +75,15 @@ class Sweep:
         self.name = cfg.study or f"sweep-{_digest(identity)}"
         self.storage = self.options.storage or f"sqlite:///{runtime.outputs_root() / 'studies.db'}"
         if cfg.engine == "ray":
-            for name, address in (("sweep_options: storage", self.storage), ("tracking_uri", cfg.tracking_uri or "sqlite://")):
+            for name, address in (
+                ("sweep_options: storage", self.storage),
+                ("tracking_uri", cfg.tracking_uri or "sqlite://"),
+            ):
                 if address.startswith("sqlite"):
-                    raise InputError(f"{name}: an SQLite file is for one machine; engine ray needs "
-                                     + ("postgresql://..." if name != "tracking_uri" else "an MLflow server's address"))
+                    raise InputError(
+                        f"{name}: an SQLite file is for one machine; engine ray needs "
+                        + ("postgresql://..." if name != "tracking_uri" else "an MLflow server's address")
+                    )
         self.ledger = Ledger(self.storage, self.name, identity)
         self.parent = self.ledger.parent(self._make_parent)
         tracking.require_run(self.parent, self.name)
@@ -88,8 +93,13 @@ class Sweep:
             torch.set_num_threads(self.options.trial_cpus)
 
     def _make_parent(self) -> str:
-        settings = {"engine": self.cfg.engine, "seed": self.cfg.seed, "sampler": self.plan.sampler, "pruner": self.plan.pruner,
-                    "parallel": self.plan.parallel}
+        settings = {
+            "engine": self.cfg.engine,
+            "seed": self.cfg.seed,
+            "sampler": self.plan.sampler,
+            "pruner": self.plan.pruner,
+            "parallel": self.plan.parallel,
+        }
         return tracking.make_run(self.name, settings, {"search_space.json": self.space})
 
     # Stages
@@ -108,14 +118,17 @@ class Sweep:
         with tracking.run(self.name, run_id=self.parent):
             if self.cfg.engine == "ray":
                 from . import cluster
+
                 cluster.run(self, deadline)
             else:
                 self.work(deadline)
         table = self.table()
         self._line.show(self._summary(), final=True)
         if not self.best(1):
-            raise TrainingError(f"none of the {len(table)} trials of the sweep came to its end; search lower learning rates, or give it "
-                                "more time")
+            raise TrainingError(
+                f"none of the {len(table)} trials of the sweep came to its end; search lower learning rates, or give it "
+                "more time"
+            )
         return table
 
     def work(self, deadline: float = math.inf) -> None:
@@ -145,8 +158,16 @@ class Sweep:
         scores: dict[int, list[float]] = {trial.number: [] for trial in best}
         for (trial, _), job in zip(jobs, ledger.trials()):
             scores[trial.number] += [job.value] if job.state == TrialState.COMPLETE else []
-        rows = {trial.number + 1: evaluation.over_seeds([{"score": score} for score in scores[trial.number] or [trial.value]], ["score"])
-                .loc["score"].to_dict() | {"seeds": len(scores[trial.number]), "in_sweep": trial.value} | trial.params for trial in best}
+        rows = {
+            trial.number + 1: evaluation.over_seeds(
+                [{"score": score} for score in scores[trial.number] or [trial.value]], ["score"]
+            )
+            .loc["score"]
+            .to_dict()
+            | {"seeds": len(scores[trial.number]), "in_sweep": trial.value}
+            | trial.params
+            for trial in best
+        }
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
         within = math.sqrt((table["sd"].fillna(0) ** 2).mean() / max(len(seeds), 1))
         close = table["mean"] >= table["mean"].max() - within
@@ -171,17 +192,25 @@ class Sweep:
     def table(self) -> pd.DataFrame:
         """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
         rows = []
-        for t in [trial for trial in self.ledger.trials()[:self.n_trials] if trial.params]:
+        for t in [trial for trial in self.ledger.trials()[: self.n_trials] if trial.params]:
             done = t.state == TrialState.COMPLETE
-            rows.append({"trial": t.number + 1, "state": t.state.name, "value": t.value if done else None,
-                         "trained": 1.0 if done else max(t.intermediate_values, default=0) / WHOLE, **t.params,
-                         _RUN: t.user_attrs.get(_RUN), _REASON: t.user_attrs.get(_REASON, "")})
+            rows.append(
+                {
+                    "trial": t.number + 1,
+                    "state": t.state.name,
+                    "value": t.value if done else None,
+                    "trained": 1.0 if done else max(t.intermediate_values, default=0) / WHOLE,
+                    **t.params,
+                    _RUN: t.user_attrs.get(_RUN),
+                    _REASON: t.user_attrs.get(_REASON, ""),
+                }
+            )
         columns = ["trial", "state", "value", "trained", *self.space, _RUN, _REASON]
         return pd.DataFrame(rows, columns=columns).set_index("trial")
 
     def best(self, k: int) -> list[FrozenTrial]:
         """Return the k best completed trials."""
-        done = [t for t in self.ledger.trials()[:self.n_trials] if t.state == TrialState.COMPLETE]
+        done = [t for t in self.ledger.trials()[: self.n_trials] if t.state == TrialState.COMPLETE]
         return sorted(done, key=lambda t: (-t.value, t.number))[:k]
 
     def show(self, what: str = "") -> None:
@@ -189,8 +218,10 @@ class Sweep:
         self._line.show(self._summary() + what)
 
     def _summary(self) -> str:
-        states = [t.state for t in self.ledger.trials()[:self.n_trials]]
-        done, pruned, failed = (sum(s in kinds for s in states) for kinds in (DONE, (TrialState.PRUNED,), (TrialState.FAIL,)))
+        states = [t.state for t in self.ledger.trials()[: self.n_trials]]
+        done, pruned, failed = (
+            sum(s in kinds for s in states) for kinds in (DONE, (TrialState.PRUNED,), (TrialState.FAIL,))
+        )
         text = f"{done} of {self.n_trials} trials done, {pruned} pruned, {failed} failed"
         if best := self.best(1):
             text += f", best {best[0].value:.4f} (trial {best[0].number + 1})"
@@ -198,8 +229,14 @@ class Sweep:
 
     # Work
 
-    def _work(self, ledger: Ledger, n: int, do: Callable[[optuna.Trial], float], group: Callable[[int], int] = lambda number: 0,
-              deadline: float = math.inf) -> None:
+    def _work(
+        self,
+        ledger: Ledger,
+        n: int,
+        do: Callable[[optuna.Trial], float],
+        group: Callable[[int], int] = lambda number: 0,
+        deadline: float = math.inf,
+    ) -> None:
         with _ends_softly() as self._stop:
             while time.monotonic() < deadline and not self._stop.is_set():
                 job = ledger.claim(n, group)
@@ -223,7 +260,7 @@ class Sweep:
                     raise
 
     def _trial(self, job: optuna.Trial) -> float:
-        earlier = [t for t in self.ledger.trials()[:self.plan.group(job.number)] if t.state in DONE]
+        earlier = [t for t in self.ledger.trials()[: self.plan.group(job.number)] if t.state in DONE]
         thought, point = propose(self.plan, job.number, earlier)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -238,8 +275,16 @@ class Sweep:
 
         return self._train(job, f"trial {job.number + 1}", "trial", settings, self.cfg.seed, judge)
 
-    def _train(self, job: optuna.Trial, name: str, role: str, settings: Mapping[str, Any], seed: int,
-               judge: Callable[[int, float], None] | None = None, register: bool = False) -> float:
+    def _train(
+        self,
+        job: optuna.Trial,
+        name: str,
+        role: str,
+        settings: Mapping[str, Any],
+        seed: int,
+        judge: Callable[[int, float], None] | None = None,
+        register: bool = False,
+    ) -> float:
         """Do a job as a child run, or take over its result when a worker died between the run's end and the ledger's."""
         if found := tracking.outcome(self.parent, name):
             state, run_id, value, reason = found
@@ -256,10 +301,14 @@ class Sweep:
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                fitted, scores = self.bench.train(child, recipe, seed, [watch], label, looks, self._line, checkpoints=register)
+                fitted, scores = self.bench.train(
+                    child, recipe, seed, [watch], label, looks, self._line, checkpoints=register
+                )
                 if register:
                     version, guards = self.bench.register(fitted, scores)
-                    job.set_user_attr(_RESULT, {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores})
+                    job.set_user_attr(
+                        _RESULT, {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores}
+                    )
             except optuna.TrialPruned:
                 tracking.set_tags(trial_state="pruned")
                 raise

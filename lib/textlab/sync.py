@@ -24,18 +24,28 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import InputError, first_line, store
-from .store import SOURCE_TAG, as_global, paged, short
-
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import (
+    Experiment,
+    LoggedModel,
+    LoggedModelInput,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 from sqlalchemy.exc import SQLAlchemyError
+
+from . import InputError, first_line, store
+from .store import SOURCE_TAG, as_global, paged, short
 
 #: The tag of a copied run that holds the digest of all that was carried; while it fits, there is nothing to do.
 STATE_TAG = "textlab.synced"
@@ -60,7 +70,9 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
         InputError: a store or the experiment is not there, or does not answer; with watch, this is only printed.
     """
     if target.lower().endswith(".zip"):
-        raise InputError(f"--to: {target} is a zip; accepted is a folder, an SQLite URI or a server; zip the folder afterwards")
+        raise InputError(
+            f"--to: {target} is a zip; accepted is a folder, an SQLite URI or a server; zip the folder afterwards"
+        )
     with tempfile.TemporaryDirectory(prefix="store-") as unpacked:
         uris = [store.locate(text, Path(unpacked)) for text in (source, target)]
         if uris[0].rstrip("/") == uris[1].rstrip("/"):
@@ -103,12 +115,32 @@ class Live:
     def __init__(self, source: str, target: str, experiment: str, log: Path) -> None:
         self.target, self._process = target, None
         there = store.named(store.locate(target)) if target else "STORE"
-        self._left = f"python -m textlab sync --from {store.named(source)} --to {there} --experiment {shlex.quote(experiment)}"
+        self._left = (
+            f"python -m textlab sync --from {store.named(source)} --to {there} --experiment {shlex.quote(experiment)}"
+        )
         if target:
-            command = [sys.executable, "-m", "textlab", "sync", "--from", source, "--to", target, "--experiment", experiment]
-            with log.open("w", encoding="utf-8") as said:  # no session of its own: Linux would weigh it as much as the training
-                self._process = subprocess.Popen([*command, "--watch", "--until-eof"], stdin=subprocess.PIPE, stdout=said,
-                                                 stderr=said, process_group=0)
+            command = [
+                sys.executable,
+                "-m",
+                "textlab",
+                "sync",
+                "--from",
+                source,
+                "--to",
+                target,
+                "--experiment",
+                experiment,
+            ]
+            with log.open(
+                "w", encoding="utf-8"
+            ) as said:  # no session of its own: Linux would weigh it as much as the training
+                self._process = subprocess.Popen(
+                    [*command, "--watch", "--until-eof"],
+                    stdin=subprocess.PIPE,
+                    stdout=said,
+                    stderr=said,
+                    process_group=0,
+                )
             if os.name == "posix":
                 psutil.Process(self._process.pid).nice(19)  # training goes first
 
@@ -148,7 +180,9 @@ def carry(source: str, target: str, experiment: str = "") -> str:
     carrier.registry()
     if carrier.failed:
         reasons = [f"{what}: {why}" for what, why in carrier.failed.items()]
-        raise InputError(f"{len(reasons)} could not be carried, all else was: {'; '.join(reasons[:3])}{' ...' if reasons[3:] else ''}")
+        raise InputError(
+            f"{len(reasons)} could not be carried, all else was: {'; '.join(reasons[:3])}{' ...' if reasons[3:] else ''}"
+        )
     counts = ", ".join(f"{number} {name}" for name, number in carrier.done.items() if number)
     return f"carried to {short(target)}: {counts or 'nothing, all was there'}"
 
@@ -182,7 +216,7 @@ class _Carrier:
             return
         tags = {key: value for key, value in found.tags.items() if not key.startswith("textlab.")}
         copy = store.use_experiment(self.target, found.name, tags=tags)
-        for key, value in (tags.items() - self.target.get_experiment(copy).tags.items()):
+        for key, value in tags.items() - self.target.get_experiment(copy).tags.items():
             self.target.set_experiment_tag(copy, key, value)
         self.known.clear()
         for run in paged(self.target.search_runs, [copy], run_view_type=ViewType.ALL):
@@ -210,10 +244,14 @@ class _Carrier:
             else:
                 if found.info.lifecycle_stage == "active":
                     self.run(found, *self._place(found, run, experiment, models))
-        _undisturbed(lambda: self._run(run, experiment, models.get(run.info.run_id, [])),
-                     lambda: self.known.pop(_origin(run.data.tags, run.info.run_id), None))
+        _undisturbed(
+            lambda: self._run(run, experiment, models.get(run.info.run_id, [])),
+            lambda: self.known.pop(_origin(run.data.tags, run.info.run_id), None),
+        )
 
-    def _place(self, parent: Run, run: Run, experiment: str, models: dict[str, list[LoggedModel]]) -> tuple[str, dict[str, list[LoggedModel]]]:
+    def _place(
+        self, parent: Run, run: Run, experiment: str, models: dict[str, list[LoggedModel]]
+    ) -> tuple[str, dict[str, list[LoggedModel]]]:
         """Return where the parent of a run belongs in the target, with the models of that experiment."""
         own = parent.info.experiment_id
         if own == run.info.experiment_id:
@@ -237,21 +275,34 @@ class _Carrier:
             self.owned.add(run.info.run_id)
             return
         files = _Files(self.source, run.info.artifact_uri)
-        others = [[_facts_of_model(model) for model in models], files.listing(),
-                  *[_Files(self.source, model.artifact_location).listing() for model in models]]
+        others = [
+            [_facts_of_model(model) for model in models],
+            files.listing(),
+            *[_Files(self.source, model.artifact_location).listing() for model in models],
+        ]
         state = _digest_of(_facts(run), *others)
         if copy.data.tags.get(STATE_TAG) == state and run.info.status != "RUNNING":
-            self.copies |= {model.model_id: found.model_id for model in models if (found := self._find_model(model, copy))}
+            self.copies |= {
+                model.model_id: found.model_id for model in models if (found := self._find_model(model, copy))
+            }
             return
-        run, there = self.source.get_run(run.info.run_id), self.target.get_run(copy.info.run_id)  # a search leaves model inputs out
+        run, there = (
+            self.source.get_run(run.info.run_id),
+            self.target.get_run(copy.info.run_id),
+        )  # a search leaves model inputs out
         state = _digest_of(_facts(run), *others)
-        tags = {key: value for key, value in run.data.tags.items() if there.data.tags.get(key) != value and key != STATE_TAG}
+        tags = {
+            key: value for key, value in run.data.tags.items() if there.data.tags.get(key) != value and key != STATE_TAG
+        }
         if (parent := tags.pop("mlflow.parentRunId", None)) in self.copies:
             tags["mlflow.parentRunId"] = self.copies[parent]
         points = [point for name in run.data.metrics for point in self._missing_points(run, there, name)]
         self.target.log_batch(
-            there.info.run_id, metrics=points, tags=[RunTag(*tag) for tag in tags.items()],
-            params=[Param(*param) for param in run.data.params.items() if param[0] not in there.data.params])
+            there.info.run_id,
+            metrics=points,
+            tags=[RunTag(*tag) for tag in tags.items()],
+            params=[Param(*param) for param in run.data.params.items() if param[0] not in there.data.params],
+        )
         if run.inputs.dataset_inputs:
             self.target.log_inputs(there.info.run_id, run.inputs.dataset_inputs)
         self.done["files"] += files.carry(_Files(self.target, there.info.artifact_uri))
@@ -270,6 +321,7 @@ class _Carrier:
 
     def _claim(self, run: Run, origin: str, experiment: str) -> Run | None:
         """Return the copy of a run, made if need be; None when the target's user has deleted it."""
+
         def search() -> list[Run]:
             return list(paged(self.target.search_runs, [experiment], f"tags.`{SOURCE_TAG}` = '{origin}'", ViewType.ALL))
 
@@ -312,8 +364,13 @@ class _Carrier:
     def _find_model(self, model: LoggedModel, copy: Run) -> LoggedModel | None:
         """Return the copy of a model; copies that another sync made as well are deleted."""
         origin = _origin(model.tags, model.model_id)
-        found = list(paged(self.target.search_logged_models, [copy.info.experiment_id],
-                           filter_string=f"tags.`{SOURCE_TAG}` = '{origin}'"))
+        found = list(
+            paged(
+                self.target.search_logged_models,
+                [copy.info.experiment_id],
+                filter_string=f"tags.`{SOURCE_TAG}` = '{origin}'",
+            )
+        )
         found.sort(key=lambda one: (one.source_run_id != copy.info.run_id, one.creation_timestamp, one.model_id))
         for late in found[1:]:
             self.target.delete_logged_model(late.model_id)
@@ -327,17 +384,35 @@ class _Carrier:
         if there is None or there.source_run_id != run_id:
             if there:  # it belongs to a copy of the run that lost
                 self.target.delete_logged_model(there.model_id)
-            self.target.create_logged_model(experiment, model.name, run_id, tags | {SOURCE_TAG: _origin(model.tags, model.model_id)}, model.params, model.model_type)
+            self.target.create_logged_model(
+                experiment,
+                model.name,
+                run_id,
+                tags | {SOURCE_TAG: _origin(model.tags, model.model_id)},
+                model.params,
+                model.model_type,
+            )
             there = _present(self._find_model(model, run))
             self.done["models"] += 1
-        self.done["files"] += _Files(self.source, model.artifact_location).carry(_Files(self.target, there.artifact_location))
+        self.done["files"] += _Files(self.source, model.artifact_location).carry(
+            _Files(self.target, there.artifact_location)
+        )
         have = {(point.key, _key(point)) for point in there.metrics or []}
         points = defaultdict(list)
         for point in model.metrics or []:
             self.loose |= point.run_id not in self.copies
             if (holder := self.copies.get(point.run_id)) and (point.key, _key(point)) not in have:
-                points[holder].append(Metric(point.key, point.value, point.timestamp, point.step, there.model_id,
-                                             point.dataset_name, point.dataset_digest))
+                points[holder].append(
+                    Metric(
+                        point.key,
+                        point.value,
+                        point.timestamp,
+                        point.step,
+                        there.model_id,
+                        point.dataset_name,
+                        point.dataset_digest,
+                    )
+                )
         for holder, some in points.items():
             self.target.log_batch(holder, metrics=some)
         if changed := dict(tags.items() - there.tags.items()):
@@ -349,12 +424,16 @@ class _Carrier:
     def registry(self) -> None:
         """Carry the registered versions of all runs and models that were carried, and the aliases that point at them."""
         for model in list(paged(self.source.search_registered_models)):
-            versions = sorted(paged(self.source.search_model_versions, f"name='{model.name}'"), key=lambda one: int(one.version))
+            versions = sorted(
+                paged(self.source.search_model_versions, f"name='{model.name}'"), key=lambda one: int(one.version)
+            )
             if alone := [version for version in versions if not version.run_id]:
                 self.done[f"versions of {model.name} left behind, since no run has made them"] += len(alone)
             mine = [version for version in versions if version.run_id in self.copies.keys() - self.owned]
             if mine:
-                self.attempt(f"registered model {model.name}", lambda: _undisturbed(lambda: self._registered(model, mine)))
+                self.attempt(
+                    f"registered model {model.name}", lambda: _undisturbed(lambda: self._registered(model, mine))
+                )
 
     def _registered(self, model: RegisteredModel, versions: list[ModelVersion]) -> None:
         store.use_registered_model(self.target, model.name, model.tags, model.description)
@@ -372,8 +451,11 @@ class _Carrier:
             return None
 
         def search() -> ModelVersion | None:
-            found = [one for one in paged(self.target.search_model_versions, f"name='{version.name}'")
-                     if _origin(one.tags, f"{one.source} {one.creation_timestamp}") == origin]
+            found = [
+                one
+                for one in paged(self.target.search_model_versions, f"name='{version.name}'")
+                if _origin(one.tags, f"{one.source} {one.creation_timestamp}") == origin
+            ]
             found.sort(key=lambda one: (one.run_id != run, int(one.version)))
             for late in found[1:]:
                 self.target.delete_model_version(late.name, late.version)
@@ -384,8 +466,13 @@ class _Carrier:
             copy = f"{kind}:/{self.copies[there]}" + (f"/{path}" if path else "")
             with as_global(self.target.tracking_uri):
                 self.target.create_model_version(
-                    version.name, copy, run, version.tags | {SOURCE_TAG: origin}, description=version.description,
-                    model_id=self.copies[there] if kind == "models" else None)
+                    version.name,
+                    copy,
+                    run,
+                    version.tags | {SOURCE_TAG: origin},
+                    description=version.description,
+                    model_id=self.copies[there] if kind == "models" else None,
+                )
             self.done["model versions"] += 1
             found = _present(search())
         for key, value in version.tags.items() - found.tags.items():
@@ -438,7 +525,11 @@ class _Files:
     def listing(self) -> dict[str, tuple[int, str]]:
         """Return path -> size in bytes and SHA-256; the latter is empty for files on a server."""
         if folder := self._folder:
-            found = {file.relative_to(folder).as_posix(): _measure(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+            found = {
+                file.relative_to(folder).as_posix(): _measure(file)
+                for file in sorted(folder.rglob("*"))
+                if file.is_file()
+            }
         else:
             repository = get_artifact_repository(self.address, tracking_uri=self.client.tracking_uri)
             found = {file.path: (file.file_size, "") for file in _walk(repository.list_artifacts, None)}
@@ -449,17 +540,29 @@ class _Files:
         """Return a file, downloaded into a folder if it is not on this machine."""
         if self._folder:
             return self._folder / path
-        return Path(get_artifact_repository(self.address, tracking_uri=self.client.tracking_uri).download_artifacts(path, folder))
+        return Path(
+            get_artifact_repository(self.address, tracking_uri=self.client.tracking_uri).download_artifacts(
+                path, folder
+            )
+        )
 
     def carry(self, target: _Files) -> int:
         """Send the files that the target lacks or has with another content; return how many."""
         here, there = self.listing(), target.listing()
-        with tempfile.TemporaryDirectory() as own, tempfile.TemporaryDirectory() as others, tempfile.TemporaryDirectory() as parcel:
+        with (
+            tempfile.TemporaryDirectory() as own,
+            tempfile.TemporaryDirectory() as others,
+            tempfile.TemporaryDirectory() as parcel,
+        ):
             sent = set()
             for path, (size, digest) in here.items():
                 if path in there and there[path][0] == size:
                     mine, other = (target.address, path, digest or _measure(self.fetch(path, own))[1]), there[path][1]
-                    if mine[2] == other if other else mine in _CARRIED or mine[2] == _measure(target.fetch(path, others))[1]:
+                    if (
+                        mine[2] == other
+                        if other
+                        else mine in _CARRIED or mine[2] == _measure(target.fetch(path, others))[1]
+                    ):
                         _CARRIED.add(mine)
                         continue
                 link = Path(parcel) / path
@@ -513,7 +616,17 @@ def _facts(run: Run) -> list:
     info, inputs = run.info, [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs]
     tags = {key: value for key, value in run.data.tags.items() if key != STATE_TAG}
     links = sorted(link.model_id for link in run.outputs.model_outputs)
-    return [info.run_name, info.status, info.start_time, info.end_time, tags, run.data.params, run.data.metrics, sorted(inputs), links]
+    return [
+        info.run_name,
+        info.status,
+        info.start_time,
+        info.end_time,
+        tags,
+        run.data.params,
+        run.data.metrics,
+        sorted(inputs),
+        links,
+    ]
 
 
 def _facts_of_model(model: LoggedModel) -> list:

@@ -21,8 +21,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import InputError, evaluation, first_line, record, runtime, store  # before mlflow: store sets what MLflow reads at its import
-
 import mlflow
 import pandas as pd
 from huggingface_hub import ModelCard
@@ -37,6 +35,14 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, pipeline
 
+from . import (
+    InputError,
+    evaluation,
+    first_line,
+    record,
+    runtime,
+    store,
+)  # before mlflow: store sets what MLflow reads at its import
 from .data import Data
 
 with warnings.catch_warnings():
@@ -73,8 +79,13 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
 
 
 @contextmanager
-def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = None,
-        run_id: str | None = None, killed_by: tuple[type[BaseException], ...] = ()) -> Iterator[Run]:
+def run(
+    name: str,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    killed_by: tuple[type[BaseException], ...] = (),
+) -> Iterator[Run]:
     """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception,
     with its message as the tag `error` and its traceback as `error.txt`. A server that does not answer is waited for, unless
     the run has failed: then that is what is told.
@@ -89,8 +100,13 @@ def run(name: str, parent: str | None = None, tags: Mapping[str, str] | None = N
         killed_by: exceptions that end the run as KILLED, as Ctrl-C does, because it was not to go on.
     """
     active = store.patient(mlflow.start_run)(
-        run_id=run_id, run_name=name, parent_run_id=parent, nested=parent is not None,
-        tags={**(tags or {}), store.OWNER_TAG: store.owner()}, log_system_metrics=run_id is None)
+        run_id=run_id,
+        run_name=name,
+        parent_run_id=parent,
+        nested=parent is not None,
+        tags={**(tags or {}), store.OWNER_TAG: store.owner()},
+        log_system_metrics=run_id is None,
+    )
     main = threading.current_thread() is threading.main_thread()
     usual = signal.signal(signal.SIGTERM, signal.default_int_handler) if main else None
     status = "FAILED"
@@ -146,15 +162,19 @@ def require_run(run_id: str, study: str) -> None:
     try:
         MlflowClient().get_run(run_id)
     except MlflowException:
-        raise InputError(f"study: {study!r} is known, but its runs are not in this tracking store; choose another name for the "
-                         "study, or another storage in sweep_options") from None
+        raise InputError(
+            f"study: {study!r} is known, but its runs are not in this tracking store; choose another name for the "
+            "study, or another storage in sweep_options"
+        ) from None
 
 
 @store.patient
 def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
     """Return state, run id, validation score and reason of a trial's run that ended, or None; an ended one left open is closed."""
     condition = f"tags.mlflow.parentRunId = '{parent}' AND attributes.run_name = '{name}' AND tags.trial_state != ''"
-    found = mlflow.search_runs(search_all_experiments=True, filter_string=condition, output_format="list", max_results=1)
+    found = mlflow.search_runs(
+        search_all_experiments=True, filter_string=condition, output_format="list", max_results=1
+    )
     if not found:
         return None
     info, tags = found[0].info, found[0].data.tags
@@ -266,8 +286,16 @@ def log_figure(figure: Figure, name: str) -> None:
 
 
 @store.patient
-def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, example: Sequence[str],
-              register_as: str, tags: Mapping[str, str], metrics: Sequence[str], step: int, card: str = "") -> str:
+def log_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    example: Sequence[str],
+    register_as: str,
+    tags: Mapping[str, str],
+    metrics: Sequence[str],
+    step: int,
+    card: str = "",
+) -> str:
     """Log a model with signature, example, pinned requirements and card; return its new version, which is now the `candidate`.
 
     Args:
@@ -281,16 +309,29 @@ def log_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, exampl
     client, run_id = MlflowClient(), mlflow.active_run().info.run_id
     made = _log_model(run_id, "model", model, tokenizer, step, metrics, list(example), card)
     store.use_registered_model(client, register_as)
-    version = client.create_model_version(register_as, made.model_uri, run_id, model_id=made.model_id,
-                                          tags={key: str(value) for key, value in tags.items()})
+    version = client.create_model_version(
+        register_as,
+        made.model_uri,
+        run_id,
+        model_id=made.model_id,
+        tags={key: str(value) for key, value in tags.items()},
+    )
     listed = json.dumps([{"name": register_as, "version": int(version.version)}])  # a server does that by itself
     client.set_logged_model_tags(made.model_id, {"mlflow.modelVersions": listed})
     set_alias(register_as, "candidate", version.version)
     return str(version.version)
 
 
-def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int,
-               metrics: Sequence[str] = (), example: list[str] | None = None, card: str = "") -> LoggedModel:
+def _log_model(
+    run_id: str,
+    name: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    step: int,
+    metrics: Sequence[str] = (),
+    example: list[str] | None = None,
+    card: str = "",
+) -> LoggedModel:
     """Log a model of a run with the run's metrics of this step and, of those named, the last points.
 
     In a local store it is moved to its place when it is whole; MLflow's own `log_model` would copy it there, in twice the time.
@@ -300,9 +341,18 @@ def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTra
     made, status = client.create_logged_model(run.info.experiment_id, name, run_id, params=run.data.params), "FAILED"
     try:
         _write_model(client, made, model, tokenizer, example, card)
-        curves = {key: client.get_metric_history(run_id, key) for key in run.data.metrics if not key.startswith("system/")}
-        points = [point for key, curve in curves.items() for point in curve if point.step == step or key in metrics and point is curve[-1]]
-        client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, made.model_id, run_id=run_id) for p in points])
+        curves = {
+            key: client.get_metric_history(run_id, key) for key in run.data.metrics if not key.startswith("system/")
+        }
+        points = [
+            point
+            for key, curve in curves.items()
+            for point in curve
+            if point.step == step or key in metrics and point is curve[-1]
+        ]
+        client.log_batch(
+            run_id, [Metric(p.key, p.value, p.timestamp, p.step, made.model_id, run_id=run_id) for p in points]
+        )
         client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step)])
         status = "READY"
     finally:
@@ -310,18 +360,39 @@ def _log_model(run_id: str, name: str, model: PreTrainedModel, tokenizer: PreTra
     return made
 
 
-def _write_model(client: MlflowClient, made: LoggedModel, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
-                 example: list[str] | None, card: str) -> None:
+def _write_model(
+    client: MlflowClient,
+    made: LoggedModel,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    example: list[str] | None,
+    card: str,
+) -> None:
     """Write a model in MLflow's form, with pinned requirements, to where the store keeps it."""
-    requirements = [f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "transformers", "mlflow")]
+    requirements = [
+        f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "transformers", "mlflow")
+    ]
     whole = pipeline("text-classification", model=model, tokenizer=tokenizer, device=model.device)
-    about = Model(artifact_path=made.artifact_location, run_id=made.source_run_id, model_uuid=made.model_id, model_id=made.model_id)
+    about = Model(
+        artifact_path=made.artifact_location,
+        run_id=made.source_run_id,
+        model_uuid=made.model_id,
+        model_id=made.model_id,
+    )
     with TemporaryDirectory() as scratch:
         place = Path(local_file_uri_to_path(made.artifact_location)) if is_local_uri(made.artifact_location) else None
         draft = place.with_name(".draft") if place else Path(scratch) / "model"
-        mlflow.transformers.save_model(whole, draft, mlflow_model=about, pip_requirements=requirements, input_example=example,
-                                       model_card=ModelCard(card) if card else None)
-        (draft / "LICENSE.txt").unlink(missing_ok=True)  # MLflow makes one up, for the folder that the model was loaded from
+        mlflow.transformers.save_model(
+            whole,
+            draft,
+            mlflow_model=about,
+            pip_requirements=requirements,
+            input_example=example,
+            model_card=ModelCard(card) if card else None,
+        )
+        (draft / "LICENSE.txt").unlink(
+            missing_ok=True
+        )  # MLflow makes one up, for the folder that the model was loaded from
         if place:
             draft.rename(place)
         else:
@@ -333,7 +404,9 @@ def models(run_id: str) -> pd.DataFrame:
     client, rows = MlflowClient(), []
     for made in client.get_run(run_id).outputs.model_outputs:
         model = client.get_logged_model(made.model_id)
-        rows.append({"model": model.name, "step": made.step} | {point.key: point.value for point in model.metrics or []})
+        rows.append(
+            {"model": model.name, "step": made.step} | {point.key: point.value for point in model.metrics or []}
+        )
     return pd.DataFrame(rows, columns=None if rows else ["model", "step"]).set_index("model").sort_values("step")
 
 
@@ -383,13 +456,21 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     found = mlflow.search_runs(experiment_names=[experiment], filter_string=condition, max_results=50_000)
     if found.empty:
         return pd.DataFrame(columns=["run_id", "name", "status", "parent", "started", "minutes"])
-    table = found.rename(columns={"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"})
+    table = found.rename(
+        columns={"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"}
+    )
     table["minutes"] = (found["end_time"] - found["start_time"]).dt.total_seconds() / 60
     if "parent" not in table:
         table["parent"] = None
     first = ["run_id", "name", "status", "parent", "started", "minutes"]
-    return table[first + [c for c in table if c.startswith(("params.", "metrics.", "tags.")) and "mlflow." not in c
-                          and "textlab." not in c]]
+    return table[
+        first
+        + [
+            c
+            for c in table
+            if c.startswith(("params.", "metrics.", "tags.")) and "mlflow." not in c and "textlab." not in c
+        ]
+    ]
 
 
 def search_space(table: pd.DataFrame) -> dict[str, Any]:
@@ -416,9 +497,16 @@ def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
     names = {"majority": f"{split}_majority", "TF-IDF + SVM": f"{split}_tfidf_svm", "fine-tuned": split}
     scores = {}
     for name, prefix in names.items():
-        found = {metric: row[f"{prefix}_{metric}"] for metric in ("accuracy", "macro_f1") if pd.notna(row.get(f"{prefix}_{metric}"))}
-        bounds = {f"{metric}_ci95": [row[f"{prefix}_{metric}_ci95_low"], row[f"{prefix}_{metric}_ci95_high"]]
-                  for metric in found if pd.notna(row.get(f"{prefix}_{metric}_ci95_low"))}
+        found = {
+            metric: row[f"{prefix}_{metric}"]
+            for metric in ("accuracy", "macro_f1")
+            if pd.notna(row.get(f"{prefix}_{metric}"))
+        }
+        bounds = {
+            f"{metric}_ci95": [row[f"{prefix}_{metric}_ci95_low"], row[f"{prefix}_{metric}_ci95_high"]]
+            for metric in found
+            if pd.notna(row.get(f"{prefix}_{metric}_ci95_low"))
+        }
         if found:
             scores[name] = found | bounds
     return split, scores
@@ -427,13 +515,21 @@ def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
 def guards_of(row: Mapping[str, Any]) -> list[str]:
     """Return what the guards found when a run's model was registered; a run without a model has not been checked."""
     found = row.get("tags.guards")
-    return ["This run has no registered model, so it was not checked."] if pd.isna(found) else [] if found == "passed" else [found]
+    return (
+        ["This run has no registered model, so it was not checked."]
+        if pd.isna(found)
+        else []
+        if found == "passed"
+        else [found]
+    )
 
 
 def metric_history(run_id: str, metric: str) -> pd.DataFrame:
     """Return a metric's points as columns step and value, in order; empty when it was never logged."""
     points = MlflowClient().get_metric_history(run_id, metric)
-    return pd.DataFrame([(p.step, p.value) for p in points], columns=["step", "value"]).sort_values("step", ignore_index=True)
+    return pd.DataFrame([(p.step, p.value) for p in points], columns=["step", "value"]).sort_values(
+        "step", ignore_index=True
+    )
 
 
 def model_versions(name: str) -> pd.DataFrame:
@@ -442,10 +538,18 @@ def model_versions(name: str) -> pd.DataFrame:
         aliases = MlflowClient().get_registered_model(name).aliases
     except MlflowException:
         aliases = {}
-    rows = [{"version": int(v.version), "run_id": v.run_id, **v.tags,
-             "aliases": ", ".join(sorted(a for a, version in aliases.items() if version == v.version))}
-            for v in MlflowClient().search_model_versions(f"name='{name}'")]
-    return pd.DataFrame(rows, columns=None if rows else ["version", "run_id", "aliases"]).set_index("version").sort_index()
+    rows = [
+        {
+            "version": int(v.version),
+            "run_id": v.run_id,
+            **v.tags,
+            "aliases": ", ".join(sorted(a for a, version in aliases.items() if version == v.version)),
+        }
+        for v in MlflowClient().search_model_versions(f"name='{name}'")
+    ]
+    return (
+        pd.DataFrame(rows, columns=None if rows else ["version", "run_id", "aliases"]).set_index("version").sort_index()
+    )
 
 
 def version_of(name: str, run_id: str) -> int | None:
@@ -477,15 +581,25 @@ def promote(name: str, version: int, split: str) -> tuple[bool, str]:
     if len(champions):
         old, new = (predictions(versions.loc[number, "run_id"], split) for number in (champions[0], version))
         if not old or not new or old["rows_sha256"] != new["rows_sha256"] or old["labels"] != new["labels"]:
-            return False, (f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on the "
-                           f"same {split} rows. Choose another registered_model, or set the alias by hand.")
-        found = evaluation.compare(new["true"], new["predicted"], old["predicted"])  # the difference is first minus second
+            return False, (
+                f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on the "
+                f"same {split} rows. Choose another registered_model, or set the alias by hand."
+            )
+        found = evaluation.compare(
+            new["true"], new["predicted"], old["predicted"]
+        )  # the difference is first minus second
         measured = "difference {:+.3f}, 95 % interval {:+.3f} to {:+.3f}, p {:.2g}".format(
-            found["difference"], *found["difference_ci95"], found["p_value"])
+            found["difference"], *found["difference_ci95"], found["p_value"]
+        )
         if found["difference"] <= 0 or found["p_value"] >= 0.05:
-            return False, f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured})."
+            return (
+                False,
+                f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured}).",
+            )
     set_alias(name, "champion", version)
-    return True, f"Version {version} is the champion" + (f" instead of {champions[0]} ({measured})." if len(champions) else ".")
+    return True, f"Version {version} is the champion" + (
+        f" instead of {champions[0]} ({measured})." if len(champions) else "."
+    )
 
 
 def predictions(run_id: str, split: str) -> dict[str, Any] | None:
@@ -516,16 +630,26 @@ def recorded(run_id: str, uri: str) -> dict[str, Any]:
 
         def read(file: str) -> dict[str, Any]:
             try:
-                content = json.loads(Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8"))
+                content = json.loads(
+                    Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8")
+                )
             except ValueError:
                 return {}
             return content if isinstance(content, dict) else {}
 
-        there = [file.path for folder in ("", "predictions") for file in client.list_artifacts(found.info.run_id, folder or None)]
+        there = [
+            file.path
+            for folder in ("", "predictions")
+            for file in client.list_artifacts(found.info.run_id, folder or None)
+        ]
         kept = {split: file for split in ("validation", "test") if (file := f"predictions/{split}.json") in there}
-        return {"run_id": found.info.run_id, "params": found.data.params, "metrics": found.data.metrics,
-                "record": read("record.json") if "record.json" in there else {},
-                "predictions": {split: read(file) for split, file in kept.items()}}
+        return {
+            "run_id": found.info.run_id,
+            "params": found.data.params,
+            "metrics": found.data.metrics,
+            "record": read("record.json") if "record.json" in there else {},
+            "predictions": {split: read(file) for split, file in kept.items()},
+        }
 
 
 def attach(run_id: str, file: Path, **tags: str) -> None:
@@ -569,7 +693,13 @@ class RunLogger(TrainerCallback):
         wait(self._models.values())  # so that one copy is in memory
         frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}  # need no copy
         self._models[state.global_step] = self._writer.submit(
-            _log_model, self.run_id, f"checkpoint-{state.global_step}", copy.deepcopy(model, frozen), processing_class, state.global_step)
+            _log_model,
+            self.run_id,
+            f"checkpoint-{state.global_step}",
+            copy.deepcopy(model, frozen),
+            processing_class,
+            state.global_step,
+        )
 
     def on_train_end(self, args, state, control, **kwargs):
         for step, written in self._models.items():

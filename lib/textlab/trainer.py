@@ -72,8 +72,9 @@ class TextTrainer(Trainer):
         The others are those of Trainer.
     """
 
-    def __init__(self, *args, recipe, class_weights: torch.Tensor | None = None, memory: FrozenMemory | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self, *args, recipe, class_weights: torch.Tensor | None = None, memory: FrozenMemory | None = None, **kwargs
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.recipe, self.memory = recipe, memory or FrozenMemory()
         self.preparing = 0.0  # seconds before the first step, for what frozen layers say
@@ -88,8 +89,9 @@ class TextTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SimilarLengthSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         lengths = row_lengths(dataset) if self.recipe.batches == "similar_length" else np.zeros(len(dataset))
-        return SimilarLengthSampler(lengths, self.args.train_batch_size, self.args.data_seed,
-                                    epoch=lambda: int(self.state.epoch or 0))
+        return SimilarLengthSampler(
+            lengths, self.args.train_batch_size, self.args.data_seed, epoch=lambda: int(self.state.epoch or 0)
+        )
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> list[int]:
         return np.argsort(row_lengths(eval_dataset), kind="stable")[::-1].tolist()
@@ -106,17 +108,29 @@ class TextTrainer(Trainer):
                     key = self.recipe.layer_lr_decay ** _layers_above(self.model, name), name in decayed
                     groups.setdefault(key, []).append(parameter)
             kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = kind([{"params": parameters, "lr": self.args.learning_rate * share,
-                                    "weight_decay": self.args.weight_decay if decays else 0.0}
-                                   for (share, decays), parameters in groups.items()], **arguments)
+            self.optimizer = kind(
+                [
+                    {
+                        "params": parameters,
+                        "lr": self.args.learning_rate * share,
+                        "weight_decay": self.args.weight_decay if decays else 0.0,
+                    }
+                    for (share, decays), parameters in groups.items()
+                ],
+                **arguments,
+            )
         return super().create_optimizer(model)
 
     def _training_loss(self, outputs, labels: torch.Tensor, **others) -> torch.Tensor:
         """Return the cross-entropy with the recipe's weights and smoothing, but plain in validation: one measure for all recipes."""
         if not self.model.training:
             return cross_entropy(outputs.logits, labels)
-        return cross_entropy(outputs.logits, labels, label_smoothing=self.recipe.label_smoothing,
-                             weight=None if self._class_weights is None else self._class_weights.to(labels.device))
+        return cross_entropy(
+            outputs.logits,
+            labels,
+            label_smoothing=self.recipe.label_smoothing,
+            weight=None if self._class_weights is None else self._class_weights.to(labels.device),
+        )
 
     # Guards: a step that would ruin the weights is not taken
 
@@ -138,12 +152,14 @@ class TextTrainer(Trainer):
         state, size = self.state, self.args.train_batch_size
         batches = math.ceil(len(self.train_dataset) / size)
         epoch, batch = divmod(state.global_step, batches)
-        rows = list(self._get_train_sampler())[batch * size:(batch + 1) * size]
+        rows = list(self._get_train_sampler())[batch * size : (batch + 1) * size]
         kept = [f", {path.name} is the last good one" for path in checkpoints.in_order(Path(self.args.output_dir))][-1:]
-        return (f"{what} at step {state.global_step + 1} (epoch {epoch + 1}, batch {batch + 1} of {batches} with rows "
-                f"{', '.join(map(str, rows[:5]))}{' ...' if len(rows) > 5 else ''} of train, counted from 0; learning rate "
-                f"{self._get_learning_rate():g}); no model was saved{''.join(kept)}; "
-                "try a learning rate ten times smaller")
+        return (
+            f"{what} at step {state.global_step + 1} (epoch {epoch + 1}, batch {batch + 1} of {batches} with rows "
+            f"{', '.join(map(str, rows[:5]))}{' ...' if len(rows) > 5 else ''} of train, counted from 0; learning rate "
+            f"{self._get_learning_rate():g}); no model was saved{''.join(kept)}; "
+            "try a learning rate ten times smaller"
+        )
 
     # Averaged weights: an exponential moving average is what is validated, kept and returned
 
@@ -154,7 +170,9 @@ class TextTrainer(Trainer):
         with first_token_only(self.model), self._remembered():
             self.preparing = time.perf_counter() - started
             outcome = super().train(*args, **kwargs)
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # else it computes in training's precision for ever
+        self.accelerator.unwrap_model(
+            self.model, keep_fp32_wrapper=False
+        )  # else it computes in training's precision for ever
         if self._average and not self.state.best_model_checkpoint:
             self.model.load_state_dict(self._average, strict=False)
         self._average = None
@@ -164,8 +182,9 @@ class TextTrainer(Trainer):
         if self.recipe.dropout or self.recipe.torch_compile:
             return nullcontext()
         shown = [callback for callback in self.callback_handler.callbacks if isinstance(callback, Progress)]
-        return self.memory.used_by(self.model, [self.train_dataset, self.eval_dataset], self.args.bf16,
-                                   shown[0].show if shown else None)
+        return self.memory.used_by(
+            self.model, [self.train_dataset, self.eval_dataset], self.args.bf16, shown[0].show if shown else None
+        )
 
     def begin(self) -> None:
         """Begin to average the trained weights, or go on as the checkpoint says that training is resumed from."""
@@ -174,8 +193,11 @@ class TextTrainer(Trainer):
             return
         trained = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
         saved = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / AVERAGE
-        self._average = {name: tensor.to(trained[name].device) for name, tensor in load_file(saved).items()} \
-            if self.state.global_step else trained
+        self._average = (
+            {name: tensor.to(trained[name].device) for name, tensor in load_file(saved).items()}
+            if self.state.global_step
+            else trained
+        )
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -266,13 +288,17 @@ class Guard(TrainerCallback):
                 raise TrainingError(
                     f"the {'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step {state.global_step} "
                     f"(epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), far above the {self.chance:.2f} of guessing; "
-                    "no model was saved; try a learning rate ten times smaller")
+                    "no model was saved; try a learning rate ten times smaller"
+                )
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         score, classes = metrics["eval_macro_f1"], metrics["eval_predicted_classes"]
         if classes == 1 or score <= self.majority:
-            what = "answers every text with one class" if classes == 1 else \
-                f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
+            what = (
+                "answers every text with one class"
+                if classes == 1
+                else f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
+            )
             self.warnings.append(f"After epoch {state.epoch:.3g} the model {what}.")
 
 
@@ -297,15 +323,23 @@ class Progress(TrainerCallback, ExportableState):
         line: of progress, to go on with; its owner ends it.
     """
 
-    def __init__(self, label: str = "", save_seconds: float | None = None, seconds: float = 0.0,
-                 line: runtime.ProgressLine | None = None) -> None:
+    def __init__(
+        self,
+        label: str = "",
+        save_seconds: float | None = None,
+        seconds: float = 0.0,
+        line: runtime.ProgressLine | None = None,
+    ) -> None:
         self.label, self.save_seconds, self.seconds = label, save_seconds, seconds
         self._line, self._ends = line or runtime.ProgressLine(), line is None
         self._started, self._saved = None, time.monotonic()
 
     def state(self) -> dict:
         """Return what a resumed training goes on with."""
-        return {"args": {"label": self.label, "save_seconds": self.save_seconds, "seconds": self._elapsed()}, "attributes": {}}
+        return {
+            "args": {"label": self.label, "save_seconds": self.save_seconds, "seconds": self._elapsed()},
+            "attributes": {},
+        }
 
     def show(self, text: str) -> None:
         """Show something else than steps for a moment."""

@@ -17,9 +17,17 @@ import torch
 from datasets import Dataset, DatasetDict
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
-from transformers import (AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding,
-                          EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback,
-                          TrainingArguments)
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.modeling_utils import remove_tied_weights_from_state_dict
 from transformers.trainer_callback import PrinterCallback
@@ -63,9 +71,20 @@ class Recipe:
 #: random order padded to the longest text, everything trained in fp32.
 RECIPES = {
     "short_text": Recipe(),
-    "lab": Recipe(learning_rate=2e-5, batch_size=16, epochs=3, max_length=128, warmup=0.0, dropout=True,
-                  train_embeddings=True, frozen_share=0.0, average=0.0, attention="sdpa", batches="padded",
-                  precision="fp32"),
+    "lab": Recipe(
+        learning_rate=2e-5,
+        batch_size=16,
+        epochs=3,
+        max_length=128,
+        warmup=0.0,
+        dropout=True,
+        train_embeddings=True,
+        frozen_share=0.0,
+        average=0.0,
+        attention="sdpa",
+        batches="padded",
+        precision="fp32",
+    ),
 }
 
 
@@ -117,7 +136,9 @@ def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(source.path, local_files_only=True)
 
 
-def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int, keep_head: bool = False) -> PreTrainedModel:
+def load_model(
+    source: Source, labels: Sequence[str], recipe: Recipe, seed: int, keep_head: bool = False
+) -> PreTrainedModel:
     """Return a pretrained model with a new, seeded classification head, also where the source has one already.
 
     Args:
@@ -135,14 +156,23 @@ def load_model(source: Source, labels: Sequence[str], recipe: Recipe, seed: int,
     return model
 
 
-def read_model(source: Source, labels: Sequence[str], seed: int, attention: str, keep_head: bool = False) -> PreTrainedModel:
+def read_model(
+    source: Source, labels: Sequence[str], seed: int, attention: str, keep_head: bool = False
+) -> PreTrainedModel:
     """Return a model as `load_model` does, but with its own dropout and nothing frozen."""
     runtime.quiet()
     torch.manual_seed(seed)
     model, loading = AutoModelForSequenceClassification.from_pretrained(
-        source.path, num_labels=len(labels), id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)}, attn_implementation=attention,
-        local_files_only=True, use_safetensors=True, ignore_mismatched_sizes=not keep_head, output_loading_info=True)
+        source.path,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        attn_implementation=attention,
+        local_files_only=True,
+        use_safetensors=True,
+        ignore_mismatched_sizes=not keep_head,
+        output_loading_info=True,
+    )
     if not keep_head:
         vars(model.config).pop("guards", None)  # they are about the head that it had
         if not loading["missing_keys"]:
@@ -178,7 +208,8 @@ def _renew_head(model: PreTrainedModel) -> None:
         if name != model.base_model_prefix:
             for key, parameter in child.named_parameters():
                 torch.nn.init.zeros_(parameter) if key.endswith("bias") else torch.nn.init.normal_(
-                    parameter, std=model.config.initializer_range)
+                    parameter, std=model.config.initializer_range
+                )
 
 
 def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
@@ -186,12 +217,21 @@ def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
     if not recipe.train_embeddings:
         getattr(model.base_model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
     layers = layers_of(model)
-    layers[:round(recipe.frozen_share * len(layers))].requires_grad_(False)
+    layers[: round(recipe.frozen_share * len(layers))].requires_grad_(False)
 
 
-def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
-          folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, memory: FrozenMemory | None = None,
-          looks: Sequence[float] = ()) -> TextTrainer:
+def build(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    tokens: DatasetDict,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+    keep_best: bool = True,
+    memory: FrozenMemory | None = None,
+    looks: Sequence[float] = (),
+) -> TextTrainer:
     """Return the Trainer for a recipe; validation runs every epoch and early stopping watches macro F1.
 
     Args:
@@ -203,21 +243,39 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         memory: of what frozen layers say, to share among trainings that freeze the same layers.
         looks: shares of the training after which it is validated, instead of every epoch; with `keep_best` off.
     """
-    tokenizer.model_max_length = recipe.max_length  # saved with the tokenizer, so that prediction cuts texts as training did
+    tokenizer.model_max_length = (
+        recipe.max_length
+    )  # saved with the tokenizer, so that prediction cuts texts as training did
     precision, train = _precision(recipe), tokens["train"]
     every_epoch = "epoch" if keep_best else "no"
     arguments = TrainingArguments(
-        output_dir=str(folder), seed=seed, data_seed=seed,
-        learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size, per_device_eval_batch_size=64,
-        warmup_steps=recipe.warmup, max_grad_norm=recipe.max_grad_norm, lr_scheduler_type="linear",
-        bf16=precision == "bf16", fp16=precision == "fp16", torch_compile=recipe.torch_compile,
+        output_dir=str(folder),
+        seed=seed,
+        data_seed=seed,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=64,
+        warmup_steps=recipe.warmup,
+        max_grad_norm=recipe.max_grad_norm,
+        lr_scheduler_type="linear",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        torch_compile=recipe.torch_compile,
         eval_strategy="no" if looks else "epoch",
-        save_strategy=every_epoch, restore_callback_states_from_checkpoint=True,
-        load_best_model_at_end=keep_best, metric_for_best_model="macro_f1", greater_is_better=True,
+        save_strategy=every_epoch,
+        restore_callback_states_from_checkpoint=True,
+        load_best_model_at_end=keep_best,
+        metric_for_best_model="macro_f1",
+        greater_is_better=True,
         logging_steps=max(1, -(-len(train) // recipe.batch_size) // 20),
-        logging_nan_inf_filter=False, dataloader_pin_memory=runtime.device() == "cuda",
-        report_to="none", disable_tqdm=True, use_cpu=runtime.device() == "cpu")
+        logging_nan_inf_filter=False,
+        dataloader_pin_memory=runtime.device() == "cuda",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=runtime.device() == "cpu",
+    )
     labels, n_classes = np.array(train["label"]), model.config.num_labels
     weights = None
     if recipe.class_weights:
@@ -225,26 +283,53 @@ def build(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Da
         present = np.unique(labels)
         weights[present] = compute_class_weight("balanced", classes=present, y=labels)
     validation = tokens["validation"]["label"][:]
-    constant = f1_score(validation, np.full(len(validation), np.bincount(labels).argmax()), labels=range(n_classes),
-                        average="macro", zero_division=0)
+    constant = f1_score(
+        validation,
+        np.full(len(validation), np.bincount(labels).argmax()),
+        labels=range(n_classes),
+        average="macro",
+        zero_division=0,
+    )
     stop_early = [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if keep_best else []
     longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
-    padding = {"padding": "max_length", "max_length": int(longest)} if recipe.batches == "padded" else {
-        "pad_to_multiple_of": 8 if runtime.device() == "cuda" else None}
+    padding = (
+        {"padding": "max_length", "max_length": int(longest)}
+        if recipe.batches == "padded"
+        else {"pad_to_multiple_of": 8 if runtime.device() == "cuda" else None}
+    )
     trainer = TextTrainer(
-        recipe=recipe, memory=memory, class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
-        model=model, args=arguments, train_dataset=train, eval_dataset=tokens["validation"],
-        processing_class=tokenizer, compute_metrics=epoch_metrics,
+        recipe=recipe,
+        memory=memory,
+        class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=tokens["validation"],
+        processing_class=tokenizer,
+        compute_metrics=epoch_metrics,
         data_collator=DataCollatorWithPadding(tokenizer, **padding),
-        callbacks=[Looks(looks), Guard(n_classes, constant), *stop_early, *callbacks])
+        callbacks=[Looks(looks), Guard(n_classes, constant), *stop_early, *callbacks],
+    )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe, seed: int,
-        folder: Path, callbacks: Sequence[TrainerCallback] = (), keep_best: bool = True, label: str = "",
-        resume: bool = True, save_seconds: float = 120, memory: FrozenMemory | None = None,
-        looks: Sequence[float] = (), line: runtime.ProgressLine | None = None) -> Fit:
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    tokens: DatasetDict,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+    keep_best: bool = True,
+    label: str = "",
+    resume: bool = True,
+    save_seconds: float = 120,
+    memory: FrozenMemory | None = None,
+    looks: Sequence[float] = (),
+    line: runtime.ProgressLine | None = None,
+) -> Fit:
     """Train, showing one line of progress, and return the best model by validation macro F1.
 
     An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole
@@ -261,7 +346,9 @@ def fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: Data
         trainer.TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
         InputError: the disk has no room for a checkpoint.
     """
-    place = folder / (f"checkpoints-{_identity(model, tokens, recipe, seed)}" if keep_best else f"no-checkpoints-{os.getpid()}")
+    place = folder / (
+        f"checkpoints-{_identity(model, tokens, recipe, seed)}" if keep_best else f"no-checkpoints-{os.getpid()}"
+    )
     if not resume:
         shutil.rmtree(place, ignore_errors=True)
     newest, notes = checkpoints.newest_whole(place)
@@ -288,7 +375,11 @@ def _precision(recipe: Recipe) -> str:
 
 def _identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: int) -> str:
     """Return a short name for a training: a digest of all that decides its outcome on this machine."""
-    settings = dataclasses.asdict(recipe) | {"precision": _precision(recipe), "seed": seed, "labels": model.config.id2label}
+    settings = dataclasses.asdict(recipe) | {
+        "precision": _precision(recipe),
+        "seed": seed,
+        "labels": model.config.id2label,
+    }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -327,7 +418,11 @@ def weights_sha256(model: PreTrainedModel) -> str:
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name in names:
         start, end = end, end + tensors[name].numel() * tensors[name].element_size()
-        header[name] = {"dtype": DTYPES[tensors[name].dtype], "shape": list(tensors[name].shape), "data_offsets": [start, end]}
+        header[name] = {
+            "dtype": DTYPES[tensors[name].dtype],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [start, end],
+        }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     digest = hashlib.sha256(len(text).to_bytes(8, "little") + text)
@@ -354,14 +449,16 @@ def padded_tokens(tokens: Dataset, batch_size: int, seed: int, max_length: int) 
     lengths = row_lengths(tokens)
 
     def widths(order: np.ndarray) -> int:
-        batches = [lengths[order[start:start + batch_size]] for start in range(0, len(order), batch_size)]
+        batches = [lengths[order[start : start + batch_size]] for start in range(0, len(order), batch_size)]
         return int(sum(len(batch) * batch.max() for batch in batches))
 
     sampler = SimilarLengthSampler(lengths, batch_size, seed)
-    computed = {f"all padded to {max_length}": len(lengths) * max_length,
-                "all padded to the longest text": int(len(lengths) * lengths.max()),
-                "random batches": widths(np.random.default_rng(seed).permutation(len(lengths))),
-                "batches of similar length": widths(np.array(list(sampler)))}
+    computed = {
+        f"all padded to {max_length}": len(lengths) * max_length,
+        "all padded to the longest text": int(len(lengths) * lengths.max()),
+        "random batches": widths(np.random.default_rng(seed).permutation(len(lengths))),
+        "batches of similar length": widths(np.array(list(sampler))),
+    }
     own = int(lengths.sum())
     return pd.DataFrame({"own": own, "padding": {way: total - own for way, total in computed.items()}})
 
@@ -379,8 +476,11 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool 
         remember: count frozen layers once in all epochs, as with `FrozenMemory`.
     """
     padded = padded_tokens(tokens, recipe.batch_size, 0, recipe.max_length).sum(axis=1)
-    way = {"similar_length": "batches of similar length",
-           "random": "random batches", "padded": "all padded to the longest text"}
+    way = {
+        "similar_length": "batches of similar length",
+        "random": "random batches",
+        "padded": "all padded to the longest text",
+    }
     positions, layers = int(padded[way[recipe.batches]]), layers_of(model)
     frozen = round(recipe.frozen_share * len(layers))
     total = 0
@@ -393,5 +493,6 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool 
                 projections = ("query", "key", "value", "q_lin", "k_lin", "v_lin", "attention.out_lin")
                 first = sum(n for name, n in weights.items() if not any(part in name for part in projections))
             total += ((every - first) * positions + first * len(tokens)) * (
-                (1 / recipe.epochs if remember else 1) if i < frozen else 3)
+                (1 / recipe.epochs if remember else 1) if i < frozen else 3
+            )
     return total / 1e9

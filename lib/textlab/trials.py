@@ -45,15 +45,23 @@ class Workbench:
 
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
-        return {"dataset": self.texts.source.id, "data_sha256": self.texts.source.sha256,
-                "validation_sha256": self.texts.digests["validation"], "train_rows": self.texts.rows()["train"],
-                "model": self.source.id, "model_sha256": self.source.sha256, "recipe": self.cfg.recipe}
+        return {
+            "dataset": self.texts.source.id,
+            "data_sha256": self.texts.source.sha256,
+            "validation_sha256": self.texts.digests["validation"],
+            "train_rows": self.texts.rows()["train"],
+            "model": self.source.id,
+            "model_sha256": self.source.sha256,
+            "recipe": self.cfg.recipe,
+        }
 
     @cached_property
     def baselines(self) -> dict[str, dict]:
         """Scores of the baselines on the split of the final score, as `evaluation.score` gives them."""
-        return {name: evaluation.score(self.texts.splits[self.split], answer[self.split], self.cfg.seed)
-                for name, answer in self._baseline_answers.items()}
+        return {
+            name: evaluation.score(self.texts.splits[self.split], answer[self.split], self.cfg.seed)
+            for name, answer in self._baseline_answers.items()
+        }
 
     @cached_property
     def _inputs(self) -> dict:
@@ -63,8 +71,17 @@ class Workbench:
     def _baseline_answers(self) -> dict[str, dict[str, np.ndarray]]:
         return evaluation.baselines(self.texts.splits, self.cfg.seed)
 
-    def train(self, run: Run, settings: Recipe, seed: int, callbacks: Sequence[TrainerCallback] = (), label: str = "",
-              looks: Sequence[float] = (), line: runtime.ProgressLine | None = None, checkpoints: bool = False) -> tuple[Fit, dict]:
+    def train(
+        self,
+        run: Run,
+        settings: Recipe,
+        seed: int,
+        callbacks: Sequence[TrainerCallback] = (),
+        label: str = "",
+        looks: Sequence[float] = (),
+        line: runtime.ProgressLine | None = None,
+        checkpoints: bool = False,
+    ) -> tuple[Fit, dict]:
         """Train a fresh model in a run, record what decided the outcome, and score it on validation.
 
         Args:
@@ -82,9 +99,20 @@ class Workbench:
         tracking.log_inputs(self._inputs)
         tracking.log_card(self.source.path)
         tokens = self._tokens(settings.max_length, bool(looks))
-        fitted = training.fit(self._fresh(settings, seed), self.tokenizer, tokens, settings, seed, self.out,
-                              [tracking.RunLogger(run.info.run_id, checkpoints), *callbacks], keep_best=False, label=label,
-                              memory=self._memory, looks=looks, line=line)
+        fitted = training.fit(
+            self._fresh(settings, seed),
+            self.tokenizer,
+            tokens,
+            settings,
+            seed,
+            self.out,
+            [tracking.RunLogger(run.info.run_id, checkpoints), *callbacks],
+            keep_best=False,
+            label=label,
+            memory=self._memory,
+            looks=looks,
+            line=line,
+        )
         answers = self.answers(fitted, "validation")
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
         tracking.log_scores("validation", scores)
@@ -92,8 +120,19 @@ class Workbench:
             tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
         told = tracking.log_predictions(self.texts, "validation", answers)
         weights = training.weights_sha256(fitted.model)
-        self._record = record.make("03_mlflow_tracking", self.cfg, settings, self.texts, self.source, fitted.model, seed, weights,
-                                   {"validation": told}, {"validation": scores}, looks=list(looks))
+        self._record = record.make(
+            "03_mlflow_tracking",
+            self.cfg,
+            settings,
+            self.texts,
+            self.source,
+            fitted.model,
+            seed,
+            weights,
+            {"validation": told},
+            {"validation": scores},
+            looks=list(looks),
+        )
         tracking.log_table(self._record, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})
@@ -138,16 +177,31 @@ class Workbench:
         tracking.log_figure(plots.learning_curves(fitted.history), "learning_curves")
         tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
-        stands_on = {tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
-                     f"{split}_macro_f1": round(final["macro_f1"], 4), "data": self.texts.source.id}
+        stands_on = {
+            tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
+            f"{split}_macro_f1": round(final["macro_f1"], 4),
+            "data": self.texts.source.id,
+        }
         figures = [*tracking.flat("validation", scores) | tracking.flat(split, final)]
-        measured = self._record | {"baselines": {name: {metric: scored[metric] for metric in ("accuracy", "macro_f1")}
-                                                 for name, scored in self.baselines.items()},
-                                   "train": {"seconds": fitted.seconds, "epochs": fitted.epochs},
-                                   "guards": guards, "notes": [*self.texts.notes, *fitted.notes]}
-        version = tracking.log_model(fitted.model, self.tokenizer, self.texts.splits["validation"][:2]["text"],
-                                     self.cfg.registered_model, stands_on, figures, fitted.trainer.state.global_step,
-                                     card.text(measured, labels))
+        measured = self._record | {
+            "baselines": {
+                name: {metric: scored[metric] for metric in ("accuracy", "macro_f1")}
+                for name, scored in self.baselines.items()
+            },
+            "train": {"seconds": fitted.seconds, "epochs": fitted.epochs},
+            "guards": guards,
+            "notes": [*self.texts.notes, *fitted.notes],
+        }
+        version = tracking.log_model(
+            fitted.model,
+            self.tokenizer,
+            self.texts.splits["validation"][:2]["text"],
+            self.cfg.registered_model,
+            stands_on,
+            figures,
+            fitted.trainer.state.global_step,
+            card.text(measured, labels),
+        )
         return version, guards
 
     def answers(self, fitted: Fit, split: str) -> np.ndarray:

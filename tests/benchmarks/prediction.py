@@ -23,31 +23,37 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from transformers import pipeline
-
 from textlab import corpus, files, hub, plots, prediction, results, runtime, training
+from transformers import pipeline
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="packaged",
-                        help="folder of a fine-tuned model, or packaged or tiny with a fresh head")
+    parser.add_argument(
+        "--model", default="packaged", help="folder of a fine-tuned model, or packaged or tiny with a fresh head"
+    )
     parser.add_argument("--texts", type=Path, help="file with texts, instead of the practice corpus")
-    parser.add_argument("--sample", type=int, default=1000, help="texts of the comparison with the pipeline; 0 leaves it out")
+    parser.add_argument(
+        "--sample", type=int, default=1000, help="texts of the comparison with the pipeline; 0 leaves it out"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="file sizes of the memory table")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     chosen = parser.parse_args()
     if chosen.texts:
-        texts = [text for part, _ in files.stream_texts(chosen.texts, "", 2048) for text in part if text and text.strip()]
+        texts = [
+            text for part, _ in files.stream_texts(chosen.texts, "", 2048) for text in part if text and text.strip()
+        ]
     else:
         texts = [text for split in corpus.build().values() for text, _ in split]
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        model = chosen.model if chosen.model not in ("packaged", "tiny") else fresh(chosen.model, Path(scratch) / "model")
+        model = (
+            chosen.model if chosen.model not in ("packaged", "tiny") else fresh(chosen.model, Path(scratch) / "model")
+        )
         found = {"model": chosen.model, "machine": platform.machine(), "environment": runtime.environment()}
         if chosen.sample:
-            found["throughput"] = throughput(model, texts[:chosen.sample], chosen.repeats)
+            found["throughput"] = throughput(model, texts[: chosen.sample], chosen.repeats)
         found["files"] = [file_run(model, texts, rows, Path(scratch)) for rows in chosen.rows]
     results.write_text(chosen.out / "prediction.json", json.dumps(found, indent=1) + "\n")
     draw(found, chosen.out / "prediction.png")
@@ -82,13 +88,24 @@ def throughput(model: str, texts: list[str], repeats: int) -> dict:
         print(f"{name}: {speeds[name][-1]:.1f} texts/s", flush=True)
     plain = next(iter(variants))
     tokens = [len(ids) for ids in classifier.tokenizer(texts)["input_ids"]]
-    rows = {name: {"median": statistics.median(values), "lowest": min(values), "highest": max(values),
-                   "times_the_plain_pipeline": statistics.median(values) / statistics.median(speeds[plain]),
-                   "same_label": sum(map(str.__eq__, labels[name], labels[plain])) / len(texts)}
-            for name, values in speeds.items()}
+    rows = {
+        name: {
+            "median": statistics.median(values),
+            "lowest": min(values),
+            "highest": max(values),
+            "times_the_plain_pipeline": statistics.median(values) / statistics.median(speeds[plain]),
+            "same_label": sum(map(str.__eq__, labels[name], labels[plain])) / len(texts),
+        }
+        for name, values in speeds.items()
+    }
     print(json.dumps(rows, indent=1))
-    return {"texts": len(texts), "tokens_per_text": statistics.mean(tokens), "repeats": repeats,
-            "threads": torch.get_num_threads(), "texts_per_second": rows}
+    return {
+        "texts": len(texts),
+        "tokens_per_text": statistics.mean(tokens),
+        "repeats": repeats,
+        "threads": torch.get_num_threads(),
+        "texts_per_second": rows,
+    }
 
 
 def file_run(model: str, texts: list[str], rows: int, scratch: Path) -> dict:
@@ -96,14 +113,21 @@ def file_run(model: str, texts: list[str], rows: int, scratch: Path) -> dict:
     source, target = scratch / "texts.csv", scratch / "labelled.csv"
     with source.open("w", encoding="utf-8") as stream:
         stream.write("text\n")
-        stream.writelines('"' + text.replace('"', '""') + '"\n' for text in itertools.islice(itertools.cycle(texts), rows))
+        stream.writelines(
+            '"' + text.replace('"', '""') + '"\n' for text in itertools.islice(itertools.cycle(texts), rows)
+        )
     started = time.perf_counter()
     job = subprocess.Popen([sys.executable, "-m", "textlab", "predict", model, str(source), "-o", str(target)])
     _, status, used = os.wait4(job.pid, 0)
     seconds = time.perf_counter() - started
     if status:
         raise SystemExit(f"predict ended with status {os.waitstatus_to_exitcode(status)}")
-    found = {"rows": rows, "seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
+    found = {
+        "rows": rows,
+        "seconds": seconds,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_mib": used.ru_maxrss / 1024,
+    }
     print(json.dumps(found), flush=True)
     return found
 

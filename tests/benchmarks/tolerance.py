@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42], help="the whole table is measured with each")
     parser.add_argument("--repeats", type=int, default=3, help="of strict")
-    parser.add_argument("--only", nargs="+", metavar="SETTING", default=list(SETTINGS), help="these settings beside the first")
+    parser.add_argument(
+        "--only", nargs="+", metavar="SETTING", default=list(SETTINGS), help="these settings beside the first"
+    )
     parser.add_argument("-o", dest="out", type=Path, required=True, help="JSON file")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # one measurement, in a process of its own
     chosen = parser.parse_args()
@@ -61,8 +63,13 @@ def main() -> None:
 
 def measure(environment: dict[str, str], **case) -> dict:
     clean = {name: value for name, value in os.environ.items() if name not in CAPPED}
-    done = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", json.dumps(case)], stdout=subprocess.PIPE, text=True,
-                          check=True, env=clean | environment)
+    done = subprocess.run(
+        [sys.executable, __file__, *sys.argv[1:], "--one", json.dumps(case)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=clean | environment,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -79,12 +86,20 @@ def one(chosen, threads: int, precision: str, seed: int, strict: bool = False) -
     runtime.precision = lambda: precision  # of predictions too, as on a machine that has it
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
-        fitted = training.fit(training.load_model(source, texts.labels, recipe, seed), tokenizer,
-                              data.tokenize(texts.splits, tokenizer, recipe.max_length), recipe, seed, Path(folder))
+        fitted = training.fit(
+            training.load_model(source, texts.labels, recipe, seed),
+            tokenizer,
+            data.tokenize(texts.splits, tokenizer, recipe.max_length),
+            recipe,
+            seed,
+            Path(folder),
+        )
         seconds = time.process_time() - started
     found = {"weights": training.weights_sha256(fitted.model), "seconds": seconds, "environment": runtime.environment()}
     for split in [name for name in texts.splits if name != "train"]:
-        predicted = prediction.probabilities(fitted.model, tokenizer, texts.splits[split]["text"][:], recipe.max_length).argmax(1)
+        predicted = prediction.probabilities(
+            fitted.model, tokenizer, texts.splits[split]["text"][:], recipe.max_length
+        ).argmax(1)
         found[split] = evaluation.score(texts.splits[split], predicted, resamples=1) | {"predicted": predicted.tolist()}
     return found
 
@@ -96,9 +111,15 @@ def spread(chosen) -> list[dict]:
     for seed in chosen.seeds:
         for name in names:
             threads, precision, environment = SETTINGS[name]
-            found.append({"setting": name, "seed": seed} | measure(environment, threads=threads, precision=precision, seed=seed))
+            found.append(
+                {"setting": name, "seed": seed} | measure(environment, threads=threads, precision=precision, seed=seed)
+            )
             print(name, f"seed {seed}", found[-1]["weights"][:12], file=sys.stderr, flush=True)
-    print(f"{'setting':<20} weights    " + "".join(f"{metric:>12}" for metric in METRICS) + "   equal predictions (lowest split)")
+    print(
+        f"{'setting':<20} weights    "
+        + "".join(f"{metric:>12}" for metric in METRICS)
+        + "   equal predictions (lowest split)"
+    )
     for name in names:
         gaps, shares, same = {metric: [] for metric in METRICS}, [], []
         for row in (row for row in found if row["setting"] == name):
@@ -110,8 +131,11 @@ def spread(chosen) -> list[dict]:
                     shares.append(statistics.fmean(a == b for a, b in pairs))
                     for metric in METRICS:
                         gaps[metric].append(abs(row[split][metric] - first[split][metric]))
-        print(f"{name:<20} {'the same' if all(same) else 'differ':<10}" + "".join(f"{max(gaps[metric]):12.4f}" for metric in METRICS)
-              + f"   {min(shares):.2%}")
+        print(
+            f"{name:<20} {'the same' if all(same) else 'differ':<10}"
+            + "".join(f"{max(gaps[metric]):12.4f}" for metric in METRICS)
+            + f"   {min(shares):.2%}"
+        )
     return found
 
 
@@ -120,12 +144,20 @@ def strict(chosen) -> list[dict]:
     found = []
     for _ in range(chosen.repeats):
         for on in (False, True):
-            case = measure({"MKL_CBWR": "AUTO,STRICT"} if on else {}, threads=os.cpu_count(), precision="fp32", seed=chosen.seeds[0], strict=on)
+            case = measure(
+                {"MKL_CBWR": "AUTO,STRICT"} if on else {},
+                threads=os.cpu_count(),
+                precision="fp32",
+                seed=chosen.seeds[0],
+                strict=on,
+            )
             found.append({"strict": on, "seconds": case["seconds"], "weights": case["weights"]})
             print(found[-1], file=sys.stderr, flush=True)
     usual, slow = (statistics.median(row["seconds"] for row in found if row["strict"] == on) for on in (False, True))
-    print(f"processor time: usual {usual:.1f} s, strict {slow:.1f} s: {slow / usual - 1:+.0%}; "
-          f"{len({(row['strict'], row['weights']) for row in found})} different weights of {len(found)} trainings")
+    print(
+        f"processor time: usual {usual:.1f} s, strict {slow:.1f} s: {slow / usual - 1:+.0%}; "
+        f"{len({(row['strict'], row['weights']) for row in found})} different weights of {len(found)} trainings"
+    )
     return found
 
 

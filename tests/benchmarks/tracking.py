@@ -47,7 +47,9 @@ def main() -> None:
         print(json.dumps(carry_once(*chosen.one)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = {"logging": measure_logging, "live": measure_live, "sync": measure_sync}[chosen.table](chosen, Path(folder))
+        found = {"logging": measure_logging, "live": measure_live, "sync": measure_sync}[chosen.table](
+            chosen, Path(folder)
+        )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(found, indent=1))
 
@@ -64,18 +66,24 @@ def workbench(chosen, folder: Path):
 
 def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
     """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped, digests too."""
-    from transformers import TrainerCallback
     from textlab import tracking, training, trials
+    from transformers import TrainerCallback
 
     start = time.perf_counter()
     if recorded:
         with tracking.run("a training") as run:
             bench.train(run, bench.base, 1, checkpoints=checkpoints)
     else:
-        silent = SimpleNamespace(**{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
-                                 RunLogger=lambda *_: TrainerCallback(), data_inputs=lambda texts: {})
-        with (patch.object(trials, "tracking", silent), patch.object(training, "weights_sha256", lambda model: ""),
-              patch.object(trials.record, "make", lambda *_, **__: {})):
+        silent = SimpleNamespace(
+            **{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
+            RunLogger=lambda *_: TrainerCallback(),
+            data_inputs=lambda texts: {},
+        )
+        with (
+            patch.object(trials, "tracking", silent),
+            patch.object(training, "weights_sha256", lambda model: ""),
+            patch.object(trials.record, "make", lambda *_, **__: {}),
+        ):
             bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
     return time.perf_counter() - start
 
@@ -90,7 +98,9 @@ def measure_logging(chosen, folder: Path) -> list[dict]:
         found.append({"recorded": seconds[True], "unrecorded": seconds[False]})
         print(found[-1], file=sys.stderr, flush=True)
     added = [row["recorded"] / row["unrecorded"] - 1 for row in found]
-    print(f"a record adds {statistics.median(added):+.1%} (median of {len(added)}, {min(added):+.1%} to {max(added):+.1%})")
+    print(
+        f"a record adds {statistics.median(added):+.1%} (median of {len(added)}, {min(added):+.1%} to {max(added):+.1%})"
+    )
     return found
 
 
@@ -128,16 +138,29 @@ def measure_live(chosen, folder: Path) -> dict:
             synced.append(train(bench))
         kills += times
         used = psutil.Process(live._process.pid).cpu_times()
-        rounds.append({"quiet": quiet, "alone": alone, "synced": synced, "kills": times, "sync_seconds": used.user + used.system,
-                       "share": statistics.median(synced) / statistics.median(alone) - 1})
-        print(f"{quiet:.1f} s; not synced {', '.join(f'{seconds:.1f}' for seconds in alone)}; synced "
-              f"{', '.join(f'{seconds:.1f}' for seconds in synced)} with {times} kills; {live.finish(300)}", flush=True)
+        rounds.append(
+            {
+                "quiet": quiet,
+                "alone": alone,
+                "synced": synced,
+                "kills": times,
+                "sync_seconds": used.user + used.system,
+                "share": statistics.median(synced) / statistics.median(alone) - 1,
+            }
+        )
+        print(
+            f"{quiet:.1f} s; not synced {', '.join(f'{seconds:.1f}' for seconds in alone)}; synced "
+            f"{', '.join(f'{seconds:.1f}' for seconds in synced)} with {times} kills; {live.finish(300)}",
+            flush=True,
+        )
     sync.carry(uri, server.uri, bench.cfg.experiment)
     same = content(server.uri) == content(uri)
     server.stop()
-    print(f"{kills} kills: a synced training takes {statistics.median(one['share'] for one in rounds):+.1%} (median of {len(rounds)} rounds); "
-          f"the sync itself used {sum(one['sync_seconds'] for one in rounds):.0f} s of processor time in "
-          f"{sum(sum(one['synced']) for one in rounds):.0f} s; the server's content is {'equal' if same else 'NOT EQUAL'}")
+    print(
+        f"{kills} kills: a synced training takes {statistics.median(one['share'] for one in rounds):+.1%} (median of {len(rounds)} rounds); "
+        f"the sync itself used {sum(one['sync_seconds'] for one in rounds):.0f} s of processor time in "
+        f"{sum(sum(one['synced']) for one in rounds):.0f} s; the server's content is {'equal' if same else 'NOT EQUAL'}"
+    )
     return {"rounds": rounds, "kills": kills, "equal": same}
 
 
@@ -155,8 +178,12 @@ def measure_sync(chosen, folder: Path) -> list[dict]:
         if chosen.beside:
             for place in (folder / str(runs), target):
                 many_runs(place, "others", chosen.beside)
-        done = subprocess.run([sys.executable, __file__, "sync", "-o", "-", "--one", uri, str(target)],
-                              stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "sync", "-o", "-", "--one", uri, str(target)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
         found.append({"runs": runs} | json.loads(done.stdout.splitlines()[-1]))
         found[-1]["runs_per_second"] = runs / found[-1]["seconds"]
         print({name: round(value, 2) for name, value in found[-1].items()}, flush=True)
@@ -168,7 +195,10 @@ def carry_once(source: str, target: str) -> dict:
 
     start = time.perf_counter()
     sync.carry(source, store.locate(target), "many")
-    return {"seconds": time.perf_counter() - start, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def many_runs(folder: Path, experiment: str, runs: int) -> str:
@@ -180,7 +210,9 @@ def many_runs(folder: Path, experiment: str, runs: int) -> str:
     client = store.open_client(uri)
     first = client.create_run(store.use_experiment(client, experiment)).info.run_id
     for number in range(100):
-        client.log_batch(first, [Metric(f"metric {number}", step / (number + 1), 1_000 + step, step) for step in range(100)])
+        client.log_batch(
+            first, [Metric(f"metric {number}", step / (number + 1), 1_000 + step, step) for step in range(100)]
+        )
     client.log_batch(first, params=[Param(f"parameter {number}", str(number)) for number in range(20)])
     client.set_terminated(first)
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
@@ -188,9 +220,18 @@ def many_runs(folder: Path, experiment: str, runs: int) -> str:
             copy = f"{experiment.encode().hex()}{number:016x}".rjust(32, "0")
             for table in ("runs", "metrics", "latest_metrics", "params", "tags"):
                 columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-                values = ", ".join("?" if column == "run_uuid" else f"replace(artifact_uri, '{first}', '{copy}')"
-                                   if column == "artifact_uri" else column for column in columns)
-                database.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE run_uuid = ?", (copy, first))
+                values = ", ".join(
+                    "?"
+                    if column == "run_uuid"
+                    else f"replace(artifact_uri, '{first}', '{copy}')"
+                    if column == "artifact_uri"
+                    else column
+                    for column in columns
+                )
+                database.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE run_uuid = ?",
+                    (copy, first),
+                )
     return uri
 
 

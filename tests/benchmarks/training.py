@@ -19,8 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-RECIPES = {"course script": 320, "run_classification.py": 160, "run_classification.py, --pad_to_max_length False": 320,
-           "ours": 1600}  # name -> rows of one measurement, so that each takes a quarter of a minute or so
+RECIPES = {
+    "course script": 320,
+    "run_classification.py": 160,
+    "run_classification.py, --pad_to_max_length False": 320,
+    "ours": 1600,
+}  # name -> rows of one measurement, so that each takes a quarter of a minute or so
 
 
 def main() -> None:
@@ -29,25 +33,36 @@ def main() -> None:
     parser.add_argument("--dataset", default="practice", help="as in the notebooks (default: practice)")
     parser.add_argument("--model", default="packaged")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=600, help="time-to: seconds of training after which a recipe is stopped")
+    parser.add_argument(
+        "--limit", type=float, default=600, help="time-to: seconds of training after which a recipe is stopped"
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 50_000, 200_000, 1_000_000])
-    parser.add_argument("-o", dest="out", type=Path, required=True, help="JSON file; the picture gets its name with .png")
+    parser.add_argument(
+        "-o", dest="out", type=Path, required=True, help="JSON file; the picture gets its name with .png"
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)  # one measurement, in a process of its own
     chosen = parser.parse_args()
     measure = {"throughput": one_throughput, "time-to": one_time_to, "rows": one_rows}[chosen.table]
     if chosen.one:
         print(json.dumps(measure(chosen, chosen.one)))
         return
-    cases = {"throughput": list(RECIPES) * chosen.repeats, "time-to": ["ours", "course script"],
-             "rows": [str(n) for n in chosen.rows]}[chosen.table]
+    cases = {
+        "throughput": list(RECIPES) * chosen.repeats,
+        "time-to": ["ours", "course script"],
+        "rows": [str(n) for n in chosen.rows],
+    }[chosen.table]
     found = []
     for case in cases:
-        done = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", case], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, *sys.argv[1:], "--one", case], stdout=subprocess.PIPE, text=True, check=True
+        )
         found.append(json.loads(done.stdout.splitlines()[-1]))
         print(found[-1], file=sys.stderr, flush=True)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(found, indent=1))
-    {"throughput": show_throughput, "time-to": show_time_to, "rows": show_rows}[chosen.table](found, chosen.out.with_suffix(".png"))
+    {"throughput": show_throughput, "time-to": show_time_to, "rows": show_rows}[chosen.table](
+        found, chosen.out.with_suffix(".png")
+    )
 
 
 def setting(chosen, max_rows=None):
@@ -74,24 +89,42 @@ def matrix_rate(kind: str) -> float:
 
 def stock_trainer(name, texts, source, tokenizer, folder, epochs, callbacks=()):
     """Return the stock Trainer as the course script or `run_classification.py` of transformers sets it up."""
-    from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
     from textlab import runtime
+    from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
 
     fixed = name == "run_classification.py"
-    padding = "max_length" if fixed else name == "course script"  # True: to the longest of the 1,000 that map hands over
+    padding = (
+        "max_length" if fixed else name == "course script"
+    )  # True: to the longest of the 1,000 that map hands over
 
     def encode(batch):
         return tokenizer(batch["text"], truncation=True, max_length=128, padding=padding)
 
     tokens = texts.splits.map(encode, batched=True, batch_size=1000, remove_columns="text")
-    model = AutoModelForSequenceClassification.from_pretrained(source.path, num_labels=len(texts.labels), local_files_only=True)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        source.path, num_labels=len(texts.labels), local_files_only=True
+    )
     course = name == "course script"
     arguments = TrainingArguments(
-        output_dir=folder, learning_rate=2e-5 if course else 5e-5, per_device_train_batch_size=16 if course else 8,
-        num_train_epochs=epochs, weight_decay=0.01 if course else 0.0, report_to="none", save_strategy="no", disable_tqdm=True,
-        logging_strategy="no", use_cpu=runtime.device() == "cpu")
-    return Trainer(model=model, args=arguments, train_dataset=tokens["train"], eval_dataset=tokens["validation"],
-                   data_collator=DataCollatorWithPadding(tokenizer), callbacks=list(callbacks))
+        output_dir=folder,
+        learning_rate=2e-5 if course else 5e-5,
+        per_device_train_batch_size=16 if course else 8,
+        num_train_epochs=epochs,
+        weight_decay=0.01 if course else 0.0,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        logging_strategy="no",
+        use_cpu=runtime.device() == "cpu",
+    )
+    return Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=tokens["train"],
+        eval_dataset=tokens["validation"],
+        data_collator=DataCollatorWithPadding(tokenizer),
+        callbacks=list(callbacks),
+    )
 
 
 def our_trainer(texts, source, tokenizer, folder, **chosen):
@@ -128,7 +161,12 @@ def one_throughput(chosen, name):
 
     rates = {kind: matrix_rate(kind) for kind in ("float32", "bfloat16")}
     texts, source, tokenizer = setting(chosen, RECIPES[name])
-    own = int(sum(len(ids) for ids in tokenizer(texts.splits["train"]["text"][:], truncation=True, max_length=128)["input_ids"]))
+    own = int(
+        sum(
+            len(ids)
+            for ids in tokenizer(texts.splits["train"]["text"][:], truncation=True, max_length=128)["input_ids"]
+        )
+    )
     texts.splits["validation"] = texts.splits["validation"].select(range(64))
     watch = stopwatch()
     with tempfile.TemporaryDirectory() as folder:
@@ -140,13 +178,22 @@ def one_throughput(chosen, name):
             trainer = stock_trainer(name, texts, source, tokenizer, folder, 1, [watch])
             trainer.train()
     rows = len(texts.splits["train"])
-    rate = watch.rate(rows * int(trainer.args.num_train_epochs), trainer.args.train_batch_size, getattr(trainer, "preparing", 0.0))
+    rate = watch.rate(
+        rows * int(trainer.args.num_train_epochs), trainer.args.train_batch_size, getattr(trainer, "preparing", 0.0)
+    )
     weights = sum(p.numel() for layer in shortcuts.layers_of(trainer.model) for p in layer.parameters())
-    return {"recipe": name, "rows": rows, "samples_per_second": rate, "tokens_per_second": rate * own / rows,
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "nominal_tflops": 6 * weights * rate * own / rows / 1e12, "matrix_tflops": rates,
-            "device": runtime.environment()["device"], "precision": runtime.precision() if name == "ours" else "fp32",
-            "threads": torch.get_num_threads()}
+    return {
+        "recipe": name,
+        "rows": rows,
+        "samples_per_second": rate,
+        "tokens_per_second": rate * own / rows,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "nominal_tflops": 6 * weights * rate * own / rows / 1e12,
+        "matrix_tflops": rates,
+        "device": runtime.environment()["device"],
+        "precision": runtime.precision() if name == "ours" else "fp32",
+        "threads": torch.get_num_threads(),
+    }
 
 
 def show_throughput(found, picture):
@@ -160,9 +207,14 @@ def show_throughput(found, picture):
         rows = [row for row in found if row["recipe"] == name]
         rates = sorted(row["samples_per_second"] for row in rows)
         medians[name] = statistics.median(rates)
-        shares = [statistics.median(row["nominal_tflops"] / row["matrix_tflops"][kind] for row in rows) for kind in ("float32", "bfloat16")]
-        print(f"{name:<48} {medians[name]:6.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) {statistics.median(r['tokens_per_second'] for r in rows):10.0f}"
-              f" {max(r['peak_memory_mb'] for r in rows):6.0f}  {shares[0]:.2f}, {shares[1]:.2f}")
+        shares = [
+            statistics.median(row["nominal_tflops"] / row["matrix_tflops"][kind] for row in rows)
+            for kind in ("float32", "bfloat16")
+        ]
+        print(
+            f"{name:<48} {medians[name]:6.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) {statistics.median(r['tokens_per_second'] for r in rows):10.0f}"
+            f" {max(r['peak_memory_mb'] for r in rows):6.0f}  {shares[0]:.2f}, {shares[1]:.2f}"
+        )
     for name, rate in medians.items():
         print(f"ours is {medians['ours'] / rate:.1f} times as fast as {name}")
     figure, axes = plt.subplots(figsize=(7, 2.6))
@@ -173,8 +225,8 @@ def show_throughput(found, picture):
 
 def one_time_to(chosen, name):
     from sklearn.metrics import accuracy_score
-    from transformers import TrainerCallback
     from textlab import prediction
+    from transformers import TrainerCallback
 
     texts, source, tokenizer = setting(chosen)
     curve = []
@@ -228,8 +280,13 @@ def one_rows(chosen, rows):
 
     rows = int(rows)
     texts, source, tokenizer = setting(chosen)
-    pool = [(text, label) for text, label in zip(texts.splits["train"]["text"], texts.splits["train"].features["label"].int2str(
-        texts.splits["train"]["label"][:]))]
+    pool = [
+        (text, label)
+        for text, label in zip(
+            texts.splits["train"]["text"],
+            texts.splits["train"].features["label"].int2str(texts.splits["train"]["label"][:]),
+        )
+    ]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "texts.csv"
         with file.open("w", encoding="utf-8") as stream:
@@ -244,13 +301,26 @@ def one_rows(chosen, rows):
         tokenized = time.perf_counter()
         recipe = training.make_recipe("short_text", epochs=1)
         few = type(tokens)(train=tokens["train"], validation=tokens["validation"].select(range(64)))
-        trainer = training.build(training.load_model(source, loaded.labels, recipe, 1), tokenizer, few, recipe, 1, Path(folder) / "t", keep_best=False)
+        trainer = training.build(
+            training.load_model(source, loaded.labels, recipe, 1),
+            tokenizer,
+            few,
+            recipe,
+            1,
+            Path(folder) / "t",
+            keep_best=False,
+        )
         trainer.args.max_steps = 50
         before = time.perf_counter()
         trainer.train()
         trained = time.perf_counter()
-    return {"rows": rows, "load_seconds": read - start, "tokenize_seconds": tokenized - read, "seconds_of_50_steps": trained - before,
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "rows": rows,
+        "load_seconds": read - start,
+        "tokenize_seconds": tokenized - read,
+        "seconds_of_50_steps": trained - before,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def show_rows(found, picture):

@@ -8,7 +8,6 @@ import mlflow
 import pytest
 import transformers
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-
 from textlab import data, hub, tracking, training
 
 
@@ -43,7 +42,9 @@ def test_trainer_still_has_the_hooks_that_are_overridden():
 def test_hub_listing_takes_the_arguments_of_the_search():
     models = inspect.signature(huggingface_hub.HfApi.list_models).parameters
     sets = inspect.signature(huggingface_hub.HfApi.list_datasets).parameters
-    assert {"pipeline_tag", "sort", "limit", "expand"} <= set(models) and {"filter", "sort", "limit", "expand"} <= set(sets)
+    assert {"pipeline_tag", "sort", "limit", "expand"} <= set(models) and {"filter", "sort", "limit", "expand"} <= set(
+        sets
+    )
     assert "timeout" not in models  # once it has one, reach.bound_calls is no longer needed
 
 
@@ -55,14 +56,18 @@ def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store
         warnings.simplefilter("error")
         with tracking.run("x") as active:
             tracking.log_scores("validation", {"macro_f1": 0.5})
-            version = tracking.log_model(model, tokenizer, ["text 1"], "tests", {"validation_macro_f1": 0.5}, ["validation_macro_f1"], 7)
+            version = tracking.log_model(
+                model, tokenizer, ["text 1"], "tests", {"validation_macro_f1": 0.5}, ["validation_macro_f1"], 7
+            )
         tracking.set_alias("tests", "champion", version)
         pipeline = tracking.load_model("models:/tests@champion")
     assert pipeline(["text 1", "text 2"])[0]["label"] in ("bad", "good")
     info = mlflow.models.get_model_info("models:/tests@champion")
     client = mlflow.MlflowClient()
     (point,) = client.get_metric_history(active.info.run_id, "validation_macro_f1")  # one for the run and its model
-    assert [(p.key, p.value, p.step) for p in client.get_logged_model(info.model_id).metrics] == [(point.key, 0.5, point.step)]
+    assert [(p.key, p.value, p.step) for p in client.get_logged_model(info.model_id).metrics] == [
+        (point.key, 0.5, point.step)
+    ]
     assert info.signature is not None and info.saved_input_example_info is not None
     versions = tracking.model_versions("tests")
     assert versions.loc[1, "aliases"] == "candidate, champion" and versions.loc[1, "validation_macro_f1"] == "0.5"

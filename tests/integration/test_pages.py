@@ -8,9 +8,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 import browser
+import pytest
 from conftest import NOTEBOOKS, ROOT
 
 pytestmark = [pytest.mark.slow, browser.needed]
@@ -69,13 +68,16 @@ BROKEN = {
     "in PRE": "<pre style='overflow-x: auto'>" + 300 * "code" + "</pre>",
     "in DIV": "<div style='overflow: hidden; width: 300px'><table><tr><td>" + 100 * "cell" + "</td></tr></table></div>",
     "does not show": "<img src='data:image/png;base64,AAAA'>",
-    "is empty": "<img src='data:image/svg+xml,<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"/>'>",
+    "is empty": '<img src=\'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>\'>',
     "nothing is at #nowhere": "<nav><a href='#nowhere'>x</a></nav>",
-    "nowhere.html is no file": "<a href='nowhere.html'>x</a>"}
+    "nowhere.html is no file": "<a href='nowhere.html'>x</a>",
+}
 #: Console errors in JupyterLab that are not ours, with the reason for each.
-NOISE = ["colab.research.google.com/assets/colab-badge.svg",  # badges are pictures from elsewhere, and there may be no network
-         "kaggle.com/static/images/open-in-kaggle.svg",
-         "Could not restore the debugger state: Canceled future"]  # it asks the kernel while that is being restarted
+NOISE = [
+    "colab.research.google.com/assets/colab-badge.svg",  # badges are pictures from elsewhere, and there may be no network
+    "kaggle.com/static/images/open-in-kaggle.svg",
+    "Could not restore the debugger state: Canceled future",
+]  # it asks the kernel while that is being restarted
 #: JavaScript for the notebook that is open in JupyterLab, and for its code cells.
 NOTEBOOK = "jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(cell => cell.model.type === 'code')"
@@ -100,17 +102,26 @@ def pictures(tmp_path_factory):
 def folder(tmp_path_factory):
     """The output folder of a run of all notebooks."""
     folder = tmp_path_factory.mktemp("run")
-    subprocess.run([sys.executable, "-m", "textlab", "run", "all", "--profile", "smoke", "--out", folder], check=True,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "textlab", "run", "all", "--profile", "smoke", "--out", folder],
+        check=True,
+        capture_output=True,
+    )
     return folder
 
 
 def faults(page: browser.Page) -> list[str]:
     """Return what is wrong with a page, a line each."""
     linked = page.evaluate("[...document.links].map(link => link.href).filter(address => address.startsWith('file:'))")
-    missing = {address for address in linked if not Path(urllib.request.url2pathname(address[7:].partition("#")[0])).is_file()}
-    return [*page.evaluate(FAULTS), *page.errors, *(f"{address} is no file" for address in sorted(missing)),
-            *(f"asks for {address}" for address in page.requests if not OWN.match(address))]
+    missing = {
+        address for address in linked if not Path(urllib.request.url2pathname(address[7:].partition("#")[0])).is_file()
+    }
+    return [
+        *page.evaluate(FAULTS),
+        *page.errors,
+        *(f"{address} is no file" for address in sorted(missing)),
+        *(f"asks for {address}" for address in page.requests if not OWN.match(address)),
+    ]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -132,7 +143,9 @@ def test_the_checks_see_a_fault(chromium, tmp_path, fault):
 
 
 def test_the_checks_let_a_wide_table_scroll(chromium, tmp_path):
-    (tmp_path / "page.html").write_text(f"<div style='overflow: auto'><table><tr><td>{300 * 'cell'}</td></tr></table></div>")
+    (tmp_path / "page.html").write_text(
+        f"<div style='overflow: auto'><table><tr><td>{300 * 'cell'}</td></tr></table></div>"
+    )
     with chromium.open((tmp_path / "page.html").as_uri(), WIDTHS[0]) as page:
         assert faults(page) == []
 
@@ -144,12 +157,18 @@ def lab(tmp_path_factory):
     subprocess.run(["git", "clone", "-q", ROOT, home / "project"], check=True)
     (home / "config").mkdir()
     (home / "config" / "jupyter_lab_config.py").write_text(
-        "c.LabApp.expose_app_in_browser = True  # for the menu's commands\n")
-    environment = os.environ | {"PYTHONPATH": str(home / "project" / "lib"), "TEXTLAB_OUTPUTS": str(home / "outputs"),
-                                "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+        "c.LabApp.expose_app_in_browser = True  # for the menu's commands\n"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(home / "project" / "lib"),
+        "TEXTLAB_OUTPUTS": str(home / "outputs"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+    }
     with open(home / "log", "w") as log:
-        server = subprocess.Popen([sys.executable, "-m", "textlab", "lab", "--no-browser"], cwd=home, env=environment,
-                                  stderr=log)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "textlab", "lab", "--no-browser"], cwd=home, env=environment, stderr=log
+        )
     deadline = time.monotonic() + 120
     while not (told := re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", (home / "log").read_text())):
         assert server.poll() is None and time.monotonic() < deadline, (home / "log").read_text()
@@ -159,7 +178,9 @@ def lab(tmp_path_factory):
     server.wait(60)
 
 
-@pytest.mark.parametrize("name", [NOTEBOOKS[3], *NOTEBOOKS[:3]])  # the last one first: without any runs it has to make them
+@pytest.mark.parametrize(
+    "name", [NOTEBOOKS[3], *NOTEBOOKS[:3]]
+)  # the last one first: without any runs it has to make them
 def test_a_notebook_runs_from_jupyterlabs_menu(chromium, lab, pictures, name):
     address, token, log = lab
     with chromium.open(f"{address}/lab/tree/notebooks/{name}.ipynb?token={token}&reset") as page:
@@ -168,8 +189,10 @@ def test_a_notebook_runs_from_jupyterlabs_menu(chromium, lab, pictures, name):
         page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs').then(() => true)")
         assert set(page.evaluate(f"{CELLS}.map(cell => cell.model.executionCount)")) == {None}
 
-        page.evaluate("ended = ''; jupyterapp.commands.execute('runmenu:restart-and-run-all').then("
-                      "() => ended = 'well', error => ended = String(error)); null")
+        page.evaluate(
+            "ended = ''; jupyterapp.commands.execute('runmenu:restart-and-run-all').then("
+            "() => ended = 'well', error => ended = String(error)); null"
+        )
         page.wait("document.querySelector('.jp-Dialog button.jp-mod-accept')")
         page.evaluate("document.querySelector('.jp-Dialog button.jp-mod-accept').click()")
         page.wait("ended", 1800)

@@ -19,11 +19,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from standin_hub import StandInHub, emotion_data, tiny_model
-
 import readme
 from conftest import ROOT
 from mlflow_stores import Server
+from standin_hub import StandInHub, emotion_data, tiny_model
 from textlab import corpus, store
 
 pytestmark = pytest.mark.slow
@@ -33,41 +32,62 @@ BY_HAND = re.compile(r"(?:\.venv/bin/python )?(tests/benchmarks/\w+\.py) ")  # m
 
 #: How a command begins -> why it is not run here, and what README says of it.
 NOT_RUN = {
-    ".venv/bin/python tests/address.py": ("needs a remote on GitHub", "The badges need the project's own address on GitHub"),
+    ".venv/bin/python tests/address.py": (
+        "needs a remote on GitHub",
+        "The badges need the project's own address on GitHub",
+    ),
     "tests/run.sh": ("is this test suite", "`tests/run.sh` takes about 20 minutes"),
     "PYTHON=python3.12 ./run_all.sh": ("needs a second Python", "Python 3.11 or newer is needed"),
-    ".venv/bin/python -m textlab run 02 --profile emotion-cpu": ("needs the Hub", "| `emotion-cpu` | `dair-ai/emotion` from the Hub"),
+    ".venv/bin/python -m textlab run 02 --profile emotion-cpu": (
+        "needs the Hub",
+        "| `emotion-cpu` | `dair-ai/emotion` from the Hub",
+    ),
     ".venv/bin/pip install -e": ("changes the environment that the tests run in", "(install `.venv/bin/pip"),
     "sbatch ": ("needs Slurm", "`sbatch`, `kubectl` and Airflow are not"),
     "kubectl ": ("needs Kubernetes", "`sbatch`, `kubectl` and Airflow are not"),
     "BashOperator(": ("needs Airflow", "`sbatch`, `kubectl` and Airflow are not"),
-    "RAY_ADDRESS=": ("needs a Ray cluster, which test_sweep_workers.py has",
-                     "The papermill line and the Ray form are run by `tests/integration/test_sweep_workers.py`"),
+    "RAY_ADDRESS=": (
+        "needs a Ray cluster, which test_sweep_workers.py has",
+        "The papermill line and the Ray form are run by `tests/integration/test_sweep_workers.py`",
+    ),
 }
 TINY = "-p model tiny -p max_train_rows 60"
 SHORT = f"{TINY} -p epochs 1 -p n_trials 3 -p sweep_options '{{confirm_seeds: 1}}'"
 #: What makes a command shorter, or fit for a machine without a desktop: how it is found -> what is added.
 ADDED = {
-    r"textlab run 02(?!.*outputs/mine)": TINY, r"textlab run 03": SHORT, r"textlab sweep": f"{TINY} -p epochs 1 -p n_trials 3",
+    r"textlab run 02(?!.*outputs/mine)": TINY,
+    r"textlab run 03": SHORT,
+    r"textlab sweep": f"{TINY} -p epochs 1 -p n_trials 3",
     r"papermill notebooks/02": f"{TINY} --no-progress-bar",
     r"papermill notebooks/03": f"{TINY} -p epochs 1 -p n_trials 3 --no-progress-bar",
     r"textlab run all -p dataset": "-p epochs 1 -p n_trials 3 -p sweep_options '{confirm_seeds: 1}'",
     r"textlab lab": "--no-browser",
 }
 #: What a command is replaced by: the installation before it is what has made the environment of these tests.
-REPLACED = {"./run_all.sh": f".venv/bin/python -m textlab run all {SHORT}",
-            "textlab ui DIR": ".venv/bin/python -m textlab ui outputs/try"}
+REPLACED = {
+    "./run_all.sh": f".venv/bin/python -m textlab run all {SHORT}",
+    "textlab ui DIR": ".venv/bin/python -m textlab ui outputs/try",
+}
 #: How a command that ran is found -> the files that README promises, and an expression for what has to stand in its output.
 PROMISED = {
-    r"run_all\.sh": (["outputs/demo/index.html", "outputs/demo/results/02_fine_tuning.json", "outputs/mlflow/mlflow.db"], "index.html"),
+    r"run_all\.sh": (
+        ["outputs/demo/index.html", "outputs/demo/results/02_fine_tuning.json", "outputs/mlflow/mlflow.db"],
+        "index.html",
+    ),
     r"--out outputs/mine$": (["outputs/mine/model/model.safetensors"], "outputs/mine/index.html"),
     r"textlab predict": (["labelled.csv"], "labelled.csv"),
-    r"--out outputs/try": (["outputs/try/index.html", "outputs/try/mlflow/mlflow.db", "outputs/try/logs/*.log"], "index.html"),
+    r"--out outputs/try": (
+        ["outputs/try/index.html", "outputs/try/mlflow/mlflow.db", "outputs/try/logs/*.log"],
+        "index.html",
+    ),
     r"papermill notebooks": (["out.ipynb"], ""),
     r"--help-notebook": ([], "learning_rate: "),
     r"sync ": ([], r"carried to .*: \d"),
     r"textlab sweep": ([], "learning_rate"),
-    r"reproduce (?!.*--only-check)": (["outputs/reproduced/*/receipt.txt", "outputs/reproduced/*/receipt.json"], "REPRODUCED"),
+    r"reproduce (?!.*--only-check)": (
+        ["outputs/reproduced/*/receipt.txt", "outputs/reproduced/*/receipt.json"],
+        "REPRODUCED",
+    ),
     r"bundle create": (["emotion.zip"], "dair-ai/emotion"),
     r"bundle add": ([], "owner/name"),
     r"textlab push": ([], "commit"),
@@ -83,11 +103,17 @@ class Clone:
             (folder / name).symlink_to(ROOT / name)
         (folder / ".venv").symlink_to(sys.prefix)
         self.environment = os.environ | {
-            "TEXTLAB_OUTPUTS": str(folder / "outputs"), "HF_HOME": str(folder / "hf"), "HF_TOKEN": hub.token, "NO_PROXY": "127.0.0.1",
-            "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+            "TEXTLAB_OUTPUTS": str(folder / "outputs"),
+            "HF_HOME": str(folder / "hf"),
+            "HF_TOKEN": hub.token,
+            "NO_PROXY": "127.0.0.1",
+            "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        }
         texts = corpus.build()
         pd.DataFrame(texts["train"][:200], columns=["text", "label"]).to_csv(folder / "my_texts.csv", index=False)
-        pd.DataFrame(texts["test"][:200], columns=["text", "label"])[["text"]].to_csv(folder / "new_texts.csv", index=False)
+        pd.DataFrame(texts["test"][:200], columns=["text", "label"])[["text"]].to_csv(
+            folder / "new_texts.csv", index=False
+        )
         (folder / "my_sweep.yaml").write_text(readme.blocks("yaml")[0], encoding="utf-8")
 
     def here(self, command):
@@ -96,21 +122,39 @@ class Clone:
         command = REPLACED.get(command, command + added).replace("http://mlflow.example:5000", self.server.uri)
         if "0123456789abcdef" in command:
             client = store.open_client(self.server.uri)
-            found = client.search_runs([one.experiment_id for one in client.search_experiments()], "tags.role = 'winner'")
+            found = client.search_runs(
+                [one.experiment_id for one in client.search_experiments()], "tags.role = 'winner'"
+            )
             command = command.replace("0123456789abcdef0123456789abcdef", found[0].info.run_id)
-        for repo in self.hub.repositories:  # not at the pinned revisions, whose digests these small files could not have
+        for (
+            repo
+        ) in self.hub.repositories:  # not at the pinned revisions, whose digests these small files could not have
             command = command.replace(f"--{repo['kind']} {repo['id']}", f"--{repo['kind']} {repo['id']}@{repo['sha']}")
         return command.replace("https://mirror.example", self.hub.address)
 
     def run(self, command):
-        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=1200, cwd=self.folder,
-                              env=self.environment, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            ["bash", "-c", command],
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+        )
 
     def visit(self, command):
         """Start a command that serves pages, open the address that it prints, stop it with Ctrl-C; return status and output."""
-        process = subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # jobs in the background ignore it
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # jobs in the background ignore it
         watchdog = threading.Timer(300, process.kill)
         watchdog.start()
         said, status = "", 0
@@ -122,7 +166,9 @@ class Clone:
                     break
         finally:
             watchdog.cancel()
-            process.send_signal(signal.SIGTERM if "textlab lab" in command else signal.SIGINT)  # jupyter asks whether that is meant
+            process.send_signal(
+                signal.SIGTERM if "textlab lab" in command else signal.SIGINT
+            )  # jupyter asks whether that is meant
             said += process.communicate(timeout=60)[0]
         return status, said
 
@@ -204,4 +250,9 @@ def test_the_answers_come_as_readme_says(clone):
 def test_the_model_loads_as_readme_says(clone):
     from transformers import AutoModelForSequenceClassification
 
-    assert AutoModelForSequenceClassification.from_pretrained(Path(clone.folder / "outputs" / "mine" / "model")).config.num_labels == 6
+    assert (
+        AutoModelForSequenceClassification.from_pretrained(
+            Path(clone.folder / "outputs" / "mine" / "model")
+        ).config.num_labels
+        == 6
+    )

@@ -12,7 +12,6 @@ import sys
 
 import nbformat
 import pytest
-
 from conftest import ROOT
 from mlflow_stores import Server
 from textlab import reproduce, results, store
@@ -22,8 +21,13 @@ REPEATS = int(os.environ.get("TEXTLAB_REPEATS", 10))
 
 
 def textlab(*arguments, project=ROOT, **environment):
-    return subprocess.run([sys.executable, "-m", "textlab", *map(str, arguments)], capture_output=True, text=True, cwd="/",
-                          env=os.environ | {"PYTHONPATH": str(project / "lib")} | environment)
+    return subprocess.run(
+        [sys.executable, "-m", "textlab", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(project / "lib")} | environment,
+    )
 
 
 @pytest.fixture
@@ -50,8 +54,15 @@ def test_every_repeat_has_the_same_bits(tmp_path, copied, load):
     weights = {results.read(tmp_path / "first", "02_fine_tuning")["weights_sha256"]}
     for number in range(REPEATS):
         out = tmp_path / f"repeat {number}"
-        done = textlab("reproduce", tmp_path / "first", "--out", out, project=copied, PYTHONHASHSEED=str(1000 + number),
-                       TEXTLAB_OUTPUTS=str(tmp_path / f"outputs {number}"))
+        done = textlab(
+            "reproduce",
+            tmp_path / "first",
+            "--out",
+            out,
+            project=copied,
+            PYTHONHASHSEED=str(1000 + number),
+            TEXTLAB_OUTPUTS=str(tmp_path / f"outputs {number}"),
+        )
         assert done.returncode == 0 and done.stdout.strip().endswith("\nREPRODUCED"), done.stdout + done.stderr
         assert all(row["same"] != "no" for row in json.loads((out / "receipt.json").read_text())["same"])
         weights.add(results.read(out, "02_fine_tuning")["weights_sha256"])
@@ -70,12 +81,23 @@ def test_a_run_on_a_server_is_repeated_by_its_id_on_a_folder_that_never_saw_it(t
         trial = next(run for run in runs if run.data.tags.get("trial_state") == "complete")
         winner = next(run for run in runs if run.data.tags.get("role") == "winner")
         for run in (trial, winner):
-            done = textlab("reproduce", run.info.run_id, "--tracking-uri", server.uri, "--out", tmp_path / run.info.run_name, project=copied,
-                           TEXTLAB_OUTPUTS=str(tmp_path / "empty"), PYTHONHASHSEED="5")
+            done = textlab(
+                "reproduce",
+                run.info.run_id,
+                "--tracking-uri",
+                server.uri,
+                "--out",
+                tmp_path / run.info.run_name,
+                project=copied,
+                TEXTLAB_OUTPUTS=str(tmp_path / "empty"),
+                PYTHONHASHSEED="5",
+            )
             assert done.returncode == 0 and done.stdout.strip().endswith("\nREPRODUCED"), done.stdout + done.stderr
         client.log_metric(winner.info.run_id, "test_accuracy", 0.99)
         done = textlab("reproduce", winner.info.run_id, "--tracking-uri", server.uri, "--only-check")
-        assert done.returncode == 2 and "CANNOT BE REPEATED: the store says test_accuracy 0.99, its record" in done.stdout
+        assert (
+            done.returncode == 2 and "CANNOT BE REPEATED: the store says test_accuracy 0.99, its record" in done.stdout
+        )
     finally:
         server.stop()
 

@@ -15,7 +15,6 @@ import traceback
 import pandas as pd
 import pytest
 import yaml
-
 from conftest import ROOT
 from mlflow_stores import Server
 from sweep_bench import Bench, outcome, study
@@ -24,15 +23,28 @@ from textlab.ledger import DONE
 
 REPEATS = int(os.environ.get("TEXTLAB_REPEATS", 8))
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "batch_size": [8, 16, 32]}
-SMOKE = {"model": "tiny", "max_train_rows": 40, "epochs": 1, "experiment": "sweeps", "n_trials": 20, "search_space": SPACE,
-         "study": "killed"}
+SMOKE = {
+    "model": "tiny",
+    "max_train_rows": 40,
+    "epochs": 1,
+    "experiment": "sweeps",
+    "n_trials": 20,
+    "search_space": SPACE,
+    "study": "killed",
+}
 
 
 def values(folder, **chosen):
     """Return checked-able parameters of notebook 3 for a smoke sweep in a folder."""
-    options = {"storage": f"sqlite:///{folder / 'studies.db'}"} | {name: chosen.pop(name) for name in params.SWEEP if name in chosen}
-    return params.defaults("03_mlflow_tracking") | SMOKE | {
-        "tracking_uri": store.store_uri(folder / "mlflow"), "sweep_options": options, "output_dir": str(folder)} | chosen
+    options = {"storage": f"sqlite:///{folder / 'studies.db'}"} | {
+        name: chosen.pop(name) for name in params.SWEEP if name in chosen
+    }
+    return (
+        params.defaults("03_mlflow_tracking")
+        | SMOKE
+        | {"tracking_uri": store.store_uri(folder / "mlflow"), "sweep_options": options, "output_dir": str(folder)}
+        | chosen
+    )
 
 
 def forked(work, *arguments):
@@ -97,7 +109,10 @@ def test_two_sweeps_on_one_database_do_not_mix(store, tmp_path):
 
     children = [forked(work, name, seed) for name, seed in (("one", 1), ("two", 2))]
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
-    tables = {name: study(store, tmp_path, n_trials=6, study=name, seed=seed).table() for name, seed in (("one", 1), ("two", 2))}
+    tables = {
+        name: study(store, tmp_path, n_trials=6, study=name, seed=seed).table()
+        for name, seed in (("one", 1), ("two", 2))
+    }
     for name, seed in (("one", 1), ("two", 2)):
         alone = tmp_path / name
         alone.mkdir()
@@ -142,9 +157,23 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
         tracking.connect(cfg.tracking_uri, cfg.experiment)
         spread = sweep.Sweep(cfg, trials.Workbench(cfg, folder))
         own = yaml.safe_dump(chosen | {"engine": "local"})
-        jobs = [subprocess.Popen([sys.executable, "-m", "papermill", "--no-progress-bar", ROOT / "notebooks" / "03_mlflow_tracking.ipynb",
-                                  tmp_path / f"{i}.ipynb", "-y", own], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-                for i in range(2)]
+        jobs = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "papermill",
+                    "--no-progress-bar",
+                    ROOT / "notebooks" / "03_mlflow_tracking.ipynb",
+                    tmp_path / f"{i}.ipynb",
+                    "-y",
+                    own,
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+            )
+            for i in range(2)
+        ]
 
         def kill_a_node(study=spread.ledger):
             while sum(job.state in DONE for job in study.trials()) < 6:

@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow.entities import Metric
-
 from mlflow_stores import Server, content, fill
 from textlab import store, sync
 
@@ -41,8 +40,13 @@ def server(request, tmp_path):
 
 
 def start_sync(source, target, *options):
-    return subprocess.Popen([sys.executable, "-m", "textlab", "sync", "--from", source, "--to", target, *options], start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "textlab", "sync", "--from", source, "--to", target, *options],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def test_a_sync_killed_at_any_moment_is_completed_by_the_next(full, server):
@@ -80,6 +84,7 @@ def test_a_server_killed_while_runs_are_recorded_loses_and_doubles_nothing(tmp_p
             over.wait(dice.uniform(0.1, 2))
             server.start()
             server.wait()
+
     tormentor = threading.Thread(target=torment)
     tormentor.start()
     step, waits = 0, []
@@ -87,7 +92,9 @@ def test_a_server_killed_while_runs_are_recorded_loses_and_doubles_nothing(tmp_p
         run = client.create_run(place, 1).info.run_id
         for _ in range(20):
             clock = time.monotonic()
-            client.log_batch(run, [Metric("loss", 1 / (step + 1), 1_000 + step, step), Metric("rate", 0.1, 1_000 + step, step)])
+            client.log_batch(
+                run, [Metric("loss", 1 / (step + 1), 1_000 + step, step), Metric("rate", 0.1, 1_000 + step, step)]
+            )
             waits.append(time.monotonic() - clock)
             step += 1
             time.sleep(0.1)
@@ -124,9 +131,18 @@ def test_two_at_once_and_back(full, server, tmp_path):
 def test_with_a_password(full, tmp_path, monkeypatch):
     pytest.importorskip("flask_wtf", reason="mlflow's basic-auth app needs Flask-WTF")
     ini = tmp_path / "auth.ini"
-    ini.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path / 'auth.db'}\n"
-                   "admin_username = admin\nadmin_password = a-long-enough-one\n")
-    server = Server(tmp_path / "server", "", "--app-name", "basic-auth", MLFLOW_AUTH_CONFIG_PATH=str(ini), MLFLOW_FLASK_SERVER_SECRET_KEY="x")
+    ini.write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path / 'auth.db'}\n"
+        "admin_username = admin\nadmin_password = a-long-enough-one\n"
+    )
+    server = Server(
+        tmp_path / "server",
+        "",
+        "--app-name",
+        "basic-auth",
+        MLFLOW_AUTH_CONFIG_PATH=str(ini),
+        MLFLOW_FLASK_SERVER_SECRET_KEY="x",
+    )
     try:
         with pytest.raises(store.InputError, match="cannot be used: .*401"):
             sync.carry(full, server.uri)
@@ -154,13 +170,22 @@ def test_over_tls(full, tmp_path, monkeypatch):
 
 def tls_files(folder):
     """Return the paths of a key and of a certificate for 127.0.0.1 that it signs itself."""
-    now, key = datetime.datetime.now(datetime.timezone.utc), ec.generate_private_key(ec.SECP256R1())
+    now, key = datetime.datetime.now(datetime.UTC), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-            .sign(key, hashes.SHA256()))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
     files = folder / "key.pem", folder / "certificate.pem"
-    files[0].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    files[0].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     files[1].write_bytes(made.public_bytes(serialization.Encoding.PEM))
     return files

@@ -4,10 +4,9 @@ import json
 import re
 import statistics
 
+import address
 import nbformat
 import pytest
-
-import address
 from conftest import NOTEBOOKS, ROOT
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~>])/(?:root|home|Users|tmp|work|content|opt|usr|var|mnt)/\w|[A-Z]:\\\\")
@@ -30,8 +29,11 @@ def tagged(book, tag):
 def output_texts(book):
     for cell in code(book):
         for out in cell.outputs:
-            yield from (value for kind, value in {"text": out.get("text"), **out.get("data", {})}.items()
-                        if isinstance(value, str) and not kind.startswith("image/"))
+            yield from (
+                value
+                for kind, value in {"text": out.get("text"), **out.get("data", {})}.items()
+                if isinstance(value, str) and not kind.startswith("image/")
+            )
 
 
 def test_the_parameters_come_first(book):
@@ -78,15 +80,26 @@ def test_badges_and_the_set_up_cell_name_this_repository(book):
     (cell,), wanted = tagged(book, "hosted"), address.stated().removeprefix("https://github.com/")
     name = next(name for name in NOTEBOOKS if name[1] == book.cells[0].source[2])
     assert f"colab.research.google.com/github/{wanted}/blob/main/notebooks/{name}.ipynb)" in book.cells[0].source
-    assert f"kaggle.com/kernels/welcome?src=https://github.com/{wanted}/blob/main/notebooks/{name}.ipynb)" in book.cells[0].source
+    assert (
+        f"kaggle.com/kernels/welcome?src=https://github.com/{wanted}/blob/main/notebooks/{name}.ipynb)"
+        in book.cells[0].source
+    )
     assert f'"https://github.com/{wanted}"' in cell.source and code(book)[1] is cell
     assert address.origin() in ("", address.stated())
 
 
-@pytest.mark.parametrize("remote, wanted", [
-    ("https://github.com/me/kit.git\n", "https://github.com/me/kit"), ("git@github.com:me/my.kit", "https://github.com/me/my.kit"),
-    ("https://token@github.com/me/kit/", "https://github.com/me/kit"), ("ssh://git@github.com/me/kit.git", "https://github.com/me/kit"),
-    ("/srv/git/kit", ""), ("https://gitlab.example/me/kit", ""), ("", "")])
+@pytest.mark.parametrize(
+    "remote, wanted",
+    [
+        ("https://github.com/me/kit.git\n", "https://github.com/me/kit"),
+        ("git@github.com:me/my.kit", "https://github.com/me/my.kit"),
+        ("https://token@github.com/me/kit/", "https://github.com/me/kit"),
+        ("ssh://git@github.com/me/kit.git", "https://github.com/me/kit"),
+        ("/srv/git/kit", ""),
+        ("https://gitlab.example/me/kit", ""),
+        ("", ""),
+    ],
+)
 def test_the_address_of_a_remote(remote, wanted):
     assert address.of_remote(remote) == wanted
 

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import browser
+import pytest
 from conftest import NOTEBOOKS, ROOT
 from textlab import prediction
 
@@ -68,7 +67,10 @@ def test_the_runs_can_be_repeated_from_their_records(smoke, tmp_path):
         done = run_verb("reproduce", run, "--out", tmp_path / run.stem, env=os.environ | {"PYTHONHASHSEED": "11"})
         assert done.returncode == 0 and done.stdout.strip().endswith("\nREPRODUCED"), done.stdout + done.stderr
     found = json.loads((folder / "results" / "02_fine_tuning.json").read_text())
-    assert json.loads((tmp_path / "02_fine_tuning" / "receipt.json").read_text())["weights"]["now"] == found["weights_sha256"]
+    assert (
+        json.loads((tmp_path / "02_fine_tuning" / "receipt.json").read_text())["weights"]["now"]
+        == found["weights_sha256"]
+    )
     best = json.loads((folder / "results" / "03_mlflow_tracking.json").read_text())["record"]
     assert best["looks"] == [] and best["finished"] and "sweep_options" not in best["params"]
 
@@ -109,7 +111,12 @@ def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke
     trials = table[table["tags.role"] == "trial"]
     assert sorted(trials["name"]) == ["trial 1", "trial 2", "trial 3"] and table["parent"].dropna().nunique() == 1
     completed = (trials["status"] == "FINISHED").sum()  # the best two are repeated
-    assert table["tags.role"].value_counts().to_dict() == {"trial": 3, "repeat": min(completed, 2), "first": 1, "winner": 1}
+    assert table["tags.role"].value_counts().to_dict() == {
+        "trial": 3,
+        "repeat": min(completed, 2),
+        "first": 1,
+        "winner": 1,
+    }
     scored = table[table["metrics.test_macro_f1"].notna()]
     assert set(scored["tags.role"]) == {"first", "winner"}  # test is scored for what is registered alone
     assert len(tracking.model_versions("smoke")) == 2
@@ -119,8 +126,19 @@ def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_plain_papermill_works_from_anywhere_without_a_warning(name, tmp_path, smoke):
     options = ["-p", "tracking_uri", f"sqlite:///{smoke[1]}/mlflow/mlflow.db"] if name[:2] in ("03", "04") else []
-    done = run(BIN / "papermill", ROOT / "notebooks" / f"{name}.ipynb", "out.ipynb", "-f", ROOT / "params" / "smoke" / f"{name}.yaml",
-               "-p", "output_dir", tmp_path / "o", *options, "--no-progress-bar", cwd=tmp_path)
+    done = run(
+        BIN / "papermill",
+        ROOT / "notebooks" / f"{name}.ipynb",
+        "out.ipynb",
+        "-f",
+        ROOT / "params" / "smoke" / f"{name}.yaml",
+        "-p",
+        "output_dir",
+        tmp_path / "o",
+        *options,
+        "--no-progress-bar",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "warn" not in done.stderr.lower(), done.stderr
     book = json.loads((tmp_path / "out.ipynb").read_text())
@@ -139,10 +157,28 @@ def test_own_data_without_a_test_split_gets_no_test_figures(tmp_path):
     data = tmp_path / "mine"
     data.mkdir()
     words = {"good": "lovely fine sunny kind", "bad": "awful nasty grim rotten"}
-    rows = [f"a {word} thing number {i};{label}" for label, some in words.items() for i in range(12) for word in some.split()]
+    rows = [
+        f"a {word} thing number {i};{label}"
+        for label, some in words.items()
+        for i in range(12)
+        for word in some.split()
+    ]
     (data / "train.txt").write_text("\n".join(rows[::2]), encoding="utf-8")
     (data / "val.txt").write_text("\n".join(rows[1::2]), encoding="utf-8")
-    done = run(sys.executable, "-m", "textlab", "run", "02", "--profile", "smoke", "-p", "dataset", data, "--out", tmp_path / "run")
+    done = run(
+        sys.executable,
+        "-m",
+        "textlab",
+        "run",
+        "02",
+        "--profile",
+        "smoke",
+        "-p",
+        "dataset",
+        data,
+        "--out",
+        tmp_path / "run",
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "run" / "results" / "02_fine_tuning.json").read_text())
     assert "test" not in found and any("no test figures" in note for note in found["notes"])
@@ -151,9 +187,19 @@ def test_own_data_without_a_test_split_gets_no_test_figures(tmp_path):
 
 def test_nbval_finds_the_committed_outputs_again(tmp_path):
     """The four notebooks run with their own defaults, in order; every tagged output must come out as committed."""
-    done = run(sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", "--nbval-cell-timeout=900",
-               *[ROOT / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS], cwd=tmp_path,
-               env=os.environ | {"TEXTLAB_OUTPUTS": str(tmp_path / "outputs")})
+    done = run(
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--nbval-cell-timeout=900",
+        *[ROOT / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS],
+        cwd=tmp_path,
+        env=os.environ | {"TEXTLAB_OUTPUTS": str(tmp_path / "outputs")},
+    )
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -162,7 +208,9 @@ def test_nbval_would_see_a_changed_output(tmp_path):
     cell = next(c for c in book["cells"] if "nbval-check-output" in c["metadata"].get("tags", []))
     cell["outputs"][0]["text"] = ["something else\n"]
     (tmp_path / "01_changed.ipynb").write_text(json.dumps(book))
-    done = run(sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", tmp_path / "01_changed.ipynb")
+    done = run(
+        sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", tmp_path / "01_changed.ipynb"
+    )
     assert done.returncode == 1 and "1 failed" in done.stdout
 
 
@@ -176,8 +224,20 @@ def test_the_index_opens_in_a_browser_and_its_pictures_show(smoke, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not EMOTION.is_dir(), reason="the real text in ../shared/emotion is not here")
 def test_real_text_reaches_090_on_validation(tmp_path):
-    done = run(BIN / "papermill", ROOT / "notebooks" / "02_fine_tuning.ipynb", "out.ipynb", "-f",
-               ROOT / "params" / "demo" / "02_fine_tuning.yaml", "-p", "dataset", EMOTION, "-p", "output_dir", tmp_path, cwd=tmp_path)
+    done = run(
+        BIN / "papermill",
+        ROOT / "notebooks" / "02_fine_tuning.ipynb",
+        "out.ipynb",
+        "-f",
+        ROOT / "params" / "demo" / "02_fine_tuning.yaml",
+        "-p",
+        "dataset",
+        EMOTION,
+        "-p",
+        "output_dir",
+        tmp_path,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "warn" not in done.stderr.lower()
     found = json.loads((tmp_path / "results" / "02_fine_tuning.json").read_text())

@@ -6,7 +6,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-
 from textlab import analysis, evaluation, plots, tracking
 
 METRIC = "validation_macro_f1"
@@ -24,8 +23,10 @@ def record(name, params=None, metrics=None, parent=None, tags=None, predictions=
         mlflow.log_params(params or {})
         mlflow.log_metrics(metrics or {})
         for file, answers in (predictions or {}).items():
-            tracking.log_table({"rows_sha256": "r", "labels": ["a", "b"], "true": [0, 1] * 20, "predicted": answers},
-                               f"predictions/{file}.json")
+            tracking.log_table(
+                {"rows_sha256": "r", "labels": ["a", "b"], "true": [0, 1] * 20, "predicted": answers},
+                f"predictions/{file}.json",
+            )
     return active.info.run_id
 
 
@@ -38,9 +39,20 @@ def grid(n=16, seed=0):
     """Return trials whose score depends on the learning rate alone."""
     dice = np.random.default_rng(seed)
     rates, sizes = 10 ** dice.uniform(-5, -2, n), dice.choice([8, 16, 32], n)
-    return runs_of([{"run_id": f"r{i}", "name": f"trial {i}", "minutes": 2.0, "learning_rate": rate, "batch_size": int(size),
-                     METRIC: 1 - abs(math.log10(rate) + 3) / 3} for i, (rate, size) in enumerate(zip(rates, sizes))],
-                   ["learning_rate", "batch_size"])
+    return runs_of(
+        [
+            {
+                "run_id": f"r{i}",
+                "name": f"trial {i}",
+                "minutes": 2.0,
+                "learning_rate": rate,
+                "batch_size": int(size),
+                METRIC: 1 - abs(math.log10(rate) + 3) / 3,
+            }
+            for i, (rate, size) in enumerate(zip(rates, sizes))
+        ],
+        ["learning_rate", "batch_size"],
+    )
 
 
 def test_only_fair_comparisons_are_made(connected):
@@ -69,24 +81,42 @@ def test_other_validation_rows_are_no_fair_comparison(connected):
 
 def test_a_trial_that_was_given_up_counts_as_tried_with_what_it_had_come_to(connected):
     whole = record("whole", {"x": 1}, {METRIC: 0.6})
-    with pytest.raises(KeyError), tracking.run("pruned", tags={"trial_state": "pruned"}, killed_by=(KeyError,)) as pruned:
+    with (
+        pytest.raises(KeyError),
+        tracking.run("pruned", tags={"trial_state": "pruned"}, killed_by=(KeyError,)) as pruned,
+    ):
         mlflow.log_params({"x": 2})
         mlflow.log_metrics({"eval_macro_f1": 0.2})
         raise KeyError
     runs = analysis.read("tests", METRIC)
     assert runs.table["run_id"].tolist() == [whole] and runs.given_up["run_id"].tolist() == [pruned.info.run_id]
-    assert runs.settings == ["x"] and runs.trials[METRIC].tolist() == [0.6, 0.2] and runs.trials["given_up"].tolist() == [False, True]
+    assert (
+        runs.settings == ["x"]
+        and runs.trials[METRIC].tolist() == [0.6, 0.2]
+        and runs.trials["given_up"].tolist() == [False, True]
+    )
     assert runs.states["runs"].to_dict() == {"completed": 1, "pruned": 1} and runs.left_out == 0
     assert analysis.budget_curve(runs)["expected"].tolist() == pytest.approx([0.4, 0.6])
     assert analysis.winner(runs)["run_id"] == whole and len(analysis.by_settings(runs)) == 1
-    crosses = [line.get_ydata().tolist() for line in plots.effects(runs.trials, ["x"], METRIC).axes[0].lines if line.get_marker() == "x"]
+    crosses = [
+        line.get_ydata().tolist()
+        for line in plots.effects(runs.trials, ["x"], METRIC).axes[0].lines
+        if line.get_marker() == "x"
+    ]
     assert crosses == [[0.2]]
 
 
 def test_nothing_is_said_in_a_sentence(connected):
     runs = analysis.read("tests", METRIC)
-    assert runs.note == ("Experiment 'tests' has 0 runs, but no completed one with the metric validation_macro_f1: notebook 3 makes "
-                         "some.") and runs.table.empty and runs.states.empty
+    assert (
+        runs.note
+        == (
+            "Experiment 'tests' has 0 runs, but no completed one with the metric validation_macro_f1: notebook 3 makes "
+            "some."
+        )
+        and runs.table.empty
+        and runs.states.empty
+    )
     record("x", {"lr": 0.1}, {"acc": 0.5})
     runs = analysis.read("tests", METRIC)
     assert runs.note.endswith("no completed one with the metric validation_macro_f1; there are acc.")
@@ -96,8 +126,11 @@ def test_nothing_is_said_in_a_sentence(connected):
 def test_runs_of_other_programs_are_read_as_they_are(connected):
     """A parameter and a metric of one name, a parameter that some runs lack, words, and no seed."""
     for i in range(8):
-        record(f"run {i}", {"lr": 10 ** -(i % 4 + 1), "optimizer": "adam" if i % 2 else "sgd"} | ({"depth": i} if i < 6 else {}),
-               {"val/acc": 0.5 + i / 100, "lr": 0.0})
+        record(
+            f"run {i}",
+            {"lr": 10 ** -(i % 4 + 1), "optimizer": "adam" if i % 2 else "sgd"} | ({"depth": i} if i < 6 else {}),
+            {"val/acc": 0.5 + i / 100, "lr": 0.0},
+        )
     runs = analysis.read("tests", "val/acc")
     assert runs.settings == ["depth", "lr", "optimizer"] and len(runs.trials) == 8
     assert runs.table["lr"].max() == 0.1  # the parameter, not the metric
@@ -105,8 +138,12 @@ def test_runs_of_other_programs_are_read_as_they_are(connected):
     assert set(analysis.importance(runs).index) <= {"lr", "optimizer", "depth"}
     assert analysis.by_settings(runs)["seeds"].tolist() == [1] * 8
     assert analysis.against(runs, analysis.winner(runs)).empty
-    for figure in (plots.effects(runs.trials, runs.settings, "val/acc"), plots.parallel_coordinates(runs.trials, runs.settings, "val/acc"),
-                   plots.contour(runs.trials, "lr", "optimizer", "val/acc"), plots.contour(runs.trials, "lr", "depth", "val/acc")):
+    for figure in (
+        plots.effects(runs.trials, runs.settings, "val/acc"),
+        plots.parallel_coordinates(runs.trials, runs.settings, "val/acc"),
+        plots.contour(runs.trials, "lr", "optimizer", "val/acc"),
+        plots.contour(runs.trials, "lr", "depth", "val/acc"),
+    ):
         figure.canvas.draw()
 
 
@@ -124,19 +161,28 @@ def test_budget_curve_is_the_expected_best_of_a_draw():
 
 
 def test_seeds_are_counted_once_and_give_an_interval():
-    rows = [{"name": n, "x": x, "seed": s, METRIC: v} for n, x, s, v in
-            [("a", 1, 1, 0.5), ("b", 2, 1, 0.9), ("a again", 1, 2, 0.7), ("a once more", 1, 2, 0.7)]]
+    rows = [
+        {"name": n, "x": x, "seed": s, METRIC: v}
+        for n, x, s, v in [("a", 1, 1, 0.5), ("b", 2, 1, 0.9), ("a again", 1, 2, 0.7), ("a once more", 1, 2, 0.7)]
+    ]
     table = analysis.by_settings(runs_of(rows, ["x"]))
     assert table.index.tolist() == ["b", "a"] and table["seeds"].tolist() == [1, 2]
     a = table.loc["a"]
-    assert a["mean"] == pytest.approx(0.6) and a["high"] - a["mean"] == pytest.approx(12.706 * 0.1414 / math.sqrt(2), rel=1e-3)
+    assert a["mean"] == pytest.approx(0.6) and a["high"] - a["mean"] == pytest.approx(
+        12.706 * 0.1414 / math.sqrt(2), rel=1e-3
+    )
     assert math.isnan(table.loc["b", "low"])
     assert analysis.headline(runs_of(rows, ["x"]), pd.Series(rows[0])).endswith(
-        "a with validation_macro_f1 0.500; over 2 seeds its settings have a mean of 0.600 (sd 0.141, 0.500 to 0.700).")
+        "a with validation_macro_f1 0.500; over 2 seeds its settings have a mean of 0.600 (sd 0.141, 0.500 to 0.700)."
+    )
 
 
 def test_the_next_space_lies_around_the_best_and_grows_where_the_best_is_at_an_edge():
-    space = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": {"choices": [8, 16, 32]}, "epochs": {"low": 1, "high": 3}}
+    space = {
+        "learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
+        "batch_size": {"choices": [8, 16, 32]},
+        "epochs": {"low": 1, "high": 3},
+    }
     found = analysis.next_space(space, grid())
     assert 1e-5 < found["learning_rate"]["low"] < 1e-3 < found["learning_rate"]["high"] < 1e-2
     assert set(found["batch_size"]["choices"]) <= {8, 16, 32} and found["epochs"] == space["epochs"]
@@ -148,11 +194,16 @@ def test_the_winner_is_compared_with_the_runner_up_and_the_baselines_on_the_same
     good, poor, one = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8, [0] * 40
     record("second", {"x": 1}, {METRIC: 0.6}, predictions={"validation": poor})
     record("third", {"x": 3}, {METRIC: 0.1}, predictions={"validation": one})
-    won = record("first", {"x": 2}, {METRIC: 0.9}, predictions={"validation": good, "test": good, "test_tfidf_svm": poor})
+    won = record(
+        "first", {"x": 2}, {METRIC: 0.9}, predictions={"validation": good, "test": good, "test_tfidf_svm": poor}
+    )
     runs = analysis.read("tests", METRIC)
     tests = analysis.against(runs, analysis.winner(runs))
     assert analysis.winner(runs)["run_id"] == won
-    assert tests.index.tolist() == ["runner-up (second)", "TF-IDF + SVM"] and tests["split"].tolist() == ["validation", "test"]
+    assert tests.index.tolist() == ["runner-up (second)", "TF-IDF + SVM"] and tests["split"].tolist() == [
+        "validation",
+        "test",
+    ]
     expected = evaluation.compare(good, good, poor)
     assert tests["difference"].tolist() == [expected["difference"]] * 2 == [0.4] * 2
     assert tests["p_value"].tolist() == [expected["p_value"]] * 2

@@ -11,7 +11,6 @@ import nbformat
 import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-
 from textlab import InputError, batch, params, store
 from textlab.__main__ import main
 
@@ -21,10 +20,13 @@ CSV = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project folder with a notebook of our making in the place of 02_fine_tuning."""
+
     def make(*sources):
         cells = [new_code_cell('output_dir: str = ""  # where results go', metadata={"tags": ["parameters"]})]
-        book = new_notebook(cells=cells + [new_code_cell(source) for source in sources],
-                            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+        book = new_notebook(
+            cells=cells + [new_code_cell(source) for source in sources],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
         (tmp_path / "project" / "notebooks").mkdir(parents=True)
         nbformat.write(book, tmp_path / "project" / "notebooks" / "02_fine_tuning.ipynb")
         monkeypatch.setattr(batch.runtime, "project_root", lambda: tmp_path / "project")
@@ -38,11 +40,20 @@ def run(folder):
 
 
 def test_a_run_leaves_notebook_page_log_and_index(project):
-    folder = project("print('hello from the kernel')", "from textlab import report\nreport.notice(['look <here>', 'twice'])",
-                     "from pathlib import Path\nfrom textlab import results\nresults.write(Path(output_dir), '02_fine_tuning', x=1)")
+    folder = project(
+        "print('hello from the kernel')",
+        "from textlab import report\nreport.notice(['look <here>', 'twice'])",
+        "from pathlib import Path\nfrom textlab import results\nresults.write(Path(output_dir), '02_fine_tuning', x=1)",
+    )
     outcome = run(folder)
     assert (outcome.status, outcome.error) == (0, "")
-    assert {f.name for f in folder.iterdir()} == {"02_fine_tuning.ipynb", "02_fine_tuning.html", "logs", "results", "index.html"}
+    assert {f.name for f in folder.iterdir()} == {
+        "02_fine_tuning.ipynb",
+        "02_fine_tuning.html",
+        "logs",
+        "results",
+        "index.html",
+    }
     assert "hello from the kernel" in (folder / "02_fine_tuning.html").read_text()
     log = (folder / "logs" / "02_fine_tuning.log").read_text()
     assert "hello from the kernel" in log and "notice: look <here> twice" in log and "completed after" in log
@@ -81,9 +92,11 @@ def test_a_failure_replaces_the_result_of_the_run_before(project):
 
 
 def test_the_kernel_talks_over_an_encrypted_connection(project):
-    folder = project("import glob, json, os\nfrom ipykernel.connect import get_connection_file\n"
-                     "found = json.load(open(get_connection_file()))\n"
-                     "print('encrypted:', 'curve_publickey' in found or found['transport'] == 'ipc')")
+    folder = project(
+        "import glob, json, os\nfrom ipykernel.connect import get_connection_file\n"
+        "found = json.load(open(get_connection_file()))\n"
+        "print('encrypted:', 'curve_publickey' in found or found['transport'] == 'ipc')"
+    )
     run(folder)
     assert "encrypted: True" in (folder / "logs" / "02_fine_tuning.log").read_text()
 
@@ -96,20 +109,25 @@ def no_kernel(monkeypatch):
     monkeypatch.setattr(papermill, "execute_notebook", refuse)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["-p", "learning_rat", "1"], "has no parameter 'learning_rat'; did you mean 'learning_rate'?"),
-    (["-p", "learning_rate", "-1"], "learning_rate: got '-1'; accepted is a number above 0"),
-    (["-p", "dataset", "nowhere.csv"], "'nowhere.csv' does not exist"),
-    (["-p", "dataset", "nolabel.csv"], "none of the usual columns"),
-    (["-p", "dataset", "one.csv"], "has one class only (a)"),
-    (["--params", "typo.yaml"], "no parameter 'epoch'; did you mean 'epochs'?"),
-    (["--params", "twice.yaml"], "'epochs' is given twice"),
-    (["--params", "gone.yaml"], "gone.yaml does not exist"),
-    (["-p", "output_dir", "here"], "use --out DIR"),
-    (["-p", "epochs", "1", "-p", "epochs", "2"], "a parameter is given twice"),
-    (["--profile", "dem"], "did you mean 'demo'?"),
-])
-def test_bad_input_is_one_line_and_status_2_before_any_kernel(no_kernel, tmp_path, monkeypatch, capsys, arguments, message):
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["-p", "learning_rat", "1"], "has no parameter 'learning_rat'; did you mean 'learning_rate'?"),
+        (["-p", "learning_rate", "-1"], "learning_rate: got '-1'; accepted is a number above 0"),
+        (["-p", "dataset", "nowhere.csv"], "'nowhere.csv' does not exist"),
+        (["-p", "dataset", "nolabel.csv"], "none of the usual columns"),
+        (["-p", "dataset", "one.csv"], "has one class only (a)"),
+        (["--params", "typo.yaml"], "no parameter 'epoch'; did you mean 'epochs'?"),
+        (["--params", "twice.yaml"], "'epochs' is given twice"),
+        (["--params", "gone.yaml"], "gone.yaml does not exist"),
+        (["-p", "output_dir", "here"], "use --out DIR"),
+        (["-p", "epochs", "1", "-p", "epochs", "2"], "a parameter is given twice"),
+        (["--profile", "dem"], "did you mean 'demo'?"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2_before_any_kernel(
+    no_kernel, tmp_path, monkeypatch, capsys, arguments, message
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nolabel.csv").write_text("text,mood\na,b\n")
     (tmp_path / "one.csv").write_text("text,label\n" + "x,a\ny,a\nz,a\n")
@@ -120,9 +138,14 @@ def test_bad_input_is_one_line_and_status_2_before_any_kernel(no_kernel, tmp_pat
     assert message in printed.err and printed.err.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["all", "-p", "n_trails", "3"], "did you mean"), (["07"], "no notebook is called '07'"),
-    (["03", "-p", "search_space", "{lr: [1]}"], "'lr' cannot be searched")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["all", "-p", "n_trails", "3"], "did you mean"),
+        (["07"], "no notebook is called '07'"),
+        (["03", "-p", "search_space", "{lr: [1]}"], "'lr' cannot be searched"),
+    ],
+)
 def test_bad_input_for_other_notebooks(no_kernel, capsys, tmp_path, arguments, message):
     assert main(["run", *arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
@@ -136,7 +159,9 @@ def test_a_file_is_no_output_folder(no_kernel, tmp_path, capsys):
 
 def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
     (tmp_path / "mine.yaml").write_text("epochs: 1\nexperiment: mine\n")
-    assert main(["run", "all", "--params", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 1  # reached the kernel
+    assert (
+        main(["run", "all", "--params", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 1
+    )  # reached the kernel
 
 
 def test_good_input_gets_to_the_kernel(no_kernel, tmp_path, monkeypatch):
@@ -150,7 +175,10 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     values = batch.prepare("03_mlflow_tracking", [], {}, tmp_path, own_store=True)
     assert values["tracking_uri"] == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     assert "tracking_uri" not in batch.prepare("03_mlflow_tracking", [], {}, tmp_path, own_store=False)
-    assert batch.prepare("04_sweep_analysis", [], {"tracking_uri": "http://x"}, tmp_path, True)["tracking_uri"] == "http://x"
+    assert (
+        batch.prepare("04_sweep_analysis", [], {"tracking_uri": "http://x"}, tmp_path, True)["tracking_uri"]
+        == "http://x"
+    )
     assert "tracking_uri" not in params.NOTEBOOKS["02_fine_tuning"]
 
 
@@ -159,8 +187,11 @@ def test_it_is_said_how_a_notebook_ended_before_the_next_one_begins(tmp_path, mo
     monkeypatch.setattr(batch, "run", lambda *_: ends.pop(0))
     batch.run_all(dict.fromkeys(params.NOTEBOOKS, {}), tmp_path)
     assert capsys.readouterr().err.splitlines() == [
-        "01_hub_exploration: running", "01_hub_exploration: completed in 1 min 01 s",
-        "02_fine_tuning: running", "02_fine_tuning: failed in cell 2: no"]
+        "01_hub_exploration: running",
+        "01_hub_exploration: completed in 1 min 01 s",
+        "02_fine_tuning: running",
+        "02_fine_tuning: failed in cell 2: no",
+    ]
 
 
 def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp_path, capsys):
@@ -201,10 +232,32 @@ def test_help_has_an_example():
     assert done.returncode == 0 and "python -m textlab run 02 -p epochs 3" in done.stdout
 
 
-@pytest.mark.parametrize("stop", [lambda job: os.killpg(job.pid, signal.SIGINT), lambda job: job.terminate()], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "stop", [lambda job: os.killpg(job.pid, signal.SIGINT), lambda job: job.terminate()], ids=["ctrl-c", "sigterm"]
+)
 def test_a_stopped_run_ends_with_130_and_a_failed_result(tmp_path, stop):
-    job = subprocess.Popen([sys.executable, "-m", "textlab", "run", "02", "-p", "epochs", "900", "-p", "patience", "900", "--profile", "smoke",
-                            "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    job = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "textlab",
+            "run",
+            "02",
+            "-p",
+            "epochs",
+            "900",
+            "-p",
+            "patience",
+            "900",
+            "--profile",
+            "smoke",
+            "--out",
+            str(tmp_path),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     draft = tmp_path / ".02_fine_tuning.draft.ipynb"
     deadline = time.monotonic() + 90
     try:

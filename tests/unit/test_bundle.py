@@ -8,10 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import error, refused_port, serve
 from huggingface_hub import constants
 from standin_hub import emotion_data, repository, tiny_model
-
-from conftest import error, refused_port, serve
 from textlab import __main__, bundle, data, explore, hub
 
 TASK = "text-classification"
@@ -26,6 +25,7 @@ def home(hub_at, monkeypatch, tmp_path):
 @pytest.fixture
 def elsewhere(hub_at, monkeypatch, tmp_path):
     """Return a function that goes to another machine: empty cache, no Hub."""
+
     def go() -> None:
         hub_at(f"http://127.0.0.1:{refused_port()}")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other-cache"))
@@ -80,13 +80,26 @@ SHA = "ab" * 20
 WEIGHTS = b"weights"
 
 
-def make(file, files=None, members=None, contents=None, compression=zipfile.ZIP_STORED, id="owner/m", revision=SHA, kind="model"):
+def make(
+    file,
+    files=None,
+    members=None,
+    contents=None,
+    compression=zipfile.ZIP_STORED,
+    id="owner/m",
+    revision=SHA,
+    kind="model",
+):
     """Write a bundle by hand: `files` name -> content; `members` and `contents` change what is in it."""
     import hashlib
 
     files = {"config.json": b"{}", "model.safetensors": WEIGHTS} if files is None else files
-    source = {"id": id, "kind": kind, "revision": revision,
-              "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+    source = {
+        "id": id,
+        "kind": kind,
+        "revision": revision,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
     stored = {"bundle.json": json.dumps({"format": 1, "sources": [source], "listing": None} | (contents or {}))}
     stored |= {f"{kind}/{id}/{revision}/{name}": content for name, content in files.items()} | (members or {})
     with zipfile.ZipFile(file, "w", compression) as archive:
@@ -105,21 +118,32 @@ def test_the_bundle_made_by_hand_is_a_good_one(tmp_path):
     assert sorted(hub.resolve("owner/m", "model").files) == ["config.json", "model.safetensors"]
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"files": {"../model.safetensors": WEIGHTS}}, "may not hold"),
-    ({"files": {"/model.safetensors": WEIGHTS}}, "may not hold"),
-    ({"files": {"a/../../model.safetensors": WEIGHTS}}, "may not hold"),
-    ({"files": {"pytorch_model.bin": WEIGHTS}}, "may not hold"), ({"files": {"modeling.py": WEIGHTS}}, "may not hold"),
-    ({"files": {".manifest.json": b"{}"}}, "may not hold"),
-    ({"members": {"../evil.txt": b"x"}}, "'../evil.txt'"), ({"members": {"/evil.txt": b"x"}}, "not those of its list"),
-    ({"members": {f"model/owner/m/{SHA}/config.json": None}}, "not those of its list"),
-    ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weighty"}}, "SHA-256"),
-    ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weigh"}}, "SHA-256"),
-    ({"compression": zipfile.ZIP_DEFLATED}, "compressed"), ({"id": "../.."}, "may not hold"), ({"revision": "main"}, "may not hold"),
-    ({"revision": "../" + SHA}, "may not hold"), ({"kind": "space"}, "may not hold"), ({"contents": {"format": 2}}, "another version"),
-    ({"contents": {"sources": None}}, "another version"), ({"contents": {"listing": {"task": 1}}}, "another version"),
-    ({"members": {"bundle.json": b"no json"}}, "another version"), ({"members": {"bundle.json": None}}, "bundle.json"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"files": {"../model.safetensors": WEIGHTS}}, "may not hold"),
+        ({"files": {"/model.safetensors": WEIGHTS}}, "may not hold"),
+        ({"files": {"a/../../model.safetensors": WEIGHTS}}, "may not hold"),
+        ({"files": {"pytorch_model.bin": WEIGHTS}}, "may not hold"),
+        ({"files": {"modeling.py": WEIGHTS}}, "may not hold"),
+        ({"files": {".manifest.json": b"{}"}}, "may not hold"),
+        ({"members": {"../evil.txt": b"x"}}, "'../evil.txt'"),
+        ({"members": {"/evil.txt": b"x"}}, "not those of its list"),
+        ({"members": {f"model/owner/m/{SHA}/config.json": None}}, "not those of its list"),
+        ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weighty"}}, "SHA-256"),
+        ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weigh"}}, "SHA-256"),
+        ({"compression": zipfile.ZIP_DEFLATED}, "compressed"),
+        ({"id": "../.."}, "may not hold"),
+        ({"revision": "main"}, "may not hold"),
+        ({"revision": "../" + SHA}, "may not hold"),
+        ({"kind": "space"}, "may not hold"),
+        ({"contents": {"format": 2}}, "another version"),
+        ({"contents": {"sources": None}}, "another version"),
+        ({"contents": {"listing": {"task": 1}}}, "another version"),
+        ({"members": {"bundle.json": b"no json"}}, "another version"),
+        ({"members": {"bundle.json": None}}, "bundle.json"),
+    ],
+)
 def test_a_bundle_that_is_not_as_it_should_be(tmp_path, options, words):
     file = make(tmp_path / "b.zip", **options)
     assert words in error(bundle.add, file)
@@ -149,7 +173,7 @@ def test_a_bomb_of_overlapping_files(tmp_path):
     file = make(tmp_path / "b.zip", files={"config.json": b"{}", "model.safetensors": big})
     content = bytearray(file.read_bytes())
     place = content.rindex(b"PK\x01\x02")  # the last entry of the directory: its two sizes stand at 20 and 24
-    content[place + 20:place + 28] = (4_000_000).to_bytes(4, "little") * 2
+    content[place + 20 : place + 28] = (4_000_000).to_bytes(4, "little") * 2
     file.write_bytes(content)
     assert "more room than it has" in error(bundle.add, file) and left_behind(tmp_path) == []
 
@@ -162,7 +186,7 @@ def test_an_altered_byte_and_a_cut_file(tmp_path, place):
     altered[int(len(good) * place)] ^= 1
     file.write_bytes(altered)
     assert "refused" in error(bundle.add, file) and left_behind(tmp_path) == []
-    file.write_bytes(good[:int(len(good) * place)])
+    file.write_bytes(good[: int(len(good) * place)])
     assert "refused" in error(bundle.add, file) and left_behind(tmp_path) == []
     file.write_bytes(good)
     bundle.add(file)
@@ -208,5 +232,7 @@ def test_the_verbs(standin, elsewhere, tmp_path, capsys):
 
 
 def test_help_has_examples():
-    done = subprocess.run([sys.executable, "-m", "textlab", "bundle", "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "textlab", "bundle", "--help"], capture_output=True, text=True, timeout=60
+    )
     assert "python -m textlab bundle create --model" in done.stdout and done.returncode == 0

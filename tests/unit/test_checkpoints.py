@@ -10,7 +10,6 @@ import sys
 import textwrap
 
 import pytest
-
 from textlab import InputError, checkpoints, data, hub, training
 from textlab.trainer import TrainerCallback
 
@@ -21,10 +20,17 @@ def splits():
     from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
     features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
-    rows = [(f"this is {'very ' * (i * 7 % 13)}{'awful' if i % 2 == 0 else 'lovely'}", i % 2) for i in range(sum(TEXTS.values()))]
+    rows = [
+        (f"this is {'very ' * (i * 7 % 13)}{'awful' if i % 2 == 0 else 'lovely'}", i % 2)
+        for i in range(sum(TEXTS.values()))
+    ]
     parts = {"train": rows[:90], "validation": rows[90:]}
-    return DatasetDict({name: Dataset.from_dict({"text": [t for t, _ in part], "label": [l for _, l in part]}, features)
-                        for name, part in parts.items()})
+    return DatasetDict(
+        {
+            name: Dataset.from_dict({"text": [t for t, _ in part], "label": [l for _, l in part]}, features)
+            for name, part in parts.items()
+        }
+    )
 
 
 class At(TrainerCallback):
@@ -50,8 +56,13 @@ def train(folder, callback, **chosen):
     source = hub.resolve_model("tiny")
     tokenizer = training.load_tokenizer(source)
     tokens = data.tokenize(splits(), tokenizer, 32)
-    recipe = training.make_recipe("short_text", **({"epochs": 3, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0,
-                                                    "dropout": True, "average": 0.9} | chosen))
+    recipe = training.make_recipe(
+        "short_text",
+        **(
+            {"epochs": 3, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "dropout": True, "average": 0.9}
+            | chosen
+        ),
+    )
     model = training.load_model(source, ["bad", "good"], recipe, 1)
     folder.mkdir(exist_ok=True)
     return training.fit(model, tokenizer, tokens, recipe, 1, folder, [callback], label="test", save_seconds=1e9)
@@ -76,7 +87,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(undisturbed, tmp_pat
     fitted = train(tmp_path, At())
     assert any("went on from checkpoint" in note for note in fitted.notes) == (step > 1)
     assert digest(fitted, tmp_path) == undisturbed[0]
-    assert fitted.history["eval_macro_f1"].dropna().tolist() == undisturbed[1].history["eval_macro_f1"].dropna().tolist()
+    assert (
+        fitted.history["eval_macro_f1"].dropna().tolist() == undisturbed[1].history["eval_macro_f1"].dropna().tolist()
+    )
 
 
 def interrupted(folder, step=17):
@@ -112,9 +125,16 @@ def damage_manifest(newest):
     (newest / checkpoints.MANIFEST).write_text("{")
 
 
-@pytest.mark.parametrize("harm, words", [
-    (damage_weights, "model.safetensors differ from the manifest"), (damage_optimizer, "optimizer.pt differ"),
-    (lose_random_state, "rng_state.pth differ"), (lose_manifest, "has no manifest"), (damage_manifest, "cannot be read")])
+@pytest.mark.parametrize(
+    "harm, words",
+    [
+        (damage_weights, "model.safetensors differ from the manifest"),
+        (damage_optimizer, "optimizer.pt differ"),
+        (lose_random_state, "rng_state.pth differ"),
+        (lose_manifest, "has no manifest"),
+        (damage_manifest, "cannot be read"),
+    ],
+)
 def test_a_damaged_checkpoint_is_skipped_with_the_reason_and_the_one_before_is_used(undisturbed, tmp_path, harm, words):
     *_, before, newest = interrupted(tmp_path)
     harm(newest)
@@ -130,7 +150,10 @@ def test_a_checkpoint_whose_best_one_is_damaged_is_not_used(undisturbed, tmp_pat
     assert best.name == "checkpoint-12"
     flip(best / "average.safetensors")
     fitted = train(tmp_path, At())
-    assert all("best one so far, checkpoint-12, is damaged" in note or "average.safetensors" in note for note in fitted.notes[:2])
+    assert all(
+        "best one so far, checkpoint-12, is damaged" in note or "average.safetensors" in note
+        for note in fitted.notes[:2]
+    )
     assert digest(fitted, tmp_path) == undisturbed[0]
 
 
@@ -153,7 +176,9 @@ def test_resume_can_be_refused(tmp_path):
     place = interrupted(tmp_path)[0].parent
     shutil.copytree(place, tmp_path / "copy")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "fit", lambda *args, original=training.fit, **kwargs: original(*args, resume=False, **kwargs))
+        patch.setattr(
+            training, "fit", lambda *args, original=training.fit, **kwargs: original(*args, resume=False, **kwargs)
+        )
         assert not any("went on" in note for note in train(tmp_path, At()).notes)
 
 
@@ -207,8 +232,11 @@ def test_killed_at_20_random_moments_and_resumed_the_weights_are_the_same(undist
         folder = tmp_path / str(attempt)
         while True:
             wait = chance.uniform(0, 2.5)
-            done = subprocess.run([sys.executable, "-c", program, str(folder), os.path.dirname(__file__), str(wait)],
-                                  capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-c", program, str(folder), os.path.dirname(__file__), str(wait)],
+                capture_output=True,
+                text=True,
+            )
             if done.returncode == 0:
                 break
             assert done.returncode == -signal.SIGKILL, done.stderr

@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-
 from conftest import NOTEBOOKS, ROOT
 from mlflow_stores import content, fill
 from textlab import InputError, colab, store, sync
@@ -27,8 +26,12 @@ def in_colab(monkeypatch):
     def eval_js(code, timeout_sec):
         ports.append(int(re.fullmatch(r"google\.colab\.kernel\.proxyPort\((\d+)\)", code)[1]))
         return f"https://{HOST}/"
+
     module = types.ModuleType("google.colab")
-    module.output, module.files = types.SimpleNamespace(eval_js=eval_js), types.SimpleNamespace(download=downloads.append)
+    module.output, module.files = (
+        types.SimpleNamespace(eval_js=eval_js),
+        types.SimpleNamespace(download=downloads.append),
+    )
     monkeypatch.setitem(sys.modules, "google.colab", module)
     return downloads, ports
 
@@ -51,12 +54,16 @@ def test_pages_are_served_to_the_proxy_and_to_nobody_else(tmp_path, in_colab, mo
         assert colab.pages(uri) == f"MLflow's own pages, as long as this notebook runs: https://{HOST}/"
 
         def status(host, **headers):
-            request = urllib.request.Request(f"http://127.0.0.1:{in_colab[1][0]}/api/2.0/mlflow/experiments/search", b"{\"max_results\": 1}",
-                                             {"Host": host, "Content-Type": "application/json"} | headers)
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{in_colab[1][0]}/api/2.0/mlflow/experiments/search",
+                b'{"max_results": 1}',
+                {"Host": host, "Content-Type": "application/json"} | headers,
+            )
             try:
                 return urllib.request.urlopen(request, timeout=30).status
             except urllib.error.HTTPError as error:
                 return error.code
+
         assert status(HOST, Origin=f"https://{HOST}") == 200
         assert status("evil.example") == 403 and status(HOST, Origin="https://evil.example") == 403
     finally:
@@ -75,8 +82,13 @@ def test_without_a_browser_there_is_a_sentence_and_no_error(tmp_path, in_colab, 
 
 def test_elsewhere_it_says_what_to_do(tmp_path):
     uri = store.store_uri(tmp_path)
-    assert colab.pages(uri).endswith(f"python -m textlab ui {tmp_path}") and "not Colab" in colab.download(uri, tmp_path / "x.zip")
-    assert colab.pages("https://user:secret@mlflow.example") == "MLflow's own pages are those of https://***@mlflow.example."
+    assert colab.pages(uri).endswith(f"python -m textlab ui {tmp_path}") and "not Colab" in colab.download(
+        uri, tmp_path / "x.zip"
+    )
+    assert (
+        colab.pages("https://user:secret@mlflow.example")
+        == "MLflow's own pages are those of https://***@mlflow.example."
+    )
     assert not (tmp_path / "x.zip").exists()
 
 
@@ -115,20 +127,33 @@ def test_the_set_up_cell_fetches_the_project_where_it_is_missing(tmp_path, in_co
     """In a bare Python, from a repository on this machine; what pip would do is only shown."""
     cell = hosted_cell(NOTEBOOKS[0])
     (address,) = re.findall(r"https://github[^\"]+", cell)
-    before = ("import sys, types, subprocess; sys.modules['google.colab'] = types.ModuleType('google.colab'); real = subprocess.run\n"
-              "subprocess.run = lambda c, **o: real(c, **o) if c[0] == 'git' else print('would run', c[3:5], c[-1])\n")
+    before = (
+        "import sys, types, subprocess; sys.modules['google.colab'] = types.ModuleType('google.colab'); real = subprocess.run\n"
+        "subprocess.run = lambda c, **o: real(c, **o) if c[0] == 'git' else print('would run', c[3:5], c[-1])\n"
+    )
     code = before + cell.replace(address, ROOT.as_uri()) + "\nimport textlab; print(textlab.__file__)"
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     packaging = os.path.dirname(importlib.util.find_spec("packaging").origin)
     (site,) = bare.glob("lib/python3*/site-packages")
     os.symlink(packaging, site / "packaging")  # as pip brings it on those machines
-    done = subprocess.run([bare / "bin" / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                          env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
+    done = subprocess.run(
+        [bare / "bin" / "python", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
-    assert printed[0].startswith("Installing what is missing here") and "transformers==" in printed[0] and "jupyterlab" not in printed[0]
-    assert printed[-2].endswith(f"{tmp_path / 'textlab-project'}") and printed[-1].startswith(str(tmp_path / "textlab-project" / "lib"))
+    assert (
+        printed[0].startswith("Installing what is missing here")
+        and "transformers==" in printed[0]
+        and "jupyterlab" not in printed[0]
+    )
+    assert printed[-2].endswith(f"{tmp_path / 'textlab-project'}") and printed[-1].startswith(
+        str(tmp_path / "textlab-project" / "lib")
+    )
 
 
 def test_what_a_machine_lacks(monkeypatch):
@@ -138,9 +163,23 @@ def test_what_a_machine_lacks(monkeypatch):
         if name not in here:
             raise colab.importlib.metadata.PackageNotFoundError(name)
         return here[name]
+
     monkeypatch.setattr(colab.importlib.metadata, "version", version)
-    wanted = ["newer==2.0", "older==1.10", "same==1.0", "torch==2.13.0", "absent[extra]==3.0", "numpy==2.0", "jupyterlab==4.0", "-e ."]
-    assert colab.needed("# all of them\n" + "  # why\n".join(wanted)) == ["older==1.10", "absent[extra]==3.0", "numpy==2.0"]
+    wanted = [
+        "newer==2.0",
+        "older==1.10",
+        "same==1.0",
+        "torch==2.13.0",
+        "absent[extra]==3.0",
+        "numpy==2.0",
+        "jupyterlab==4.0",
+        "-e .",
+    ]
+    assert colab.needed("# all of them\n" + "  # why\n".join(wanted)) == [
+        "older==1.10",
+        "absent[extra]==3.0",
+        "numpy==2.0",
+    ]
 
 
 def test_a_package_that_this_session_has_loaded_already_needs_a_new_session(commands, monkeypatch):

@@ -11,7 +11,6 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score
 from sklearn.svm import LinearSVC
-
 from textlab import corpus
 
 SPLITS = ["train", "validation", "test"]
@@ -63,7 +62,10 @@ def test_digest_is_that_of_the_documented_lines():
 
 def test_sizes(built):
     assert [(split, len(rows)) for split, rows in built.items()] == [
-        ("train", 4000), ("validation", 500), ("test", 500)]
+        ("train", 4000),
+        ("validation", 500),
+        ("test", 500),
+    ]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -97,8 +99,9 @@ def test_texts_are_lower_case_ascii_words_with_single_spaces(texts):
 def test_no_slot_of_the_grammar_misspells_its_entry():
     known = set(corpus._SHARED) | {name for entries in corpus._EMOTION.values() for name in entries}
     grammars = [corpus._SENTENCE, corpus._SHARED, *corpus._EMOTION.values()]
-    used = {name for entries in grammars for text in entries.values()
-            for name in re.findall(r"\{(?:other )?(\w+)\}", text)}
+    used = {
+        name for entries in grammars for text in entries.values() for name in re.findall(r"\{(?:other )?(\w+)\}", text)
+    }
     assert used == known
 
 
@@ -110,28 +113,37 @@ def test_the_stated_share_of_labels_is_wrong_and_nothing_else_differs(built, cle
     assert sum(noisy != intended for (_, noisy), (_, intended) in pairs) == wrong
 
 
-@pytest.mark.parametrize("phenomenon, pattern, least", [
-    ("negation", r"\b(not|anything but|nobody|more than this)\b", 500),
-    ("contrast", r"\b(but|although|even though|instead|rather)\b", 500),
-    ("somebody else's emotion", r"^my \w+( \w+)? (was|is|feels|thinks|keeps)\b", 200),
-    ("low intensity", r"\ba (bit|little)\b", 200),
-    ("high intensity", r"\b(completely|absolutely|utterly|totally)\b", 200),
-    ("idiom", r"over the moon|my blood was boiling|butterflies in my stomach|my jaw dropped|head over heels", 40),
-    ("reason", r"\bbecause\b", 150),
-    ("time", r"\b(last night|this morning|yesterday|last year|on \w+day)\b", 100),
-])
+@pytest.mark.parametrize(
+    "phenomenon, pattern, least",
+    [
+        ("negation", r"\b(not|anything but|nobody|more than this)\b", 500),
+        ("contrast", r"\b(but|although|even though|instead|rather)\b", 500),
+        ("somebody else's emotion", r"^my \w+( \w+)? (was|is|feels|thinks|keeps)\b", 200),
+        ("low intensity", r"\ba (bit|little)\b", 200),
+        ("high intensity", r"\b(completely|absolutely|utterly|totally)\b", 200),
+        ("idiom", r"over the moon|my blood was boiling|butterflies in my stomach|my jaw dropped|head over heels", 40),
+        ("reason", r"\bbecause\b", 150),
+        ("time", r"\b(last night|this morning|yesterday|last year|on \w+day)\b", 100),
+    ],
+)
 def test_phenomenon_is_frequent(texts, phenomenon, pattern, least):
     assert sum(bool(re.search(pattern, text)) for text in texts) >= least, phenomenon
 
 
-@pytest.mark.parametrize("pattern, label", [
-    (r"^my grandmothers chair has been empty since \w+$", "sadness"),
-    (r"^we share one umbrella and neither of us minds getting wet$|^.* learned to knit to make me a scarf$", "love"),
-    (r"^i thought i would be \w+ but (my heart sank|my eyes filled up|i cried .*)$", "sadness"),
-    (r"^i am not \w+\b.* just (angry|annoyed|mad|furious|outraged|enraged)$", "anger"),
-    (r"^my \w+ was (furious|angry)\b.* but i only felt (happy|glad|delighted|thrilled)$", "joy"),
-    (r"^i should be (afraid|scared|terrified)\b.* i am on top of the world$|over the moon even though", "joy"),
-])
+@pytest.mark.parametrize(
+    "pattern, label",
+    [
+        (r"^my grandmothers chair has been empty since \w+$", "sadness"),
+        (
+            r"^we share one umbrella and neither of us minds getting wet$|^.* learned to knit to make me a scarf$",
+            "love",
+        ),
+        (r"^i thought i would be \w+ but (my heart sank|my eyes filled up|i cried .*)$", "sadness"),
+        (r"^i am not \w+\b.* just (angry|annoyed|mad|furious|outraged|enraged)$", "anger"),
+        (r"^my \w+ was (furious|angry)\b.* but i only felt (happy|glad|delighted|thrilled)$", "joy"),
+        (r"^i should be (afraid|scared|terrified)\b.* i am on top of the world$|over the moon even though", "joy"),
+    ],
+)
 def test_label_is_what_the_speaker_feels(clean, pattern, label):
     found = {name for rows in clean.values() for text, name in rows if re.search(pattern, text)}
     assert found == {label}

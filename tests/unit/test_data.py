@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from transformers import AutoTokenizer
-
 from textlab import InputError, corpus, data, hub
+from transformers import AutoTokenizer
 
 EMOTION = Path(__file__).resolve().parents[3] / "shared" / "emotion"
 ROWS = [(f"text number {i}", "good" if i % 2 else "bad") for i in range(20)]
@@ -50,7 +49,11 @@ def txt(path, rows):
 
 def texts(found: data.Data) -> dict[str, str]:
     """Return text -> label name over all splits."""
-    return {text: found.labels[label] for split in found.splits.values() for text, label in zip(split["text"], split["label"])}
+    return {
+        text: found.labels[label]
+        for split in found.splits.values()
+        for text, label in zip(split["text"], split["label"])
+    }
 
 
 def problems(found: data.Data) -> set[tuple]:
@@ -74,18 +77,27 @@ def test_csv_fields_are_taken_as_they_stand(folder):
 
 
 @pytest.mark.parametrize("newline, encoding", [("\n", "utf-8"), ("\r\n", "utf-8-sig")])
-@pytest.mark.parametrize("name, header, row", [
-    ("a.csv", "text,label", "{},{}"), ("a.csv", "text;label", "{};{}"), ("a.tsv", "text\tlabel", "{}\t{}"),
-    ("a.txt", "text;label", "{};{}"), ("a.txt", "", "{};{}"), ("a.CSV", "Label, Sentence", "{1},{0}"),
-    ("a.jsonl", "", '{{"text": "{}", "label": "{}"}}'),
-])
+@pytest.mark.parametrize(
+    "name, header, row",
+    [
+        ("a.csv", "text,label", "{},{}"),
+        ("a.csv", "text;label", "{};{}"),
+        ("a.tsv", "text\tlabel", "{}\t{}"),
+        ("a.txt", "text;label", "{};{}"),
+        ("a.txt", "", "{};{}"),
+        ("a.CSV", "Label, Sentence", "{1},{0}"),
+        ("a.jsonl", "", '{{"text": "{}", "label": "{}"}}'),
+    ],
+)
 def test_text_formats_with_and_without_bom_and_crlf(folder, name, header, row, newline, encoding):
     rows = [("é ü 漢字 \u2028 \x85", "good"), *ROWS]
     lines = [header] * bool(header) + [row.format(*pair) for pair in rows]
     found = data.load(write(folder / name, newline.join(lines) + newline, encoding))
     assert texts(found) == dict(rows)
     assert found.quality.empty and found.labels == ["bad", "good"]
-    assert found.splits["train"].features == Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    assert found.splits["train"].features == Features(
+        {"text": Value("string"), "label": ClassLabel(names=["bad", "good"])}
+    )
 
 
 def test_csv_keeps_quoted_separators_quotes_and_line_breaks(folder):
@@ -106,17 +118,29 @@ def test_txt_header_needs_two_usual_names(folder, first, is_header):
 
 
 def test_jsonl_keeps_types_apart(folder):
-    lines = [{"label": 1, "text": "007"}, {"label": 0, "text": "2020-01-01"}, {"label": 1.0, "text": "null"},
-             {"label": 10, "text": "d"}, {"label": 2, "text": "e", "more": [1]}]
+    lines = [
+        {"label": 1, "text": "007"},
+        {"label": 0, "text": "2020-01-01"},
+        {"label": 1.0, "text": "null"},
+        {"label": 10, "text": "d"},
+        {"label": 2, "text": "e", "more": [1]},
+    ]
     lines += [{"text": f"more {i}", "label": i % 2} for i in range(9)]
     found = data.load(write(folder / "a.jsonl", "\n".join(map(json.dumps, lines))))
     assert {text: label for text, label in texts(found).items() if "more" not in text} == {
-        "007": "1", "2020-01-01": "0", "null": "1", "d": "10", "e": "2"}
+        "007": "1",
+        "2020-01-01": "0",
+        "null": "1",
+        "d": "10",
+        "e": "2",
+    }
     assert found.labels == ["0", "1", "2", "10"]
 
 
 def test_parquet_integers_also_beside_missing_ones_are_names(folder):
-    pd.DataFrame({"content": [f"t{i}" for i in range(12)], "target": [0.0, 1.0, None] * 4}).to_parquet(folder / "a.parquet")
+    pd.DataFrame({"content": [f"t{i}" for i in range(12)], "target": [0.0, 1.0, None] * 4}).to_parquet(
+        folder / "a.parquet"
+    )
     found = data.load("a.parquet")
     assert found.labels == ["0", "1"]
     assert problems(found) == {("missing label", "all", 4, 4, "3, 6, 9, ...", "dropped")}
@@ -157,13 +181,18 @@ def test_named_columns_win(folder):
 
 def test_missing_columns_are_named_with_those_that_are_there(folder):
     write(folder / "a.csv", "text,mood\na,b\n")
-    assert error("a.csv") == ("a.csv: none of the usual columns (label, label_name, emotion, category, class, target); "
-                              "there is: 'text', 'mood'; set label_column to one of these")
+    assert error("a.csv") == (
+        "a.csv: none of the usual columns (label, label_name, emotion, category, class, target); "
+        "there is: 'text', 'mood'; set label_column to one of these"
+    )
     assert error("a.csv", text_column="body") == (
-        "a.csv: no column 'body'; there is: 'text', 'mood'; set text_column to one of these")
+        "a.csv: no column 'body'; there is: 'text', 'mood'; set text_column to one of these"
+    )
 
 
-@pytest.mark.parametrize("label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([[0], [1]], "holds lists or objects")])
+@pytest.mark.parametrize(
+    "label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([[0], [1]], "holds lists or objects")]
+)
 def test_labels_of_another_kind_are_refused(folder, label, part):
     pq.write_table(pa.table({"text": ["a", "b"], "label": label}), folder / "a.parquet")
     assert part in error("a.parquet") and "set label_column to another" in error("a.parquet")
@@ -177,23 +206,34 @@ def test_a_text_column_of_numbers_is_refused(folder):
 # --- files that cannot be used ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("a.txt", b"good;x\n\ncaf\xe9;y\n", "a.txt, line 3: byte 0xe9 is not UTF-8; save the file as UTF-8"),
-    ("a.csv", b"text,label\ncaf\xe9,y\n", "a.csv, line 2: byte 0xe9 is not UTF-8; save the file as UTF-8"),
-    ("a.txt", b"good;x\n\nno label here\n", "a.txt, line 3: there is no ';'; write every line as text;label"),
-    ("a.jsonl", b'{"text": "a", "label": 1}\n\n{"text": \n', "a.jsonl, line 3: not JSON ("),
-    ("a.jsonl", b'{"text": "a", "label": 1}\n["b", 2]\n', "a.jsonl, line 2: not a JSON object; write one object per line"),
-    ("a.jsonl", b'{"text": "a \\ud83d", "label": 1}\n', "a.jsonl, line 1: not JSON ("),
-    ("a.csv", b"text,label\na, b,x\n", "a.csv: Expected 2 fields in line 2, saw 3; put texts with ',' or quotes in them"),
-    ("a.csv", b'text,label\na,x\n"b,y\n', "a.csv: EOF inside string starting at line 3; put texts with"),
-    ("a.parquet", b"PAR0", "a.parquet cannot be read ("),
-    ("a.csv", b"", "a.csv is empty; it needs texts and labels"),
-    ("a.txt", b"\xef\xbb\xbf\r\n \r\n", "a.txt is empty; it needs texts and labels"),
-    ("a.jsonl", b"\n\n", "a.jsonl is empty; it needs texts and labels"),
-    ("a.csv", b"text,label\n", "a.csv has no rows; it needs texts and labels"),
-    ("a.txt", b"text;label\n", "a.txt has no rows; it needs texts and labels"),
-    ("a.doc", b"x", "dataset: a.doc is of an unknown format; accepted are .csv, .tsv, .txt, .jsonl, .parquet"),
-])
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.txt", b"good;x\n\ncaf\xe9;y\n", "a.txt, line 3: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("a.csv", b"text,label\ncaf\xe9,y\n", "a.csv, line 2: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("a.txt", b"good;x\n\nno label here\n", "a.txt, line 3: there is no ';'; write every line as text;label"),
+        ("a.jsonl", b'{"text": "a", "label": 1}\n\n{"text": \n', "a.jsonl, line 3: not JSON ("),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": 1}\n["b", 2]\n',
+            "a.jsonl, line 2: not a JSON object; write one object per line",
+        ),
+        ("a.jsonl", b'{"text": "a \\ud83d", "label": 1}\n', "a.jsonl, line 1: not JSON ("),
+        (
+            "a.csv",
+            b"text,label\na, b,x\n",
+            "a.csv: Expected 2 fields in line 2, saw 3; put texts with ',' or quotes in them",
+        ),
+        ("a.csv", b'text,label\na,x\n"b,y\n', "a.csv: EOF inside string starting at line 3; put texts with"),
+        ("a.parquet", b"PAR0", "a.parquet cannot be read ("),
+        ("a.csv", b"", "a.csv is empty; it needs texts and labels"),
+        ("a.txt", b"\xef\xbb\xbf\r\n \r\n", "a.txt is empty; it needs texts and labels"),
+        ("a.jsonl", b"\n\n", "a.jsonl is empty; it needs texts and labels"),
+        ("a.csv", b"text,label\n", "a.csv has no rows; it needs texts and labels"),
+        ("a.txt", b"text;label\n", "a.txt has no rows; it needs texts and labels"),
+        ("a.doc", b"x", "dataset: a.doc is of an unknown format; accepted are .csv, .tsv, .txt, .jsonl, .parquet"),
+    ],
+)
 def test_unusable_files(folder, name, content, message):
     (folder / name).write_bytes(content)
     assert error(name).startswith(message)
@@ -201,8 +241,9 @@ def test_unusable_files(folder, name, content, message):
 
 def test_one_class_only_is_refused(folder):
     txt(folder / "a.txt", [(f"t{i}", "x") for i in range(9)])
-    assert error("a.txt") == ("dataset: the training data of a.txt has one class only (x); two classes or more are needed; "
-                              "check label_column")
+    assert error("a.txt") == (
+        "dataset: the training data of a.txt has one class only (x); two classes or more are needed; check label_column"
+    )
 
 
 def test_no_usable_row_is_refused(folder):
@@ -211,7 +252,8 @@ def test_no_usable_row_is_refused(folder):
 
 def test_too_few_texts_to_split_are_refused(folder):
     assert "a.txt has too few different texts in a class to make a validation and a test split from" in error(
-        txt(folder / "a.txt", [("a", "x"), ("b", "y")]))
+        txt(folder / "a.txt", [("a", "x"), ("b", "y")])
+    )
     assert "too few different texts" in error(txt(folder / "b.txt", [("a", "x"), ("a", "y")]))
 
 
@@ -225,8 +267,10 @@ def test_a_missing_path_is_said_to_be_missing(folder, source):
 
 @pytest.mark.parametrize("source", ["emotion", "", " ", "a b", "pracitce", "x\ny", "n" * 300])
 def test_neither_path_nor_id_names_what_is_accepted(folder, source):
-    assert error(source) == (f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
-                             "owner/name[@revision]; use one of these")
+    assert error(source) == (
+        f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
+        "owner/name[@revision]; use one of these"
+    )
 
 
 def test_home_and_relative_paths(folder, monkeypatch):
@@ -277,10 +321,14 @@ def test_hub_snapshot_with_unlabelled_test_split(resolved):
     found = data.load("owner/name")
     assert found.labels == ["neg", "pos"] and found.rows() == {"train": 3, "validation": 2}
     assert found.splits["train"][:] == {"text": ["train 0", "train 1", "train 3"], "label": [0, 1, 1]}
-    assert found.notes == ("The test split has no row with text and label and is left out.",
-                           "No labelled test split came with the data, so there are no test figures.")
-    assert problems(found) == {("missing label", "train", 1, 1, "3", "dropped"),
-                               ("missing label", "test", 2, 2, "1, 2", "dropped")}
+    assert found.notes == (
+        "The test split has no row with text and label and is left out.",
+        "No labelled test split came with the data, so there are no test figures.",
+    )
+    assert problems(found) == {
+        ("missing label", "train", 1, 1, "3", "dropped"),
+        ("missing label", "test", 2, 2, "1, 2", "dropped"),
+    }
     assert not list(resolved.rglob("*.arrow"))
 
 
@@ -290,7 +338,8 @@ def test_hub_snapshot_with_other_splits_and_columns(resolved):
     snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card)
     assert "Splits that are not used: extra." in data.load("owner/name").notes
     assert error("owner/name", label_column="mood") == (
-        "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these")
+        "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these"
+    )
 
 
 def test_hub_snapshot_with_one_split_of_another_name_is_split(resolved):
@@ -309,10 +358,15 @@ def test_hub_snapshot_without_train_or_without_data(resolved):
 # --- folders ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("train, validation, test", [
-    ("train.txt", "val.txt", "test.txt"), ("Train.txt", "valid.txt", "Test_2.txt"),
-    ("training.txt", "validation.txt", "testing.txt"), ("train-a.txt", "dev.txt", "test.txt"),
-])
+@pytest.mark.parametrize(
+    "train, validation, test",
+    [
+        ("train.txt", "val.txt", "test.txt"),
+        ("Train.txt", "valid.txt", "Test_2.txt"),
+        ("training.txt", "validation.txt", "testing.txt"),
+        ("train-a.txt", "dev.txt", "test.txt"),
+    ],
+)
 def test_folder_with_split_files(folder, train, validation, test):
     txt(folder / train, ROWS), txt(folder / validation, ROWS[:6]), txt(folder / test, ROWS[:4])
     write(folder / "README.txt", "not data"), write(folder / "labels.csv", "not data")
@@ -324,8 +378,10 @@ def test_folder_with_split_files(folder, train, validation, test):
 
 def test_splits_may_have_different_formats_and_shards_come_in_order(folder):
     for part in (1, 0):
-        pq.write_table(pa.table({"text": [f"p{part}", f"q{part}"], "label": ["x", "y" if part else None]}),
-                       folder / f"train-0000{part}-of-00002.parquet")
+        pq.write_table(
+            pa.table({"text": [f"p{part}", f"q{part}"], "label": ["x", "y" if part else None]}),
+            folder / f"train-0000{part}-of-00002.parquet",
+        )
     txt(folder / "val.txt", [("a", "x")])
     found = data.load(str(folder))
     assert found.splits["train"]["text"][:] == ["p0", "p1", "q1"]
@@ -337,15 +393,30 @@ def test_folder_with_one_other_file_is_that_file(folder):
     assert texts(data.load(str(folder))) == dict(ROWS)
 
 
-@pytest.mark.parametrize("names, message", [
-    (["train.csv", "train.txt"], "dataset: several files for the train split (train.csv, train.txt); keep one of them"),
-    (["train.txt", "val.txt", "dev.txt"], "dataset: several files for the validation split (dev.txt, val.txt); keep one"),
-    (["train.txt", "train_old.txt"], "dataset: several files for the train split (train.txt, train_old.txt); keep one"),
-    (["train-00001-of-00002.txt"], "dataset: 1 of 2 parts of the train split are there (train-00001-of-00002.txt); add"),
-    (["test.txt", "val.txt"], "dataset: no training file in "),
-    (["a.txt", "b.txt"], "dataset: no training file in "),
-    (["notes.doc"], "dataset: no training file in "),
-])
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (
+            ["train.csv", "train.txt"],
+            "dataset: several files for the train split (train.csv, train.txt); keep one of them",
+        ),
+        (
+            ["train.txt", "val.txt", "dev.txt"],
+            "dataset: several files for the validation split (dev.txt, val.txt); keep one",
+        ),
+        (
+            ["train.txt", "train_old.txt"],
+            "dataset: several files for the train split (train.txt, train_old.txt); keep one",
+        ),
+        (
+            ["train-00001-of-00002.txt"],
+            "dataset: 1 of 2 parts of the train split are there (train-00001-of-00002.txt); add",
+        ),
+        (["test.txt", "val.txt"], "dataset: no training file in "),
+        (["a.txt", "b.txt"], "dataset: no training file in "),
+        (["notes.doc"], "dataset: no training file in "),
+    ],
+)
 def test_folders_that_cannot_be_used(folder, names, message):
     for name in names:
         txt(folder / name, ROWS)
@@ -360,11 +431,22 @@ def test_folders_that_cannot_be_used(folder, names, message):
 
 
 def test_quality_counts_texts_and_rows_and_says_where(folder):
-    txt(folder / "train.txt", [
-        ("text", "label"), ("twice same", "x"), ("", "x"), ("twice same", "x"), ("thrice two labels", "x"),
-        ("thrice two labels", "y"), ("thrice two labels", "x"), ("no label", ""), (" \t ", "y"),
-        ("seen before", "y"), ("z", "y"),
-    ])
+    txt(
+        folder / "train.txt",
+        [
+            ("text", "label"),
+            ("twice same", "x"),
+            ("", "x"),
+            ("twice same", "x"),
+            ("thrice two labels", "x"),
+            ("thrice two labels", "y"),
+            ("thrice two labels", "x"),
+            ("no label", ""),
+            (" \t ", "y"),
+            ("seen before", "y"),
+            ("z", "y"),
+        ],
+    )
     txt(folder / "val.txt", [("seen before", "x"), ("thrice two labels", "y"), ("odd", "q"), ("z", "y"), ("v", "x")])
     txt(folder / "test.txt", [("v", "y"), ("fine", "x")])
     found = data.load(str(folder))
@@ -384,15 +466,22 @@ def test_quality_counts_texts_and_rows_and_says_where(folder):
 
 
 def test_line_numbers_of_csv_count_lines_inside_quotes_and_blank_ones(folder):
-    write(folder / "a.csv", 'label,text\n"x","one\ntwo"\n\nx,\ny,"a\n\nb"\nx,\n' + "".join(f"{l},{t}\n" for t, l in ROWS))
+    write(
+        folder / "a.csv", 'label,text\n"x","one\ntwo"\n\nx,\ny,"a\n\nb"\nx,\n' + "".join(f"{l},{t}\n" for t, l in ROWS)
+    )
     assert problems(data.load("a.csv")) == {("empty text", "all", 1, 2, "5, 9", "dropped")}
 
 
 def test_line_numbers_of_jsonl_and_missing_keys(folder):
-    write(folder / "a.jsonl", '{"text": null, "label": 1}\n\n{"text": "a"}\n' + "\n".join(
-        json.dumps({"text": t, "label": l}) for t, l in ROWS))
-    assert problems(data.load("a.jsonl")) == {("empty text", "all", 1, 1, "1", "dropped"),
-                                              ("missing label", "all", 1, 1, "3", "dropped")}
+    write(
+        folder / "a.jsonl",
+        '{"text": null, "label": 1}\n\n{"text": "a"}\n'
+        + "\n".join(json.dumps({"text": t, "label": l}) for t, l in ROWS),
+    )
+    assert problems(data.load("a.jsonl")) == {
+        ("empty text", "all", 1, 1, "1", "dropped"),
+        ("missing label", "all", 1, 1, "3", "dropped"),
+    }
 
 
 def test_short_csv_rows_have_no_label(folder):
@@ -402,7 +491,9 @@ def test_short_csv_rows_have_no_label(folder):
 
 def test_a_split_with_unknown_labels_only_is_refused(folder):
     txt(folder / "train.txt", ROWS), txt(folder / "val.txt", [("a", "0"), ("b", "1")])
-    assert "no label of the validation split of" in error(folder) and "(0, 1) occurs in train (bad, good)" in error(folder)
+    assert "no label of the validation split of" in error(folder) and "(0, 1) occurs in train (bad, good)" in error(
+        folder
+    )
 
 
 @pytest.mark.skipif(not EMOTION.is_dir(), reason="the real text, ../shared/emotion beside the project, is not here")
@@ -411,12 +502,21 @@ def test_known_facts_of_the_real_text():
     counts = found.quality.set_index(["split", "problem"])["texts"].to_dict()
     assert found.rows() == {"train": 16000, "validation": 2000} and found.labels == corpus.LABELS
     assert counts == {
-        ("train", "repeated text"): 31, ("train", "repeated text, labels differ"): 30,
-        ("validation", "repeated text"): 2, ("validation", "repeated text, labels differ"): 2,
-        ("validation", "text also in train"): 5, ("validation", "text also in train, labels differ"): 5,
+        ("train", "repeated text"): 31,
+        ("train", "repeated text, labels differ"): 30,
+        ("validation", "repeated text"): 2,
+        ("validation", "repeated text, labels differ"): 2,
+        ("validation", "text also in train"): 5,
+        ("validation", "text also in train, labels differ"): 5,
     }
     assert data.balance(found.splits)["train"].to_dict() == {
-        "sadness": 4666, "joy": 5362, "love": 1304, "anger": 2159, "fear": 1937, "surprise": 572}
+        "sadness": 4666,
+        "joy": 5362,
+        "love": 1304,
+        "anger": 2159,
+        "fear": 1937,
+        "surprise": 572,
+    }
     assert data.lengths(found.splits, lambda texts, **_: {"input_ids": [[0]] * len(texts)})["words"].max() == 66
 
 
@@ -430,11 +530,15 @@ def uneven(count=200):
 def test_one_file_becomes_three_stratified_splits_and_rare_classes_stay_in_train(folder):
     found = data.load(txt(folder / "a.txt", uneven()))
     assert data.balance(found.splits).to_dict() == {
-        "train": {"a": 110, "b": 48, "c": 2}, "validation": {"a": 14, "b": 6, "c": 0}, "test": {"a": 14, "b": 6, "c": 0}}
+        "train": {"a": 110, "b": 48, "c": 2},
+        "validation": {"a": 14, "b": 6, "c": 0},
+        "test": {"a": 14, "b": 6, "c": 0},
+    }
     assert found.notes == (
         "No validation or test split came with the data: each was made of 10% of the texts, drawn class by class with "
         "seed 42.",
-        "Classes with too few rows to be in every split: c (2).")
+        "Classes with too few rows to be in every split: c (2).",
+    )
     assert texts(found) == dict(uneven())
 
 
@@ -446,7 +550,11 @@ def test_splits_follow_the_seed(folder):
 
 def test_equal_texts_stay_together(folder):
     found = data.load(txt(folder / "a.txt", uneven() * 2))
-    assert set(found.quality["problem"]) == {"repeated text"} and found.rows() == {"train": 320, "validation": 40, "test": 40}
+    assert set(found.quality["problem"]) == {"repeated text"} and found.rows() == {
+        "train": 320,
+        "validation": 40,
+        "test": 40,
+    }
 
 
 def test_texts_under_two_labels_stay_in_train(folder):
@@ -463,8 +571,9 @@ def test_train_and_test_gain_a_validation_split(folder):
     txt(folder / "train.txt", uneven()), txt(folder / "test.txt", [("u", "a"), ("v", "b")])
     found = data.load(str(folder))
     assert found.rows() == {"train": 180, "validation": 20, "test": 2}
-    assert found.notes[0] == ("No validation split came with the data: it was made of 10% of the texts, drawn class by class "
-                              "with seed 42.")
+    assert found.notes[0] == (
+        "No validation split came with the data: it was made of 10% of the texts, drawn class by class with seed 42."
+    )
     assert found.splits["test"]["text"][:] == ["u", "v"]
 
 
@@ -512,8 +621,11 @@ def test_check_raises_for_files_and_leaves_the_rest_alone(folder, monkeypatch):
     monkeypatch.setattr(corpus, "build", None)
     assert data.check("practice") is data.check("owner/name@main") is None
     assert data.check(txt(folder / "a.txt", ROWS)) is None
-    for source, message in [("no.csv", "does not exist"), ("emotion", "got 'emotion'"),
-                            (txt(folder / "b.txt", [("a", "x"), ("b", "x")]), "one class only (x)")]:
+    for source, message in [
+        ("no.csv", "does not exist"),
+        ("emotion", "got 'emotion'"),
+        (txt(folder / "b.txt", [("a", "x"), ("b", "x")]), "one class only (x)"),
+    ]:
         with pytest.raises(InputError, match=message.replace("(", r"\(").replace(")", r"\)")):
             data.check(source)
     with pytest.raises(InputError, match="no column 'mood'"):
@@ -542,7 +654,11 @@ def test_lengths_count_words_and_uncut_tokens(small, tokenizer):
     small["train"] = Dataset.from_dict({"text": ["word " * 700], "label": [0]}, small["train"].features)
     table = data.lengths(small, tokenizer)
     assert table.to_dict("list") == {
-        "split": ["train", "validation"], "label": ["x", "y"], "words": [700, 8], "tokens": [702, 10]}
+        "split": ["train", "validation"],
+        "label": ["x", "y"],
+        "words": [700, 8],
+        "tokens": [702, 10],
+    }
     assert not tokenizer.deprecation_warnings, "the tokenizer warned that a text is too long for the model"
 
 

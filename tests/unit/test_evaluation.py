@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
-
 from textlab import evaluation, hub, prediction, runtime, training
 
 
@@ -91,8 +90,10 @@ def test_compare_equals_a_paired_bootstrap_over_rows():
     true = rng.integers(0, 4, 400)
     first, second = (np.where(rng.random(400) < share, true, rng.integers(0, 4, 400)) for share in (0.8, 0.7))
     rows = rng.integers(0, 400, (1500, 400))
-    slow = np.percentile([f1_score(true[r], first[r], average="macro") - f1_score(true[r], second[r], average="macro")
-                          for r in rows], [2.5, 97.5])
+    slow = np.percentile(
+        [f1_score(true[r], first[r], average="macro") - f1_score(true[r], second[r], average="macro") for r in rows],
+        [2.5, 97.5],
+    )
     slow_accuracy = np.percentile(((first == true)[rows].mean(1) - (second == true)[rows].mean(1)), [2.5, 97.5])
     found = evaluation.compare(true, first, second, resamples=4000)
     assert found["macro_f1_difference_ci95"] == pytest.approx(slow, abs=0.01)
@@ -111,7 +112,9 @@ def test_scores_over_seeds_are_means_and_their_intervals_cover_seeds_and_rows():
     good[:10], poor[:50] = 1 - good[:10], 1 - poor[:50]
     found = evaluation.score_seeds(rows, [good, poor])
     assert found["accuracy"] == pytest.approx((0.95 + 0.75) / 2)
-    assert found["weighted_f1"] == pytest.approx(np.mean([evaluation.score(rows, ids)["weighted_f1"] for ids in (good, poor)]))
+    assert found["weighted_f1"] == pytest.approx(
+        np.mean([evaluation.score(rows, ids)["weighted_f1"] for ids in (good, poor)])
+    )
     low, high = found["accuracy_ci95"]
     assert low < 0.76 and high > 0.94  # a sample may hold one of the seeds twice: rows alone would give 0.81 to 0.89
     alone = evaluation.score_seeds(rows, [good])
@@ -165,12 +168,19 @@ def test_wrong_labels_are_sought_where_a_class_never_occurs():
 FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
 
 
-@pytest.mark.parametrize("predicted, own, words", [
-    ([1, 1, 1], 0.09, ["a single class, b, for every text", "does not beat always answering the most frequent class"]),
-    ([0, 1, 1], 0.1, ["does not beat always answering"]),
-    ([0, 1, 1], 0.65, ["does not beat a linear SVM"]),
-    ([0, 1, 1], 0.8, []),
-])
+@pytest.mark.parametrize(
+    "predicted, own, words",
+    [
+        (
+            [1, 1, 1],
+            0.09,
+            ["a single class, b, for every text", "does not beat always answering the most frequent class"],
+        ),
+        ([0, 1, 1], 0.1, ["does not beat always answering"]),
+        ([0, 1, 1], 0.65, ["does not beat a linear SVM"]),
+        ([0, 1, 1], 0.8, []),
+    ],
+)
 def test_guards_name_what_is_wrong(predicted, own, words):
     found = evaluation.guards(predicted * 20, FINE | {"model": {"macro_f1": own}}, ["a", "b"])
     assert len(found) == len(words)

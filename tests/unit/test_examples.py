@@ -6,7 +6,6 @@ import re
 
 import papermill  # noqa: F401  it loads textlab.kernel itself, which therefore cannot come first
 import pytest
-
 from conftest import ROOT
 
 FILES = sorted((ROOT / "lib" / "textlab").rglob("*.py"))
@@ -21,4 +20,10 @@ def test_examples_are_true(file):
 
 
 def test_the_modules_that_most_callers_meet_have_examples():
-    assert {file.stem for file in FILES if ">>> " in file.read_text()} >= {"data", "evaluation", "files", "params", "record"}
+    assert {file.stem for file in FILES if ">>> " in file.read_text()} >= {
+        "data",
+        "evaluation",
+        "files",
+        "params",
+        "record",
+    }

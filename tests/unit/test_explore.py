@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from standin_hub import emotion_data, repository, tiny_model
-
 from conftest import error, refused_port, serve
+from standin_hub import emotion_data, repository, tiny_model
 from textlab import explore, hub, plots, reach
 
 TASK = "text-classification"
@@ -32,27 +31,63 @@ def shelf(standin):
     for kind, tag in (("model", TASK), ("dataset", f"task_categories:{TASK}")):
         for name, downloads, likes, modified, tags in [
             ("a/one", 5, 1, "2024-01-03", ["license:mit"]),
-            ("a/two", 9, 3, "2024-01-01", ["license:apache-2.0", "size_categories:1K<n<10K",
-                                           "safetensors" if kind == "model" else "format:parquet"]),
-            ("a/three", 7, 2, "2024-01-04", []), ("a/four", 1, 9, "2024-01-02", ["license:other"]),
+            (
+                "a/two",
+                9,
+                3,
+                "2024-01-01",
+                [
+                    "license:apache-2.0",
+                    "size_categories:1K<n<10K",
+                    "safetensors" if kind == "model" else "format:parquet",
+                ],
+            ),
+            ("a/three", 7, 2, "2024-01-04", []),
+            ("a/four", 1, 9, "2024-01-02", ["license:other"]),
         ]:
             big = name == "a/two"
-            index = [{"name": "two", "results": [{"task": {"type": TASK}, "dataset": {"name": "emotion", "type": "emotion"},
-                                                  "metrics": [{"type": "accuracy", "value": 0.927}]}]}]
-            serve(standin, repository(kind, name, {"README.md": b"---\nlicense: mit\n---\n# T\n\nWhat it is.\n"} if big else {},
-                                      tags=[tag, *tags], downloads=downloads, likes=likes, modified=modified,
-                                      weights=66_955_010 if big else 0, size=5_000_000 if big else 0,
-                                      card={"language": ["en", "de"] if big else "fr"}, index=index if big else None))
+            index = [
+                {
+                    "name": "two",
+                    "results": [
+                        {
+                            "task": {"type": TASK},
+                            "dataset": {"name": "emotion", "type": "emotion"},
+                            "metrics": [{"type": "accuracy", "value": 0.927}],
+                        }
+                    ],
+                }
+            ]
+            serve(
+                standin,
+                repository(
+                    kind,
+                    name,
+                    {"README.md": b"---\nlicense: mit\n---\n# T\n\nWhat it is.\n"} if big else {},
+                    tags=[tag, *tags],
+                    downloads=downloads,
+                    likes=likes,
+                    modified=modified,
+                    weights=66_955_010 if big else 0,
+                    size=5_000_000 if big else 0,
+                    card={"language": ["en", "de"] if big else "fr"},
+                    index=index if big else None,
+                ),
+            )
         other = {"tags": ["translation"], "downloads": 99, "likes": 99, "modified": "2030-01-01"}
         serve(standin, repository(kind, "a/translator", {}, **other))
     return standin
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset"])
-@pytest.mark.parametrize("sort, names", [
-    ("downloads", ["a/two", "a/three", "a/one"]), ("likes", ["a/four", "a/two", "a/three"]),
-    ("last_modified", ["a/three", "a/one", "a/four"]),
-])
+@pytest.mark.parametrize(
+    "sort, names",
+    [
+        ("downloads", ["a/two", "a/three", "a/one"]),
+        ("likes", ["a/four", "a/two", "a/three"]),
+        ("last_modified", ["a/three", "a/one", "a/four"]),
+    ],
+)
 def test_search_sorts_and_limits_over_pages(shelf, kind, sort, names):
     found = explore.search(kind, TASK, sort, limit=3)
     assert list(found.index) == names and found.index.name == "id" and tuple(found.columns) == explore.COLUMNS
@@ -64,18 +99,36 @@ def test_a_row_holds_what_the_hub_states(shelf, kind):
     two = {name: value for name, value in found.loc["a/two"].items()}
     sha = next(repo["sha"] for repo in shelf.repositories if (repo["kind"], repo["id"]) == (kind, "a/two"))
     assert two == {
-        "task": TASK, "downloads": 9, "likes": 3, "licence": "apache-2.0", "languages": "en, de", "changed": "2024-01-01",
-        "rows": "1K<n<10K", "summary": "What it is.", "revision": sha,
-        **({"parameters": 67.0, "megabytes": 267.8, "format": "safetensors", "published": "accuracy 0.927 (emotion)"}
-           if kind == "model" else {"parameters": None, "megabytes": 5.0, "format": "parquet", "published": None})}
+        "task": TASK,
+        "downloads": 9,
+        "likes": 3,
+        "licence": "apache-2.0",
+        "languages": "en, de",
+        "changed": "2024-01-01",
+        "rows": "1K<n<10K",
+        "summary": "What it is.",
+        "revision": sha,
+        **(
+            {"parameters": 67.0, "megabytes": 267.8, "format": "safetensors", "published": "accuracy 0.927 (emotion)"}
+            if kind == "model"
+            else {"parameters": None, "megabytes": 5.0, "format": "parquet", "published": None}
+        ),
+    }
     three = found.loc["a/three"]
     assert three[["licence", "parameters", "megabytes", "format", "published", "summary"]].isna().all()
 
 
-@pytest.mark.parametrize("filters, names", [
-    ({"licence": "mit"}, ["a/one"]), ({"language": "de"}, ["a/two"]), ({"language": "fr"}, ["a/three", "a/one"]),
-    ({"max_megabytes": 300}, ["a/two"]), ({"max_megabytes": 3}, []), ({"licence": "mit", "language": "en"}, []),
-])
+@pytest.mark.parametrize(
+    "filters, names",
+    [
+        ({"licence": "mit"}, ["a/one"]),
+        ({"language": "de"}, ["a/two"]),
+        ({"language": "fr"}, ["a/three", "a/one"]),
+        ({"max_megabytes": 300}, ["a/two"]),
+        ({"max_megabytes": 3}, []),
+        ({"licence": "mit", "language": "en"}, []),
+    ],
+)
 def test_filters(shelf, filters, names):
     assert list(explore.search("model", TASK, "downloads", limit=2, **filters).index) == names
 
@@ -117,10 +170,17 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
     assert found.loc["a/two", "megabytes"] == 5 and found.loc["a/two", "summary"] == "What it is."
 
 
-@pytest.mark.parametrize("listing", [
-    {}, [], 5, {"task": "t", "endpoint": "e", "recorded": "r", "model": [5], "dataset": []},
-    {"task": "t", "endpoint": "e", "recorded": "r", "model": [{"id": 1}], "dataset": []},
-    {"task": "t", "endpoint": "e", "recorded": "r", "model": []}])
+@pytest.mark.parametrize(
+    "listing",
+    [
+        {},
+        [],
+        5,
+        {"task": "t", "endpoint": "e", "recorded": "r", "model": [5], "dataset": []},
+        {"task": "t", "endpoint": "e", "recorded": "r", "model": [{"id": 1}], "dataset": []},
+        {"task": "t", "endpoint": "e", "recorded": "r", "model": []},
+    ],
+)
 def test_what_is_no_listing(listing):
     assert not explore.is_listing(listing)
 
@@ -132,7 +192,9 @@ def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
     packaged = explore.reasons(hub.resolve_model("packaged"), table)
     assert any("91." in reason for reason in packaged) and any("this project pins" in reason for reason in packaged)
     assert "It is not among the 4 candidates above." in packaged
-    assert explore.reasons(hub.Source("practice", "dataset", None, None, {"practice": ""}), table) == ["It ships with this project."]
+    assert explore.reasons(hub.Source("practice", "dataset", None, None, {"practice": ""}), table) == [
+        "It ships with this project."
+    ]
     (tmp_path / "README.md").write_text("---\n: [\n---\nBroken metadata.\n")
     chosen = hub.Source("a/three", "model", None, tmp_path, {"README.md": ""})
     assert "Its card states no licence: ask before you publish with it." in explore.reasons(chosen, table)
@@ -143,9 +205,11 @@ def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
 
 
 def test_card_is_prose_only(tmp_path):
-    card = ("\ufeff---\nlicense: mit\n---\n<!-- made\nby hand -->\n# Title\nFirst line\nand second.\n"
-            "[![badge](x)](y)\n![picture](z)\n\n<img src=x>\n```python\ncode()\n\nmore()\n```\n"
-            "Second.\n\n\nThird.\n\nFourth.\n\nFifth.\n")
+    card = (
+        "\ufeff---\nlicense: mit\n---\n<!-- made\nby hand -->\n# Title\nFirst line\nand second.\n"
+        "[![badge](x)](y)\n![picture](z)\n\n<img src=x>\n```python\ncode()\n\nmore()\n```\n"
+        "Second.\n\n\nThird.\n\nFourth.\n\nFifth.\n"
+    )
     (tmp_path / "README.md").write_text(card, encoding="utf-8")
     source = hub.Source("x", "model", None, tmp_path, {})
     assert explore.card(source) == "First line\nand second.\n\nSecond.\n\nThird.\n\nFourth."
@@ -166,7 +230,9 @@ def test_what_is_on_this_machine_works_without_the_hub(standin, hub_at):
     expected = hub.resolve_model("owner/tiny"), hub.resolve("owner/emotion", kind="dataset")
     hub_at(f"http://127.0.0.1:{refused_port()}")
     models, texts_here = explore.on_this_machine("model"), explore.on_this_machine("dataset")
-    assert list(models.index) == [hub.PACKAGED, "owner/tiny"] and models.loc["owner/tiny", "revision"] == model["sha"][:8]
+    assert (
+        list(models.index) == [hub.PACKAGED, "owner/tiny"] and models.loc["owner/tiny", "revision"] == model["sha"][:8]
+    )
     assert list(texts_here.index) == ["practice corpus (synthetic)", "owner/emotion"]
     size = sum(len(model["files"][name]) for name in expected[0].files) / 1e6
     assert models.loc["owner/tiny", "megabytes"] == round(size, 1)

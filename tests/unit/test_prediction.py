@@ -11,16 +11,21 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from transformers import pipeline
-
 import textlab
+import torch
 from textlab import InputError, files, hub, prediction, runtime, tracking, training
 from textlab.__main__ import main
 from textlab.store import store_uri
+from transformers import pipeline
 
 LABELS = ["bad", "fair, really", "good"]
-TEXTS = ["one", "a much longer text than all of the others here", "two words", "x " * 200, "Ünïcode, \"quoted\"; and\tmore"]
+TEXTS = [
+    "one",
+    "a much longer text than all of the others here",
+    "two words",
+    "x " * 200,
+    'Ünïcode, "quoted"; and\tmore',
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,9 @@ def model(tmp_path_factory):
     tokenizer.model_max_length = 24
     with torch.no_grad():
         made.classifier.weight.mul_(1000)
-        made.classifier.bias -= made(**tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")).logits.mean(0)
+        made.classifier.bias -= made(
+            **tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")
+        ).logits.mean(0)
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -60,8 +67,11 @@ def run(*arguments):
 
 
 def read(path):
-    readers = {".csv": lambda p: pd.read_csv(p, keep_default_na=False, na_values={f"p_{label}": "" for label in LABELS}),
-               ".jsonl": lambda p: pd.read_json(p, lines=True, dtype=False), ".parquet": pd.read_parquet}
+    readers = {
+        ".csv": lambda p: pd.read_csv(p, keep_default_na=False, na_values={f"p_{label}": "" for label in LABELS}),
+        ".jsonl": lambda p: pd.read_json(p, lines=True, dtype=False),
+        ".parquet": pd.read_parquet,
+    }
     return readers[path.suffix](path)
 
 
@@ -69,8 +79,12 @@ def test_probabilities_are_those_of_the_plain_model_one_text_at_a_time(model):
     plain = training.load_model(hub.resolve_model(str(model)), LABELS, training.Recipe(), seed=0, keep_head=True)
     tokenizer = training.load_tokenizer(hub.resolve_model(str(model)))
     with torch.inference_mode():
-        expected = [plain.eval()(**tokenizer(text, truncation=True, max_length=24, return_tensors="pt")).logits.softmax(-1)[0].numpy()
-                    for text in TEXTS]
+        expected = [
+            plain.eval()(**tokenizer(text, truncation=True, max_length=24, return_tensors="pt"))
+            .logits.softmax(-1)[0]
+            .numpy()
+            for text in TEXTS
+        ]
     table = textlab.predict(model, TEXTS)
     assert list(table) == ["text", "label", *(f"p_{label}" for label in LABELS)] and table["text"].tolist() == TEXTS
     assert table.iloc[:, 2:].to_numpy() == pytest.approx(np.array(expected), abs=1e-4)
@@ -124,7 +138,9 @@ def test_missing_and_blank_texts_get_no_label(classifier):
     assert len(prediction.predict(classifier, [])) == 0 and len(prediction.predict(classifier, [None])) == 1
 
 
-@pytest.mark.parametrize("texts, message", [("one string", "got one string; accepted is a list"), (["x", 7], "got 7; accepted are strings")])
+@pytest.mark.parametrize(
+    "texts, message", [("one string", "got one string; accepted is a list"), (["x", 7], "got 7; accepted are strings")]
+)
 def test_what_is_no_text_is_refused(classifier, texts, message):
     with pytest.raises(InputError, match=message):
         prediction.predict(classifier, texts)
@@ -146,13 +162,17 @@ def write(folder, form, texts):
 
 @pytest.mark.parametrize("source", [".txt", ".csv", ".tsv", ".jsonl", ".parquet"])
 @pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])
-def test_every_format_in_and_out_keeps_rows_and_order(classifier, model, tmp_path, small_chunks, capsys, monkeypatch, source, target):
+def test_every_format_in_and_out_keeps_rows_and_order(
+    classifier, model, tmp_path, small_chunks, capsys, monkeypatch, source, target
+):
     monkeypatch.setattr(prediction, "load", lambda *_: classifier)
     texts = ["NA", "007", *TEXTS, "", "last"]
     out = tmp_path / "new" / f"out{target}"
     assert run(model, write(tmp_path, source, texts), "-o", out) == 0
     printed = capsys.readouterr()
-    assert printed.out == f"{out}\n" and "9 rows in" in printed.err and "; 1 without a text have no label" in printed.err
+    assert (
+        printed.out == f"{out}\n" and "9 rows in" in printed.err and "; 1 without a text have no label" in printed.err
+    )
     table, expected = read(out), prediction.predict(classifier, texts)
     assert list(table) == list(expected) and table["text"].fillna("").tolist() == texts
     assert table["label"].fillna("").tolist() == expected["label"].fillna("").tolist()
@@ -182,29 +202,47 @@ def test_streams_give_what_the_whole_readers_give(tmp_path):
         assert shares == sorted(shares) and 0 < shares[0] and shares[-1] == 1
 
 
-@pytest.mark.parametrize("content, texts", [
-    (b"so fine\n\nso; sad", ["so fine", "", "so; sad"]), (b"text;label_name\r\nso; fine;good\r\n\r\nso sad;bad\r\n", ["so; fine", "so sad"])])
+@pytest.mark.parametrize(
+    "content, texts",
+    [
+        (b"so fine\n\nso; sad", ["so fine", "", "so; sad"]),
+        (b"text;label_name\r\nso; fine;good\r\n\r\nso sad;bad\r\n", ["so; fine", "so sad"]),
+    ],
+)
 def test_a_txt_file_holds_texts_alone_or_says_that_labels_follow(tmp_path, content, texts):
     (tmp_path / "a.txt").write_bytes(content)
     assert list(files.stream_texts(tmp_path / "a.txt", "", 9)) == [(texts, 1.0)]
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("a.doc", b"x", "a.doc is of an unknown format; accepted are .csv"),
-    ("gone.csv", None, "gone.csv cannot be read"),
-    ("a.csv", b"", "a.csv has no rows"), ("a.csv", b"text\n", "a.csv has no rows"), ("a.txt", b"", "a.txt has no rows"),
-    ("a.csv", b"words,n\na,1\n", "none of the usual columns (text, sentence, content, tweet); there is: 'words', 'n'"),
-    ("a.csv", b"text,n\n" + b"a,1\n" * 3000 + b"a,b,c\n", "Expected 2 fields in line 3002, saw 3"),
-    ("a.csv", b"text,n\n" + b"fine,1\n" * 90000 + b"caf\xe9,1\n", "a.csv, line 90002: byte 0xe9 is not UTF-8"),
-    ("a.txt", "héllo".encode("utf-16"), "a.txt, line 1: byte 0xff is not UTF-8"),
-    ("a.jsonl", b'{"text": "a"}\n' * 9 + b'{"text": "a"', "a.jsonl, line 10: not JSON"),
-    ("a.jsonl", b'{"text": "a"}\n{"text": 5}\n', "a.jsonl, line 2: 'text' holds 5; accepted is a text or null"),
-    ("a.parquet", b"PAR1 but cut", "a.parquet cannot be read"),
-    ("a.txt", b"so fine;good\nso sad; bad\n", "a.txt holds lines text;label"),
-])
-def test_a_bad_file_is_one_line_status_2_and_no_output(classifier, monkeypatch, tmp_path, capsys, name, content, message):
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.doc", b"x", "a.doc is of an unknown format; accepted are .csv"),
+        ("gone.csv", None, "gone.csv cannot be read"),
+        ("a.csv", b"", "a.csv has no rows"),
+        ("a.csv", b"text\n", "a.csv has no rows"),
+        ("a.txt", b"", "a.txt has no rows"),
+        (
+            "a.csv",
+            b"words,n\na,1\n",
+            "none of the usual columns (text, sentence, content, tweet); there is: 'words', 'n'",
+        ),
+        ("a.csv", b"text,n\n" + b"a,1\n" * 3000 + b"a,b,c\n", "Expected 2 fields in line 3002, saw 3"),
+        ("a.csv", b"text,n\n" + b"fine,1\n" * 90000 + b"caf\xe9,1\n", "a.csv, line 90002: byte 0xe9 is not UTF-8"),
+        ("a.txt", "héllo".encode("utf-16"), "a.txt, line 1: byte 0xff is not UTF-8"),
+        ("a.jsonl", b'{"text": "a"}\n' * 9 + b'{"text": "a"', "a.jsonl, line 10: not JSON"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 5}\n', "a.jsonl, line 2: 'text' holds 5; accepted is a text or null"),
+        ("a.parquet", b"PAR1 but cut", "a.parquet cannot be read"),
+        ("a.txt", b"so fine;good\nso sad; bad\n", "a.txt holds lines text;label"),
+    ],
+)
+def test_a_bad_file_is_one_line_status_2_and_no_output(
+    classifier, monkeypatch, tmp_path, capsys, name, content, message
+):
     monkeypatch.setattr(prediction, "load", lambda *_: classifier)
-    monkeypatch.setattr(prediction, "probabilities", lambda model, tokenizer, texts, max_length: np.zeros((len(texts), 3)))
+    monkeypatch.setattr(
+        prediction, "probabilities", lambda model, tokenizer, texts, max_length: np.zeros((len(texts), 3))
+    )
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert run("unused", tmp_path / name, "-o", tmp_path / "out.csv") == 2
@@ -213,22 +251,28 @@ def test_a_bad_file_is_one_line_status_2_and_no_output(classifier, monkeypatch, 
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
-def test_a_parquet_file_that_breaks_off_in_the_middle_leaves_nothing(classifier, monkeypatch, tmp_path, capsys, small_chunks):
+def test_a_parquet_file_that_breaks_off_in_the_middle_leaves_nothing(
+    classifier, monkeypatch, tmp_path, capsys, small_chunks
+):
     monkeypatch.setattr(prediction, "load", lambda *_: classifier)
     path = write(tmp_path, ".parquet", [f"text number {i} {'abc' * i}" for i in range(60)])
     content = bytearray(path.read_bytes())
-    content[len(content) // 2:len(content) // 2 + 300] = bytes(300)
+    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
     path.write_bytes(content)
     assert run("unused", path, "-o", tmp_path / "out.csv") == 2
     assert "in.parquet cannot be read" in capsys.readouterr().err and len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["in.txt", "-o", "out.xlsx"], "out.xlsx is of an unknown format; accepted are .csv, .jsonl, .parquet"),
-    (["in.csv", "-o", "in.csv"], "is the file to read"), (["in.txt", "-o", "folder.csv"], "is a folder; name a file"),
-    (["in.txt", "-o", "out.csv", "--text-column", "x"], "a txt file has no columns"),
-    (["in.csv", "-o", "out.csv", "--text-column", "words"], "no column 'words'; there is: 'text'"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["in.txt", "-o", "out.xlsx"], "out.xlsx is of an unknown format; accepted are .csv, .jsonl, .parquet"),
+        (["in.csv", "-o", "in.csv"], "is the file to read"),
+        (["in.txt", "-o", "folder.csv"], "is a folder; name a file"),
+        (["in.txt", "-o", "out.csv", "--text-column", "x"], "a txt file has no columns"),
+        (["in.csv", "-o", "out.csv", "--text-column", "words"], "no column 'words'; there is: 'text'"),
+    ],
+)
 def test_bad_arguments_are_one_line_and_status_2(monkeypatch, tmp_path, capsys, arguments, message):
     monkeypatch.setattr(prediction, "load", lambda *_: pytest.fail("the model was loaded"))
     monkeypatch.chdir(tmp_path)
@@ -268,14 +312,19 @@ def test_a_stopped_job_leaves_the_old_output_alone(classifier, monkeypatch, tmp_
     (tmp_path / "out.csv").write_text("the old one")
     (tmp_path / "in.txt").write_text("x\n" * 20)
     assert run("unused", tmp_path / "in.txt", "-o", tmp_path / "out.csv") == status
-    assert {p.name for p in tmp_path.iterdir()} == {"in.txt", "out.csv"} and (tmp_path / "out.csv").read_text() == "the old one"
+    assert {p.name for p in tmp_path.iterdir()} == {"in.txt", "out.csv"} and (
+        tmp_path / "out.csv"
+    ).read_text() == "the old one"
 
 
-@pytest.mark.parametrize("break_it, message", [
-    (lambda folder: (folder / "model.safetensors").write_bytes(b"half"), "cannot be loaded"),
-    (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded"),
-    (lambda folder: (folder / "config.json").unlink(), "is not a model folder"),
-])
+@pytest.mark.parametrize(
+    "break_it, message",
+    [
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"half"), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").unlink(), "is not a model folder"),
+    ],
+)
 def test_a_damaged_model_is_one_line(model, tmp_path, break_it, message):
     import shutil
 
@@ -300,7 +349,10 @@ def test_a_model_that_did_not_pass_its_checks_says_so(model, tmp_path, capsys):
     bad = shutil.copytree(model, tmp_path / "bad")
     config = json.loads((bad / "config.json").read_text())
     (tmp_path / "in.txt").write_text("one\n")
-    for guards, told in ([], ""), (["It is bad.", "Very."], f"textlab: {bad} did not pass its checks: It is bad. Very.\n"):
+    for guards, told in (
+        ([], ""),
+        (["It is bad.", "Very."], f"textlab: {bad} did not pass its checks: It is bad. Very.\n"),
+    ):
         (bad / "config.json").write_text(json.dumps(config | {"guards": guards}))
         assert run(bad, tmp_path / "in.txt", "-o", tmp_path / "out.csv") == 0
         assert "".join(re.findall("textlab: .*\n", capsys.readouterr().err)) == told
@@ -312,7 +364,6 @@ def test_a_model_that_did_not_pass_its_checks_says_so(model, tmp_path, capsys):
 
 def test_training_records_the_length_that_prediction_cuts_at(tmp_path):
     from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-
     from textlab import data
 
     features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
@@ -320,7 +371,9 @@ def test_training_records_the_length_that_prediction_cuts_at(tmp_path):
     source, recipe = hub.resolve_model("tiny"), training.make_recipe("short_text", max_length=17, epochs=1)
     tokenizer = training.load_tokenizer(source)
     tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, 17)
-    fitted = training.fit(training.load_model(source, ["bad", "good"], recipe, 1), tokenizer, tokens, recipe, 1, tmp_path)
+    fitted = training.fit(
+        training.load_model(source, ["bad", "good"], recipe, 1), tokenizer, tokens, recipe, 1, tmp_path
+    )
     training.save(fitted, tmp_path / "model")
     assert prediction.load(str(tmp_path)).max_length == 17
 
@@ -341,7 +394,11 @@ def test_models_come_from_registry_and_runs(model, classifier, store, tmp_path):
         assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == elsewhere  # what else runs here goes on there
     folder = os.path.dirname(store.removeprefix("sqlite:///"))
     pd.testing.assert_frame_equal(prediction.predict("models:/mine@champion", TEXTS, tracking_uri=folder), expected)
-    for uri, message in (("models:/mine@nobody", "cannot be had"), ("models:/other/1", "cannot be had"), ("a" * 32, "cannot be had")):
+    for uri, message in (
+        ("models:/mine@nobody", "cannot be had"),
+        ("models:/other/1", "cannot be had"),
+        ("a" * 32, "cannot be had"),
+    ):
         with pytest.raises(InputError, match=message) as error:
             prediction.load(uri, store)
         assert "\n" not in str(error.value)
@@ -350,8 +407,15 @@ def test_models_come_from_registry_and_runs(model, classifier, store, tmp_path):
 
 
 def test_predict_is_there_but_importing_the_package_loads_no_torch():
-    done = subprocess.run([sys.executable, "-c", "import sys, textlab; assert 'torch' not in sys.modules; print(textlab.predict.__name__)"],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, textlab; assert 'torch' not in sys.modules; print(textlab.predict.__name__)",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout == "predict\n", done.stderr
     with pytest.raises(AttributeError, match="no attribute 'predikt'"):
         textlab.predikt
@@ -368,10 +432,16 @@ def test_memory_does_not_grow_with_the_rows(model, tmp_path):
     def peak(rows):
         path = tmp_path / f"{rows}.txt"
         path.write_text("".join(f"the text of row number {i} of this file\n" for i in range(rows)))
-        code = ("import resource, sys; from textlab.__main__ import main; status = main(sys.argv[1:]); "
-                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(status)")
-        done = subprocess.run([sys.executable, "-c", code, "predict", str(model), str(path), "-o", str(tmp_path / "out.parquet")],
-                              capture_output=True, text=True, check=True)
+        code = (
+            "import resource, sys; from textlab.__main__ import main; status = main(sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(status)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "predict", str(model), str(path), "-o", str(tmp_path / "out.parquet")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return int(done.stderr.splitlines()[-1])
 
     assert peak(100_000) < 1.1 * peak(10_000)

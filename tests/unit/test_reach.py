@@ -7,10 +7,9 @@ import time
 
 import huggingface_hub
 import pytest
+from conftest import error, refused_port, serve
 from huggingface_hub import constants
 from standin_hub import repository
-
-from conftest import error, refused_port, serve
 from textlab import hub, reach
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 400}
@@ -98,8 +97,15 @@ def test_a_short_fault_is_overcome(standin, model, monkeypatch, path, fault):
 
 
 @pytest.mark.parametrize("path", ["GET /api/models/owner/m", "/tree/", "/resolve/"])
-@pytest.mark.parametrize("fault, words", [("busy", "(HTTP 503; tried 3 times)"), ("wait", "(HTTP 429, asks to wait 3600 s)"),
-                                          ("hang", "(no answer within 1 s)"), ("reset", "")])
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        ("busy", "(HTTP 503; tried 3 times)"),
+        ("wait", "(HTTP 429, asks to wait 3600 s)"),
+        ("hang", "(no answer within 1 s)"),
+        ("reset", ""),
+    ],
+)
 def test_a_lasting_fault_is_given_up_in_time(standin, model, monkeypatch, path, fault, words):
     monkeypatch.setattr(reach, "WAITS", (0.1, 0.2))
     monkeypatch.setattr(reach, "LIMIT", 1)
@@ -145,7 +151,9 @@ def test_what_is_not_what_the_hub_lists_is_refused(standin, model, name, fault):
     assert f"what came as {name} has digest " in message and "run again" in message and not file.exists()
     standin.faults.clear()
     good = hub.resolve("owner/m", kind="model")
-    assert f"but the Hub lists {hub._listed_digest(good.path / name, '-' * (64 if name.endswith('s') else 40))}" in message
+    assert (
+        f"but the Hub lists {hub._listed_digest(good.path / name, '-' * (64 if name.endswith('s') else 40))}" in message
+    )
 
 
 def test_a_mirror_with_nonsense_for_digests(standin, model, monkeypatch):
@@ -156,7 +164,9 @@ def test_a_mirror_with_nonsense_for_digests(standin, model, monkeypatch):
 def test_processes_that_want_the_same_download_it_once(standin, model):
     assert reach.unreachable(standin.address) == ""
     standin.fail("GET /owner/m/resolve", "slow")
-    children = [multiprocessing.get_context("fork").Process(target=hub.resolve, args=("owner/m", "model")) for _ in range(3)]
+    children = [
+        multiprocessing.get_context("fork").Process(target=hub.resolve, args=("owner/m", "model")) for _ in range(3)
+    ]
     for child in children:
         child.start()
     for child in children:

@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-
 import readme
 from conftest import NOTEBOOKS, ROOT
 from textlab import InputError, __main__, params
@@ -24,6 +23,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "notebooks" / f"{na
 @pytest.fixture
 def parser_of(monkeypatch):
     """Return a function that gives the argument parser that a `main` makes; main goes no further."""
+
     def parser_of(main):
         def found(self, *_):
             raise StopIteration(self)
@@ -33,6 +33,7 @@ def parser_of(monkeypatch):
             with pytest.raises(StopIteration) as stopped:
                 main()
         return stopped.value.value
+
     return parser_of
 
 
@@ -52,8 +53,11 @@ def check_textlab(words, parser):
         names = NOTEBOOKS if notebook == "all" else [params.notebook_name(notebook)]
         overrides = __main__._overrides(chosen, names)
         for name in names:
-            params.gather(name, [chosen.params or params.profile_file(chosen.profile, name)],
-                          {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]})
+            params.gather(
+                name,
+                [chosen.params or params.profile_file(chosen.profile, name)],
+                {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]},
+            )
 
 
 def check_papermill(words):
@@ -61,13 +65,19 @@ def check_papermill(words):
 
     assert "papermill" in pinned()
     chosen = papermill.make_context("papermill", list(words)).params
-    params.gather(params.notebook_name(str(ROOT / chosen["notebook_path"])), [Path(file) for file in chosen["parameters_file"]],
-                  dict(chosen["parameters"]))
+    params.gather(
+        params.notebook_name(str(ROOT / chosen["notebook_path"])),
+        [Path(file) for file in chosen["parameters_file"]],
+        dict(chosen["parameters"]),
+    )
 
 
 def check_pip(words):
     assert words[:2] == ["install", "-e"]
-    assert re.fullmatch(r"\.\[(\w+)\]", words[2])[1] in (ROOT / "pyproject.toml").read_text().partition("optional-dependencies]")[2]
+    assert (
+        re.fullmatch(r"\.\[(\w+)\]", words[2])[1]
+        in (ROOT / "pyproject.toml").read_text().partition("optional-dependencies]")[2]
+    )
 
 
 def check(words, parser_of):
@@ -76,7 +86,7 @@ def check(words, parser_of):
     if program == "python" and words[0] != "-m":
         program, *words = words
     if program == "textlab" or words[:2] == ["-m", "textlab"]:
-        check_textlab(words[0 if program == "textlab" else 2:], parser_of(lambda: __main__.main([])))
+        check_textlab(words[0 if program == "textlab" else 2 :], parser_of(lambda: __main__.main([])))
     elif program == "tests/address.py":
         assert (ROOT / program).is_file() and not words
     elif program.startswith("tests/benchmarks/"):
@@ -87,7 +97,9 @@ def check(words, parser_of):
     elif program == "pip":
         check_pip(words)
     elif program == "export":
-        assert words[0].partition("=")[0] in "".join(file.read_text() for file in (ROOT / "lib" / "textlab").rglob("*.py"))
+        assert words[0].partition("=")[0] in "".join(
+            file.read_text() for file in (ROOT / "lib" / "textlab").rglob("*.py")
+        )
     else:
         assert program in ("cd", "./run_all.sh", "tests/run.sh"), f"nobody knows what {program} is"
 
@@ -108,20 +120,36 @@ def test_a_command_would_be_accepted(command, parser_of, at_home):
         check(words, parser_of)
 
 
-@pytest.mark.parametrize("command, fault", [
-    (".venv/bin/python -m textlab run 02 -p epoch 3", InputError), (".venv/bin/python -m textlab run 05", InputError),
-    (".venv/bin/python -m textlab train 02", SystemExit), ("textlab predict outputs/mine", SystemExit),
-    (".venv/bin/papermill notebooks/02_fine_tuning.ipynb out.ipynb -f params/demo/02_fine_tuning.yaml -p epochs many", InputError),
-    ("sbatch --array=1-4 --wrap '.venv/bin/papermill notebooks/03_mlflow_tracking.ipynb out.ipynb -f mine.yaml'", InputError),
-    ("tests/benchmarks/sweep.py --trails 3", SystemExit), (".venv/bin/pip install -e '.[clusters]'", AssertionError),
-    ("export HF_ENDPINT=x", AssertionError), ("make test", AssertionError)])
+@pytest.mark.parametrize(
+    "command, fault",
+    [
+        (".venv/bin/python -m textlab run 02 -p epoch 3", InputError),
+        (".venv/bin/python -m textlab run 05", InputError),
+        (".venv/bin/python -m textlab train 02", SystemExit),
+        ("textlab predict outputs/mine", SystemExit),
+        (
+            ".venv/bin/papermill notebooks/02_fine_tuning.ipynb out.ipynb -f params/demo/02_fine_tuning.yaml -p epochs many",
+            InputError,
+        ),
+        (
+            "sbatch --array=1-4 --wrap '.venv/bin/papermill notebooks/03_mlflow_tracking.ipynb out.ipynb -f mine.yaml'",
+            InputError,
+        ),
+        ("tests/benchmarks/sweep.py --trails 3", SystemExit),
+        (".venv/bin/pip install -e '.[clusters]'", AssertionError),
+        ("export HF_ENDPINT=x", AssertionError),
+        ("make test", AssertionError),
+    ],
+)
 def test_a_wrong_command_would_be_seen(command, fault, parser_of, at_home):
     with pytest.raises(fault):
         test_a_command_would_be_accepted(command, parser_of, at_home)
 
 
 def test_blocks_are_commands_or_yaml_that_notebook_3_accepts(tmp_path):
-    languages = {token.get("attrs", {}).get("info", "") for token in readme.tokens(readme.TEXT) if token["type"] == "block_code"}
+    languages = {
+        token.get("attrs", {}).get("info", "") for token in readme.tokens(readme.TEXT) if token["type"] == "block_code"
+    }
     assert languages == {"", "yaml"} and len(YAML) >= 2
     for block in YAML:
         (tmp_path / "my.yaml").write_text(block, encoding="utf-8")
@@ -129,7 +157,11 @@ def test_blocks_are_commands_or_yaml_that_notebook_3_accepts(tmp_path):
 
 
 def test_options_named_in_the_text_are_there(parser_of):
-    known = {option for verb in verbs(parser_of(lambda: __main__.main([]))).values() for option in verb._option_string_actions}
+    known = {
+        option
+        for verb in verbs(parser_of(lambda: __main__.main([]))).values()
+        for option in verb._option_string_actions
+    }
     rules = {name: rule for notebook in params.NOTEBOOKS.values() for name, rule in notebook.items()}
     pairs, options = [], []
     for words in map(shlex.split, (span for span in readme.spans() if span.startswith("-"))):
@@ -143,11 +175,17 @@ def test_options_named_in_the_text_are_there(parser_of):
 
 def test_files_and_names_in_the_text_are_there():
     code = readme.spans() + readme.blocks("")
-    named = {path for text in code for path in re.findall(r"(?<![\w./])(?:tests|notebooks|params|lib)/[\w./<> -]*?(?=[\s'\"]|$)", text)}
+    named = {
+        path
+        for text in code
+        for path in re.findall(r"(?<![\w./])(?:tests|notebooks|params|lib)/[\w./<> -]*?(?=[\s'\"]|$)", text)
+    }
     assert len(named) > 30
     for path in named:
         assert list(ROOT.glob(re.sub("<.*?>", "*", path))), path
-    for name in {span for span in code if re.fullmatch(r"\w+\.(py|mplstyle|sh)", span)} - {"run_classification.py"}:  # of transformers
+    for name in {span for span in code if re.fullmatch(r"\w+\.(py|mplstyle|sh)", span)} - {
+        "run_classification.py"
+    }:  # of transformers
         assert (ROOT / "lib" / "textlab" / name).exists() or (ROOT / "tests" / name).exists(), name
     pairs = re.findall(r"((?:`\w+`, )*`\w+`) (?:in|of) `(?:lib/textlab/|tests/)?(\w+)\.py`", readme.TEXT)
     assert len(pairs) > 4
@@ -178,7 +216,12 @@ def messages():
     for file in (ROOT / "lib" / "textlab").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.append("".join(part.value if isinstance(part, ast.Constant) else value_of(part, file.stem) for part in node.values))
+                found.append(
+                    "".join(
+                        part.value if isinstance(part, ast.Constant) else value_of(part, file.stem)
+                        for part in node.values
+                    )
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found
@@ -212,10 +255,18 @@ def test_links_lead_somewhere(page):
     for link in readme.links(page):
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
-            assert parts.scheme == "https" and re.fullmatch(r"[\w-]+(\.[\w-]+)+", parts.netloc) and not re.search(r"[\s<>\[\]]", link), link
+            assert (
+                parts.scheme == "https"
+                and re.fullmatch(r"[\w-]+(\.[\w-]+)+", parts.netloc)
+                and not re.search(r"[\s<>\[\]]", link)
+            ), link
         else:
             target = (page.parent / parts.path).resolve() if parts.path else page
             assert target.exists() and target.is_relative_to(ROOT), link
             assert not parts.fragment or parts.fragment in readme.anchors(target), link
-    leftover = [token["raw"] for token in readme.tokens(readme.markdown(page)) if token["type"] == "text" and "](" in token["raw"]]
+    leftover = [
+        token["raw"]
+        for token in readme.tokens(readme.markdown(page))
+        if token["type"] == "text" and "](" in token["raw"]
+    ]
     assert leftover == []  # a link that is none

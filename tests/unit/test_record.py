@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification
-
 from conftest import ROOT
 from textlab import data, hub, record, results, runtime, training
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
-CSV = "text,label\n" + "".join(f"{word} thing number {i},{label}\n" for i in range(30) for word, label in (("lovely", "good"), ("awful", "bad")))
+CSV = "text,label\n" + "".join(
+    f"{word} thing number {i},{label}\n" for i in range(30) for word, label in (("lovely", "good"), ("awful", "bad"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +22,56 @@ def made(tmp_path_factory):
     file = tmp_path_factory.mktemp("data") / "mine.csv"
     file.write_text(CSV)
     texts, source = data.load(str(file)), hub.resolve_model("tiny")
-    cfg = SimpleNamespace(dataset=str(file), seed=np.int64(3), output_dir="/somewhere", tracking_uri="http://host", strict=False)
-    told = {"test": record.predictions(texts, "test", np.zeros(texts.rows()["test"], dtype=int), {5: np.ones(texts.rows()["test"])})}
+    cfg = SimpleNamespace(
+        dataset=str(file), seed=np.int64(3), output_dir="/somewhere", tracking_uri="http://host", strict=False
+    )
+    told = {
+        "test": record.predictions(
+            texts, "test", np.zeros(texts.rows()["test"], dtype=int), {5: np.ones(texts.rows()["test"])}
+        )
+    }
     model = SimpleNamespace(num_parameters=lambda: 7)
-    return record.make("02_fine_tuning", cfg, training.RECIPES["short_text"], texts, source, model, 3, "0" * 64, told,
-                       {"test": {"accuracy": np.float64(0.1) + 0.2}}), told, texts
+    return (
+        record.make(
+            "02_fine_tuning",
+            cfg,
+            training.RECIPES["short_text"],
+            texts,
+            source,
+            model,
+            3,
+            "0" * 64,
+            told,
+            {"test": {"accuracy": np.float64(0.1) + 0.2}},
+        ),
+        told,
+        texts,
+    )
 
 
 def test_it_holds_all_that_decides_and_nothing_about_places(made):
     found, _, texts = made
-    assert found["params"].keys() == {"dataset", "seed", "strict", "resolved"} and found["params"]["resolved"]["learning_rate"] == 5e-4
-    assert found["environment"].keys() >= {*runtime.PACKAGES, "python", "threads", "device", "cpu_features", "capped_by", "deterministic"}
-    lines = "\n".join(f"{text}\t{texts.labels[label]}" for text, label in zip(texts.splits["test"]["text"], texts.splits["test"]["label"]))
-    assert found["splits"]["test"] == hashlib.sha256(lines.encode()).hexdigest() and len(set(found["splits"].values())) == 3
+    assert (
+        found["params"].keys() == {"dataset", "seed", "strict", "resolved"}
+        and found["params"]["resolved"]["learning_rate"] == 5e-4
+    )
+    assert found["environment"].keys() >= {
+        *runtime.PACKAGES,
+        "python",
+        "threads",
+        "device",
+        "cpu_features",
+        "capped_by",
+        "deterministic",
+    }
+    lines = "\n".join(
+        f"{text}\t{texts.labels[label]}"
+        for text, label in zip(texts.splits["test"]["text"], texts.splits["test"]["label"])
+    )
+    assert (
+        found["splits"]["test"] == hashlib.sha256(lines.encode()).hexdigest()
+        and len(set(found["splits"].values())) == 3
+    )
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= found["model_files"].keys()
     assert {"training.py", "02_fine_tuning.ipynb"} <= found["code"].keys()
     assert "somewhere" not in json.dumps(found) and record.fault(found) == ""
@@ -45,11 +83,22 @@ def test_the_same_record_comes_out_of_a_results_file(made, tmp_path):
     content = results.read(tmp_path, "02_fine_tuning")
     assert record.from_results(content) == found
     assert not content["record"].keys() & content.keys()  # nothing stands there twice
-    assert record.fault(record.from_results({})) .startswith("it has no record")
+    assert record.fault(record.from_results({})).startswith("it has no record")
 
 
-@pytest.mark.parametrize("where", [("seed",), ("params", "resolved", "learning_rate"), ("test", "accuracy"), ("environment", "torch"),
-                                   ("splits", "train"), ("weights_sha256",), ("predictions", "test"), ("data", "rows", "train")])
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("seed",),
+        ("params", "resolved", "learning_rate"),
+        ("test", "accuracy"),
+        ("environment", "torch"),
+        ("splits", "train"),
+        ("weights_sha256",),
+        ("predictions", "test"),
+        ("data", "rows", "train"),
+    ],
+)
 def test_an_edit_anywhere_is_seen(made, where):
     found = json.loads(json.dumps(made[0]))
     inner = found
@@ -67,8 +116,12 @@ def test_predictions_keep_the_order_of_rows_and_all_seeds(made, tmp_path):
 
 
 def test_code_is_the_library_and_the_code_cells(tmp_path, monkeypatch):
-    notebook = {"cells": [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "x: int = 1"},
-                          {"cell_type": "code", "metadata": {}, "source": ["print(x)"], "outputs": []}]}
+    notebook = {
+        "cells": [
+            {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "x: int = 1"},
+            {"cell_type": "code", "metadata": {}, "source": ["print(x)"], "outputs": []},
+        ]
+    }
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "lib" / "textlab").mkdir(parents=True)
     source, book = tmp_path / "lib" / "textlab" / "a.py", tmp_path / "notebooks" / "n.ipynb"
@@ -89,10 +142,18 @@ def test_code_is_the_library_and_the_code_cells(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "electra", "mixed"])
 def test_the_digest_of_weights_is_that_of_the_saved_file(tmp_path, kind):
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "num_hidden_layers": 2, "vocab_size": 50}
+    sizes = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+        "vocab_size": 50,
+    }
     if kind == "distilbert":
         sizes = {"dim": 16, "hidden_dim": 24, "n_heads": 2, "n_layers": 2, "vocab_size": 50}
-    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model("bert" if kind == "mixed" else kind, **sizes))
+    model = AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model("bert" if kind == "mixed" else kind, **sizes)
+    )
     if kind == "mixed":
         model.classifier.to(torch.bfloat16)
         model.register_buffer("count", torch.arange(3))
@@ -100,9 +161,13 @@ def test_the_digest_of_weights_is_that_of_the_saved_file(tmp_path, kind):
     assert training.weights_sha256(model) == hub.hash_files(tmp_path / "model.safetensors")["model.safetensors"]
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     again.save_pretrained(tmp_path / "again")
-    assert training.weights_sha256(again) == hub.hash_files(tmp_path / "again" / "model.safetensors")["model.safetensors"]
+    assert (
+        training.weights_sha256(again) == hub.hash_files(tmp_path / "again" / "model.safetensors")["model.safetensors"]
+    )
 
 
 def test_code_of_the_project_covers_every_module():
     library = ROOT / "lib" / "textlab"
-    assert {path.relative_to(library).as_posix() for path in library.rglob("*.py")} < record.code("03_mlflow_tracking").keys()
+    assert {path.relative_to(library).as_posix() for path in library.rglob("*.py")} < record.code(
+        "03_mlflow_tracking"
+    ).keys()

@@ -5,25 +5,38 @@ import re
 import nbformat
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
 from textlab import report, results
 
-SCORE = {"accuracy": 0.9, "macro_f1": 0.85, "weighted_f1": 0.9, "accuracy_ci95": [0.88, 0.92], "macro_f1_ci95": [0.8, 0.89]}
+SCORE = {
+    "accuracy": 0.9,
+    "macro_f1": 0.85,
+    "weighted_f1": 0.9,
+    "accuracy_ci95": [0.88, 0.92],
+    "macro_f1_ci95": [0.8, 0.89],
+}
 FINE_TUNING = {
-    "data": {"source": "practice", "rows": {"train": 4000}}, "model": {"source": "MiniLM"}, "seed": 1,
+    "data": {"source": "practice", "rows": {"train": 4000}},
+    "model": {"source": "MiniLM"},
+    "seed": 1,
     "baselines": {"majority": {"accuracy": 0.344, "macro_f1": 0.085}, "tfidf_svm": {"accuracy": 0.8, "macro_f1": 0.7}},
-    "validation": SCORE, "guards": []}
+    "validation": SCORE,
+    "guards": [],
+}
 
 
 def book(*outputs, tags=()):
-    cell = new_code_cell("1", outputs=[new_output("display_data", data) for data in outputs], metadata={"tags": list(tags)})
+    cell = new_code_cell(
+        "1", outputs=[new_output("display_data", data) for data in outputs], metadata={"tags": list(tags)}
+    )
     return new_notebook(cells=[new_markdown_cell("# Title\n\n[next](02_fine_tuning.ipynb)"), cell])
 
 
 def test_published_figures_stand_beside_results_on_the_same_data_only(tmp_path):
     results.write(tmp_path, "02_fine_tuning", **FINE_TUNING)
     assert "Published" not in report.write_index(tmp_path).read_text()
-    results.write(tmp_path, "02_fine_tuning", **FINE_TUNING | {"data": {"source": "dair-ai/emotion", "rows": {"train": 16000}}})
+    results.write(
+        tmp_path, "02_fine_tuning", **FINE_TUNING | {"data": {"source": "dair-ai/emotion", "rows": {"train": 16000}}}
+    )
     page = report.write_index(tmp_path).read_text()
     assert "Published" in page and "DistilBERT" in page and "16,000 rows to train on" in page
 
@@ -31,27 +44,41 @@ def test_published_figures_stand_beside_results_on_the_same_data_only(tmp_path):
 def test_index_says_which_version_was_promoted_or_why_none_was(tmp_path):
     assert "Registered model" not in report.write_index(tmp_path).read_text()
     results.write(tmp_path, "04_sweep_analysis", promotion="Registered model mine. No version was promoted: <why>.")
-    assert "<p>Registered model mine. No version was promoted: &lt;why&gt;.</p>" in report.write_index(tmp_path).read_text()
+    assert (
+        "<p>Registered model mine. No version was promoted: &lt;why&gt;.</p>"
+        in report.write_index(tmp_path).read_text()
+    )
 
 
 def test_a_page_has_a_table_of_contents_that_leads_to_its_sections():
-    page = report.notebook_page(new_notebook(cells=[new_markdown_cell("# T"), new_markdown_cell("## 1. A & b"), new_markdown_cell("## 2. C")]), "t")
+    page = report.notebook_page(
+        new_notebook(cells=[new_markdown_cell("# T"), new_markdown_cell("## 1. A & b"), new_markdown_cell("## 2. C")]),
+        "t",
+    )
     links = re.findall(r'<li><a href="#([^"]+)">(.*?)</a></li>', page)
     assert [words for _, words in links] == ["1. A &amp; b", "2. C"]
     assert all(page.count(f'id="{anchor}"') == 1 for anchor, _ in links)
 
 
 def test_a_page_shows_a_badge_as_words():
-    page = report.notebook_page(new_notebook(cells=[new_markdown_cell(
-        "[![Open in Colab](https://a.example/badge.svg)](https://b.example/x)")]), "t")
+    page = report.notebook_page(
+        new_notebook(cells=[new_markdown_cell("[![Open in Colab](https://a.example/badge.svg)](https://b.example/x)")]),
+        "t",
+    )
     assert '<a href="https://b.example/x">Open in Colab</a>' in page and "badge.svg" not in page
 
 
 def test_page_keeps_tables_and_notices_and_drops_scripts():
-    page = report.notebook_page(book(
-        {"text/html": "<style scoped>b{}</style><table><thead><tr><th>head</th></tr></thead></table>"
-                      "<script>alert('in output')</script><img src=x onerror=alert(1)>"},
-        {"text/html": report.notice("Careful <b>")._repr_html_()}), "t")
+    page = report.notebook_page(
+        book(
+            {
+                "text/html": "<style scoped>b{}</style><table><thead><tr><th>head</th></tr></thead></table>"
+                "<script>alert('in output')</script><img src=x onerror=alert(1)>"
+            },
+            {"text/html": report.notice("Careful <b>")._repr_html_()},
+        ),
+        "t",
+    )
     assert "<th>head</th>" in page and '<h1 id="Title">' in page
     assert "alert('in output')" not in page and "onerror" not in page and "b{}" not in page
     assert "border:2px solid" in page.replace(": ", ":") and "Careful &lt;b&gt;" in page
@@ -66,7 +93,11 @@ def test_page_links_pages_and_loads_nothing_from_elsewhere():
 def test_index_shows_headline_intervals_guards_and_pictures(tmp_path):
     picture = "aGVsbG8="
     nbformat.write(book({"image/png": picture}, tags=["headline"]), tmp_path / "02_fine_tuning.ipynb")
-    results.write(tmp_path, "02_fine_tuning", **FINE_TUNING | {"guards": ["It <predicts> one class."], "environment": {"torch": "2"}})
+    results.write(
+        tmp_path,
+        "02_fine_tuning",
+        **FINE_TUNING | {"guards": ["It <predicts> one class."], "environment": {"torch": "2"}},
+    )
     page = report.write_index(tmp_path).read_text()
     assert "on validation" in page and "0.900" in page and "0.880 to 0.920" in page and "0.344" in page
     assert "It &lt;predicts&gt; one class." in page and "synthetic practice text" in page
@@ -92,7 +123,9 @@ def test_no_notice_without_a_message():
 
 def test_text_table_is_aligned_left_and_escaped():
     markup = report.text_table(pd.DataFrame({"text": ["a <b>"], "loss": [1.234], "share": [0.00123]})).data
-    assert markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup and ">0.001<" in markup
+    assert (
+        markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup and ">0.001<" in markup
+    )
 
 
 def test_a_summary_shows_tables_without_a_row_for_the_name_of_their_index(tmp_path):

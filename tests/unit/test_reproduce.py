@@ -7,14 +7,34 @@ import sqlite3
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-
 from test_record import CSV
-from textlab import data, evaluation, hub, params, prediction, record, reproduce, results, runtime, store, sync, tracking, training, trials
+from textlab import (
+    data,
+    evaluation,
+    hub,
+    params,
+    prediction,
+    record,
+    reproduce,
+    results,
+    runtime,
+    store,
+    sync,
+    tracking,
+    training,
+    trials,
+)
 from textlab.__main__ import main
 from textlab.reproduce import CANNOT, NOT, REPRODUCED, WITHIN, Found, judge
 
 CHECKED = "CAN BE REPEATED"
-CHOSEN = {"epochs": 1, "batch_size": 8, "learning_rate": 3e-3, "max_length": 16, "recipe_options": {"frozen_share": 0.0}}
+CHOSEN = {
+    "epochs": 1,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+    "max_length": 16,
+    "recipe_options": {"frozen_share": 0.0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +60,9 @@ def origin(tmp_path_factory, empty_store):
         ids = prediction.probabilities(fitted.model, bench.tokenizer, texts.splits[split]["text"][:], 16).argmax(1)
         scores[split], told[split] = evaluation.score(texts.splits[split], ids), record.predictions(texts, split, ids)
     digest = training.save(fitted, folder / "out" / "model")
-    kept = record.make("02_fine_tuning", cfg, bench.base, texts, bench.source, fitted.model, cfg.seed, digest, told, scores)
+    kept = record.make(
+        "02_fine_tuning", cfg, bench.base, texts, bench.source, fitted.model, cfg.seed, digest, told, scores
+    )
     record.write_predictions(folder / "out", told)
     results.write(folder / "out", "02_fine_tuning", **record.for_results(kept))
     assert uri.startswith("sqlite")
@@ -61,7 +83,9 @@ def run_id(here):
 
 def check(here, run="", **options):
     """Check the tracked run against data and model of the copy."""
-    return reproduce.reproduce(run or run_id(here), True, str(here), dataset=str(here / "mine.csv"), model=str(here / "base"), **options)
+    return reproduce.reproduce(
+        run or run_id(here), True, str(here), dataset=str(here / "mine.csv"), model=str(here / "base"), **options
+    )
 
 
 def edit(path, **changes):
@@ -89,6 +113,7 @@ def rows(change):
         lines = (here / "mine.csv").read_text().splitlines()
         change(lines)
         (here / "mine.csv").write_text("\n".join(lines) + "\n")
+
     return tamper
 
 
@@ -109,14 +134,29 @@ def tokenizer(here):
     path.write_text(path.read_text().replace('"lowercase": true', '"lowercase": false', 1))
 
 
-@pytest.mark.parametrize("tamper, words", [
-    (rows(lambda lines: lines.__setitem__(5, lines[5].replace("thing", "theng"))), "data: the "),  # one row
-    (rows(lambda lines: lines.__setitem__(5, lines[5].replace("good", "bad") if "good" in lines[5] else lines[5].replace("bad", "good"))),
-     "data: the "),  # one label
-    (rows(swap), "data: the "),  # the order of rows
-    (lambda here: (here / "mine.csv").write_text(CSV.replace("thing", "day")), "data: the train rows"),  # another file
-    (lambda here: (here / "mine.csv").unlink(), "does not exist"), (one_byte, "model: model.safetensors "),
-    (tokenizer, "model: tokenizer.json "), (lambda here: shutil.rmtree(here / "base"), "model: ")])
+@pytest.mark.parametrize(
+    "tamper, words",
+    [
+        (rows(lambda lines: lines.__setitem__(5, lines[5].replace("thing", "theng"))), "data: the "),  # one row
+        (
+            rows(
+                lambda lines: lines.__setitem__(
+                    5, lines[5].replace("good", "bad") if "good" in lines[5] else lines[5].replace("bad", "good")
+                )
+            ),
+            "data: the ",
+        ),  # one label
+        (rows(swap), "data: the "),  # the order of rows
+        (
+            lambda here: (here / "mine.csv").write_text(CSV.replace("thing", "day")),
+            "data: the train rows",
+        ),  # another file
+        (lambda here: (here / "mine.csv").unlink(), "does not exist"),
+        (one_byte, "model: model.safetensors "),
+        (tokenizer, "model: tokenizer.json "),
+        (lambda here: shutil.rmtree(here / "base"), "model: "),
+    ],
+)
 def test_other_data_or_another_model_cannot_be_repeated_with(here, tamper, words):
     tamper(here)
     for run in ("", str(here / "out")):
@@ -126,19 +166,40 @@ def test_other_data_or_another_model_cannot_be_repeated_with(here, tamper, words
 
 def sql(here, statement):
     with sqlite3.connect(here / "mlflow" / "mlflow.db") as database:
-        changed = sum(database.execute(statement.format(table=table)).rowcount for table in
-                      (("metrics", "latest_metrics") if "{table}" in statement else ("",)))
+        changed = sum(
+            database.execute(statement.format(table=table)).rowcount
+            for table in (("metrics", "latest_metrics") if "{table}" in statement else ("",))
+        )
     database.close()
     assert changed >= 1
 
 
-@pytest.mark.parametrize("tamper, words", [
-    (lambda here: sql(here, "update {table} set value = 0.99 where key = 'test_accuracy'"), "the store says test_accuracy 0.99, its record"),
-    (lambda here: sql(here, "update params set value = '0.001' where key = 'learning_rate'"), "the store says learning_rate 0.001, its record 0.003"),
-    (lambda here: sql(here, "update params set value = '43' where key = 'seed'"), "the store says seed 43, its record 42"),
-    (lambda here: artifact(here, "test.json", '"predicted": [\n    0', '"predicted": [\n    1'), "the predictions file of test was altered"),
-    (lambda here: artifact(here, "record.json", '"learning_rate": 0.003', '"learning_rate": 0.004'), "its record was altered"),
-    (lambda here: next(here.rglob("record.json")).unlink(), "it has no record")])
+@pytest.mark.parametrize(
+    "tamper, words",
+    [
+        (
+            lambda here: sql(here, "update {table} set value = 0.99 where key = 'test_accuracy'"),
+            "the store says test_accuracy 0.99, its record",
+        ),
+        (
+            lambda here: sql(here, "update params set value = '0.001' where key = 'learning_rate'"),
+            "the store says learning_rate 0.001, its record 0.003",
+        ),
+        (
+            lambda here: sql(here, "update params set value = '43' where key = 'seed'"),
+            "the store says seed 43, its record 42",
+        ),
+        (
+            lambda here: artifact(here, "test.json", '"predicted": [\n    0', '"predicted": [\n    1'),
+            "the predictions file of test was altered",
+        ),
+        (
+            lambda here: artifact(here, "record.json", '"learning_rate": 0.003', '"learning_rate": 0.004'),
+            "its record was altered",
+        ),
+        (lambda here: next(here.rglob("record.json")).unlink(), "it has no record"),
+    ],
+)
 def test_an_edit_in_the_store_is_named(here, tamper, words):
     tamper(here)
     receipt = check(here)
@@ -161,13 +222,26 @@ def predictions_file(here):
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("tamper, words", [
-    (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", seed=43), "its record was altered"),
-    (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", test={"accuracy": 0.99}), "its record was altered"),
-    (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", record=None), "it has no record"),
-    (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", environment={"torch": "9"}), "its record was altered"),
-    (predictions_file, "the predictions file of validation was altered"),
-    (lambda here: shutil.copy(here / "base" / "model.safetensors", here / "out" / "model"), "is not the model that was trained")])
+@pytest.mark.parametrize(
+    "tamper, words",
+    [
+        (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", seed=43), "its record was altered"),
+        (
+            lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", test={"accuracy": 0.99}),
+            "its record was altered",
+        ),
+        (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", record=None), "it has no record"),
+        (
+            lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", environment={"torch": "9"}),
+            "its record was altered",
+        ),
+        (predictions_file, "the predictions file of validation was altered"),
+        (
+            lambda here: shutil.copy(here / "base" / "model.safetensors", here / "out" / "model"),
+            "is not the model that was trained",
+        ),
+    ],
+)
 def test_an_edit_in_the_output_folder_is_named(here, tamper, words):
     tamper(here)
     for run in (here / "out", here / "out" / "results" / "02_fine_tuning.json"):
@@ -182,7 +256,10 @@ def test_another_package_version_and_changed_code_are_named(here, monkeypatch):
     receipt = check(here)
     table = {row["what"]: row for row in receipt.content["same"]}
     assert "torch 2.12.0" in table["packages"]["here"] and "trainer.py 0000" in table["code"]["here"]
-    assert receipt.verdict == CHECKED and "the published tolerance applies, since something else is here: code, packages" in why(receipt)
+    assert (
+        receipt.verdict == CHECKED
+        and "the published tolerance applies, since something else is here: code, packages" in why(receipt)
+    )
     assert "trainer.py 0000" in receipt.text()
 
 
@@ -211,21 +288,40 @@ def test_a_forged_record_does_not_give_the_recorded_weights(here, changes):
 def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
     scores = {"accuracy": accuracy, "macro_f1": 0.8, "weighted_f1": 0.7}
     content = {"true": [0, 1] * (len(predicted) // 2), "predicted": list(predicted)}
-    told = {"test": scores, "weights_sha256": weights, "predictions": {"test": record.digest(content)}, "environment": {"precision": precision},
-            "data": {"rows": {"test": len(predicted)}}, "labels": ["bad", "good"]}
+    told = {
+        "test": scores,
+        "weights_sha256": weights,
+        "predictions": {"test": record.digest(content)},
+        "environment": {"precision": precision},
+        "data": {"rows": {"test": len(predicted)}},
+        "labels": ["bad", "good"],
+    }
     return Found("x", told, {"test": content}, [], "")
 
 
-@pytest.mark.parametrize("new, same, verdict, words", [
-    (found(), True, REPRODUCED, ""), (found(), False, REPRODUCED, ""),
-    (found(weights="b"), True, NOT, "the weights are not the same"), (found(weights="b"), False, WITHIN, ""),
-    (found(0.901, weights="b"), False, WITHIN, ""), (found(0.901, weights="b"), True, NOT, "test accuracy differs by 0.0010, allowed is 0"),
-    (found(0.904, weights="b"), False, NOT, "test accuracy differs by 0.0040, allowed is 0.0025"),
-    (found(0.904, weights="b", precision="bf16"), False, WITHIN, ""), (found(0.906, weights="b", precision="bf16"), False, NOT, "allowed is 0.0045"),
-    (found(0.8, weights="b"), False, NOT, "test accuracy differs by 0.1000"),
-    (found(predicted=(1, 1) * 500, weights="b"), False, NOT, "50.00% of the test predictions are equal"),
-    (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, WITHIN, "one test answer differs"),
-    (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), True, NOT, "99.90% of the test predictions are equal, wanted are 100.0%")])
+@pytest.mark.parametrize(
+    "new, same, verdict, words",
+    [
+        (found(), True, REPRODUCED, ""),
+        (found(), False, REPRODUCED, ""),
+        (found(weights="b"), True, NOT, "the weights are not the same"),
+        (found(weights="b"), False, WITHIN, ""),
+        (found(0.901, weights="b"), False, WITHIN, ""),
+        (found(0.901, weights="b"), True, NOT, "test accuracy differs by 0.0010, allowed is 0"),
+        (found(0.904, weights="b"), False, NOT, "test accuracy differs by 0.0040, allowed is 0.0025"),
+        (found(0.904, weights="b", precision="bf16"), False, WITHIN, ""),
+        (found(0.906, weights="b", precision="bf16"), False, NOT, "allowed is 0.0045"),
+        (found(0.8, weights="b"), False, NOT, "test accuracy differs by 0.1000"),
+        (found(predicted=(1, 1) * 500, weights="b"), False, NOT, "50.00% of the test predictions are equal"),
+        (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, WITHIN, "one test answer differs"),
+        (
+            found(predicted=(1, 1, *(0, 1) * 499), weights="b"),
+            True,
+            NOT,
+            "99.90% of the test predictions are equal, wanted are 100.0%",
+        ),
+    ],
+)
 def test_verdicts(new, same, verdict, words):
     said, outcome = judge(found(), new, same)
     assert said == verdict and words in "; ".join(outcome["why"]) and bool(words) == bool(outcome["why"])
@@ -233,7 +329,10 @@ def test_verdicts(new, same, verdict, words):
 
 @pytest.mark.parametrize("wrong, verdict", [(1, WITHIN), (2, NOT)])
 def test_one_answer_of_a_small_split_may_differ(wrong, verdict):
-    old, new = found(predicted=[0, 1] * 50), found(0.9 - wrong / 100, [1 - answer if i < wrong else answer for i, answer in enumerate([0, 1] * 50)], "b")
+    old, new = (
+        found(predicted=[0, 1] * 50),
+        found(0.9 - wrong / 100, [1 - answer if i < wrong else answer for i, answer in enumerate([0, 1] * 50)], "b"),
+    )
     assert judge(old, new, False)[0] == verdict
 
 
@@ -255,22 +354,42 @@ def test_a_run_synced_to_another_store_is_repeated_by_its_id_on_a_folder_that_ne
     assert told["run_id"] != run_id(here)
     shutil.rmtree(here / "mlflow")
     for identity in (told["run_id"], run_id(here)):  # the copy's own id, and that of the run it is a copy of
-        receipt = reproduce.reproduce(identity, False, store.store_uri(tmp_path / "other"), tmp_path / "again", str(here / "mine.csv"), str(here / "base"))
+        receipt = reproduce.reproduce(
+            identity,
+            False,
+            store.store_uri(tmp_path / "other"),
+            tmp_path / "again",
+            str(here / "mine.csv"),
+            str(here / "base"),
+        )
         assert (receipt.verdict, receipt.status) == (REPRODUCED, 0), receipt.text()
     content = json.loads((tmp_path / "again" / "receipt.json").read_text())
-    assert content["verdict"] == REPRODUCED and record.fault(content) == "" and "REPRODUCED" in (tmp_path / "again" / "receipt.txt").read_text()
-    assert all(row["difference"] == 0 and row["tolerance"] == 0 for row in content["metrics"]) and len(content["metrics"]) == 6
+    assert (
+        content["verdict"] == REPRODUCED
+        and record.fault(content) == ""
+        and "REPRODUCED" in (tmp_path / "again" / "receipt.txt").read_text()
+    )
+    assert (
+        all(row["difference"] == 0 and row["tolerance"] == 0 for row in content["metrics"])
+        and len(content["metrics"]) == 6
+    )
     tracking.connect(store.store_uri(tmp_path / "again" / "mlflow"), reproduce.EXPERIMENT, create=False)
     table = tracking.runs(reproduce.EXPERIMENT)
     assert set(table["tags.verdict"]) == {REPRODUCED} and told["run_id"] in set(table["tags.reproduces"])
     client = store.open_client(store.store_uri(tmp_path / "again" / "mlflow"))
-    assert {"receipt.json", "receipt.txt", "record.json"} <= {file.path for file in client.list_artifacts(table["run_id"].iloc[0])}
+    assert {"receipt.json", "receipt.txt", "record.json"} <= {
+        file.path for file in client.list_artifacts(table["run_id"].iloc[0])
+    }
 
 
 def test_a_trial_after_others_is_the_same_as_alone(tmp_path, store):
     """What trainings of a sweep share, such as the answers of frozen layers, must not tell in the weights."""
-    cfg = params.check("03_mlflow_tracking", params.defaults("03_mlflow_tracking") | CHOSEN | {
-        "model": "packaged", "max_train_rows": 40, "recipe_options": {"attention": "eager"}})
+    cfg = params.check(
+        "03_mlflow_tracking",
+        params.defaults("03_mlflow_tracking")
+        | CHOSEN
+        | {"model": "packaged", "max_train_rows": 40, "recipe_options": {"attention": "eager"}},
+    )
     texts = data.load("practice", max_train_rows=40)
     tracking.connect(store, "sweep")
 
@@ -289,9 +408,16 @@ def test_a_trial_after_others_is_the_same_as_alone(tmp_path, store):
 # What users see
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["nowhere"], "accepted are an MLflow run id, a results file, or the output folder of a run"), (["."], "has no results/02_fine_tuning.json"),
-    (["f" * 32], "--tracking-uri names another store"), (["broken.json"], "is no results file"), (["f" * 32, "--tracking-uri", "none"], "no tracking store")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["nowhere"], "accepted are an MLflow run id, a results file, or the output folder of a run"),
+        (["."], "has no results/02_fine_tuning.json"),
+        (["f" * 32], "--tracking-uri names another store"),
+        (["broken.json"], "is no results file"),
+        (["f" * 32, "--tracking-uri", "none"], "no tracking store"),
+    ],
+)
 def test_bad_input_is_one_line_and_status_2(here, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TEXTLAB_OUTPUTS", str(here))
@@ -307,7 +433,15 @@ def test_the_run_itself_is_not_written_over(here, capsys):
 
 
 def test_the_command_prints_the_table_and_its_status(here, capsys):
-    options = ["--tracking-uri", str(here), "--only-check", "--dataset", str(here / "mine.csv"), "--model", str(here / "base")]
+    options = [
+        "--tracking-uri",
+        str(here),
+        "--only-check",
+        "--dataset",
+        str(here / "mine.csv"),
+        "--model",
+        str(here / "base"),
+    ]
     assert main(["reproduce", run_id(here), *options]) == 0
     assert "CAN BE REPEATED: all is the same" in (said := capsys.readouterr().out) and "train rows" in said
     one_byte(here)
@@ -316,6 +450,12 @@ def test_the_command_prints_the_table_and_its_status(here, capsys):
 
 
 def test_a_hub_source_is_asked_for_at_the_recorded_revision():
-    told = {"params": {"dataset": "owner/data", "model": "packaged", "resolved": {}}, "data": {"source": "owner/data", "revision": "a" * 40},
-            "model": {"source": hub.PACKAGED, "revision": "b" * 40}}
-    assert reproduce._parameters(told, {"dataset": "", "model": ""}) == {"dataset": f"owner/data@{'a' * 40}", "model": "packaged"}
+    told = {
+        "params": {"dataset": "owner/data", "model": "packaged", "resolved": {}},
+        "data": {"source": "owner/data", "revision": "a" * 40},
+        "model": {"source": hub.PACKAGED, "revision": "b" * 40},
+    }
+    assert reproduce._parameters(told, {"dataset": "", "model": ""}) == {
+        "dataset": f"owner/data@{'a' * 40}",
+        "model": "packaged",
+    }

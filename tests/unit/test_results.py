@@ -4,13 +4,17 @@ import json
 
 import numpy as np
 import pytest
-
 from textlab import InputError, results
 
 
 def test_numbers_are_plain_and_absent_figures_are_left_out(tmp_path):
     path = results.write(tmp_path, "02_fine_tuning", test=None, accuracy=np.float32(0.5), counts=np.array([1, 2]))
-    assert json.loads(path.read_text()) == {"status": "completed", "notebook": "02_fine_tuning", "accuracy": 0.5, "counts": [1, 2]}
+    assert json.loads(path.read_text()) == {
+        "status": "completed",
+        "notebook": "02_fine_tuning",
+        "accuracy": 0.5,
+        "counts": [1, 2],
+    }
     assert results.read(tmp_path, "02_fine_tuning")["accuracy"] == 0.5
 
 

@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-
 from conftest import ROOT
 from textlab import runtime
 
@@ -40,16 +39,27 @@ def test_fixing_sets_what_is_free_and_strict_the_rest(monkeypatch):
     usual = runtime.environment()
     try:
         runtime.fix(7)
-        assert os.environ["PYTHONHASHSEED"] == "0" and "MKL_CBWR" not in os.environ and torch.backends.cudnn.deterministic
-        assert runtime.environment()["deterministic"] == "operations usual, cuDNN fixed, cuBLAS :4096:8" != usual["deterministic"]
+        assert (
+            os.environ["PYTHONHASHSEED"] == "0" and "MKL_CBWR" not in os.environ and torch.backends.cudnn.deterministic
+        )
+        assert (
+            runtime.environment()["deterministic"]
+            == "operations usual, cuDNN fixed, cuBLAS :4096:8"
+            != usual["deterministic"]
+        )
         runtime.fix(7, strict=True)
-        assert torch.are_deterministic_algorithms_enabled() and runtime.environment()["capped_by"] == "MKL_CBWR=AUTO,STRICT"
+        assert (
+            torch.are_deterministic_algorithms_enabled()
+            and runtime.environment()["capped_by"] == "MKL_CBWR=AUTO,STRICT"
+        )
     finally:
         torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize("features, expected", [
-    ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32"), ({}, "fp32")])
+@pytest.mark.parametrize(
+    "features, expected",
+    [({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32"), ({}, "fp32")],
+)
 def test_a_cpu_gets_bf16_only_where_it_is_fast(monkeypatch, features, expected):
     monkeypatch.setattr(runtime, "device", lambda: "cpu")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
@@ -82,6 +92,8 @@ def test_progress_outside_a_notebook_is_one_final_line(capsys):
 
 
 def test_importing_the_package_is_silent_and_does_no_work():
-    done = subprocess.run([sys.executable, "-W", "error", "-X", "importtime", "-c", "import textlab"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "importtime", "-c", "import textlab"], capture_output=True, text=True
+    )
     assert done.returncode == 0 and done.stdout == ""
     assert "torch" not in done.stderr and "mlflow" not in done.stderr

@@ -7,17 +7,39 @@ from pathlib import Path
 
 import codespell_lib
 import pytest
-
 from conftest import NOTEBOOKS, ROOT
 
 #: Words that codespell takes for others: what `to and fro` has, and half of an escaped `café` in the tests of file formats.
 WANTED = "fro,caf"
 #: Nouns that the two kinds of English spell differently, and that codespell's list of verbs and adjectives has not.
-AMERICAN = {"license": "licence", "modeling": "modelling", "labeling": "labelling", "labeled": "labelled", "canceled": "cancelled",
-            "gray": "grey", "color": "colour", "behavior": "behaviour", "neighbor": "neighbour", "favor": "favour", "honor": "honour"}
+AMERICAN = {
+    "license": "licence",
+    "modeling": "modelling",
+    "labeling": "labelling",
+    "labeled": "labelled",
+    "canceled": "cancelled",
+    "gray": "grey",
+    "color": "colour",
+    "behavior": "behaviour",
+    "neighbor": "neighbour",
+    "favor": "favour",
+    "honor": "honour",
+}
 #: What the libraries call it, and a noun that looks like the American verb.
-NAMES = {"artifact", "artifacts", "optimizer", "optimizers", "practice", "catalog",
-         "tokenizer", "tokenizers", "tokenize", "tokenized", "tokenizes", "tokenizing"}
+NAMES = {
+    "artifact",
+    "artifacts",
+    "optimizer",
+    "optimizers",
+    "practice",
+    "catalog",
+    "tokenizer",
+    "tokenizers",
+    "tokenize",
+    "tokenized",
+    "tokenizes",
+    "tokenizing",
+}
 
 
 def american():
@@ -25,7 +47,11 @@ def american():
     lines = (Path(codespell_lib.__file__).parent / "data" / "dictionary_en-GB_to_en-US.txt").read_text().splitlines()
     pairs = [line.split("->") for line in lines if "," not in line]
     both = {american.strip(): british for british, american in pairs} | AMERICAN
-    return {word: other for word, other in both.items() if word not in NAMES and word not in {british for british, _ in pairs}}
+    return {
+        word: other
+        for word, other in both.items()
+        if word not in NAMES and word not in {british for british, _ in pairs}
+    }
 
 
 def cells(name):
@@ -50,18 +76,30 @@ def prose():
         found[str(file.relative_to(ROOT))] = "\n".join(re.findall(r'"""(.*?)"""', text, re.DOTALL)) + comments(text)
     for file in (ROOT / "params").rglob("*.yaml"):
         found[str(file.relative_to(ROOT))] = comments(file.read_text(encoding="utf-8"))
-    return {where: re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|https?://\S+", " ", text, flags=re.DOTALL) for where, text in found.items()}
+    return {
+        where: re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|https?://\S+", " ", text, flags=re.DOTALL)
+        for where, text in found.items()
+    }
 
 
 def misspelt(*paths):
-    done = subprocess.run([sys.executable, "-m", "codespell_lib", "-L", WANTED, *map(str, paths)], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", "-L", WANTED, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert not done.stderr
     return done.stdout.splitlines()
 
 
 def foreign(text, words):
     """Return the words of a text that the other English spells so; a word with a capital inside a sentence is a name."""
-    return [word for word in re.findall(r"(?<![\w./=-])[A-Za-z]+(?![\w(=/]|\.\w)", text) if word.lower() in words and word != "LICENSE"]
+    return [
+        word
+        for word in re.findall(r"(?<![\w./=-])[A-Za-z]+(?![\w(=/]|\.\w)", text)
+        if word.lower() in words and word != "LICENSE"
+    ]
 
 
 def test_nothing_is_misspelt(tmp_path):
@@ -81,7 +119,15 @@ def test_prose_is_british():
     assert {where: found for where, text in prose().items() if (found := foreign(text, words))} == {}
 
 
-@pytest.mark.parametrize("text, found", [("its behavior", ["behavior"]), ("We normalize.", ["normalize"]), ("its `behavior`", []),
-                                         ("a tokenizer", []), ("color=grey", [])])
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("its behavior", ["behavior"]),
+        ("We normalize.", ["normalize"]),
+        ("its `behavior`", []),
+        ("a tokenizer", []),
+        ("color=grey", []),
+    ],
+)
 def test_the_check_above_would_see_it(text, found):
     assert foreign(re.sub("`.*?`", "", text), american()) == found

@@ -17,7 +17,6 @@ import psutil
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.utils.model_utils import env_var_tracker
-
 from textlab import InputError, runtime, store
 from textlab.__main__ import main
 
@@ -47,8 +46,15 @@ def test_a_killed_run_says_so(store_uri):
     """SIGINT and SIGTERM at once, SIGKILL at the next start; a run that is still going is left alone."""
     names = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL, "alive": None}
     client = store.open_client(store_uri)
-    started = {name: subprocess.Popen([sys.executable, "-c", RECORDER, store_uri, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                      text=True) for name in names}
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", RECORDER, store_uri, name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for name in names
+    }
     try:
         for name, process in started.items():
             assert process.stdout.readline() == "recording\n"
@@ -59,6 +65,7 @@ def test_a_killed_run_says_so(store_uri):
 
         def status():
             return {run.info.run_name: run.info.status for run in client.search_runs([place])}
+
         assert status() == {"SIGINT": "KILLED", "SIGTERM": "KILLED", "SIGKILL": "RUNNING", "alive": "RUNNING"}
         store.close_stale(client, [place])
         assert status() == {"SIGINT": "KILLED", "SIGTERM": "KILLED", "SIGKILL": "KILLED", "alive": "RUNNING"}
@@ -80,9 +87,16 @@ def test_a_killed_sweep_ends_when_its_last_training_did(store_uri):
     assert [(info.status, info.end_time) for info in ended] == [("KILLED", 9_000)] * 2
 
 
-@pytest.mark.parametrize("owner, gone", [
-    (store.owner(), False), (f"{socket.gethostname()} {os.getpid()} 1.00", True), ("elsewhere 1 1.00", False), ("", False),
-    (f"{socket.gethostname()} 4194999 1.00", True)])
+@pytest.mark.parametrize(
+    "owner, gone",
+    [
+        (store.owner(), False),
+        (f"{socket.gethostname()} {os.getpid()} 1.00", True),
+        ("elsewhere 1 1.00", False),
+        ("", False),
+        (f"{socket.gethostname()} 4194999 1.00", True),
+    ],
+)
 def test_only_processes_of_this_machine_are_known_to_be_gone(owner, gone):
     assert store.gone(owner) is gone
 
@@ -151,8 +165,11 @@ def test_ports_and_files_that_cannot_be_are_one_line(capsys, monkeypatch, tmp_pa
 
 
 def ask(port, host):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", b'{"max_results": 1}',
-                                     {"Host": host, "Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search",
+        b'{"max_results": 1}',
+        {"Host": host, "Content-Type": "application/json"},
+    )
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
             return answer.status
@@ -171,8 +188,12 @@ def test_ui_takes_a_free_port_refuses_foreign_hosts_and_stops_cleanly(store_file
             assert port != taken
             assert ask(port, f"127.0.0.1:{port}") == 200
             assert ask(port, "10.attacker.example") == ask(port, "attacker.example") == 403
-            listening = {link.laddr.ip for child in psutil.Process(process.pid).children(recursive=True)
-                         for link in child.net_connections("tcp") if link.status == psutil.CONN_LISTEN}
+            listening = {
+                link.laddr.ip
+                for child in psutil.Process(process.pid).children(recursive=True)
+                for link in child.net_connections("tcp")
+                if link.status == psutil.CONN_LISTEN
+            }
             assert listening == {"127.0.0.1"}
             children = psutil.Process(process.pid).children(recursive=True)
         finally:

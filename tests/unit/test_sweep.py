@@ -11,21 +11,23 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
-
 from sweep_bench import SPACE, Bench, outcome, study
 from textlab import InputError, analysis, params, points, tracking, trainer, training
 from textlab.ledger import Ledger, check_storage
 from textlab.store import OWNER_TAG
 
-CONDITIONAL = {"class_weights": [True, False], "label_smoothing": {"low": 0.01, "high": 0.2, "when": {"class_weights": False}},
-               "epochs": {"low": 1, "high": 4}}
+CONDITIONAL = {
+    "class_weights": [True, False],
+    "label_smoothing": {"low": 0.01, "high": 0.2, "when": {"class_weights": False}},
+    "epochs": {"low": 1, "high": 4},
+}
 
 
 def draw(plan, n, score=lambda point: 0.0):
     """Return the points of a study whose trials all complete."""
     done, found = [], []
     for number in range(n):
-        _, point = points.propose(plan, number, done[:plan.group(number)])
+        _, point = points.propose(plan, number, done[: plan.group(number)])
         found.append(point)
         study = optuna.create_study()
         study.enqueue_trial(point)
@@ -53,15 +55,23 @@ def test_a_conditional_setting_is_searched_only_under_its_condition(sampler):
     assert all(("label_smoothing" in s) == (not s["class_weights"]) for s in seen)
 
 
-@pytest.mark.parametrize("space, words", [
-    ({}, "is empty"), ({"learning_rat": [1]}, "did you mean 'learning_rate'"), ({"epochs": []}, "list of choices"),
-    ({"epochs": [2, 2]}, "given twice"), ({"epochs": {"low": 3, "high": 1}}, "low must be below high"),
-    ({"learning_rate": {"low": 0.1, "high": 1, "log": True, "step": 0.1}}, "no step"),
-    ({"learning_rate": {"low": 0.1, "high": 1, "step": 0}}, "step: got 0"),
-    ({"dropout": {"low": 0, "high": 1}}, "list of choices"), ({"batch_size": ["many"]}, "whole number"),
-    ({"epochs": {"low": 1, "high": 2, "when": {"dropout": True}}}, "does not stand before it"),
-    ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": {"dropout": "maybe"}}}, "true or false"),
-    ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": True}}, "when is True")])
+@pytest.mark.parametrize(
+    "space, words",
+    [
+        ({}, "is empty"),
+        ({"learning_rat": [1]}, "did you mean 'learning_rate'"),
+        ({"epochs": []}, "list of choices"),
+        ({"epochs": [2, 2]}, "given twice"),
+        ({"epochs": {"low": 3, "high": 1}}, "low must be below high"),
+        ({"learning_rate": {"low": 0.1, "high": 1, "log": True, "step": 0.1}}, "no step"),
+        ({"learning_rate": {"low": 0.1, "high": 1, "step": 0}}, "step: got 0"),
+        ({"dropout": {"low": 0, "high": 1}}, "list of choices"),
+        ({"batch_size": ["many"]}, "whole number"),
+        ({"epochs": {"low": 1, "high": 2, "when": {"dropout": True}}}, "does not stand before it"),
+        ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": {"dropout": "maybe"}}}, "true or false"),
+        ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": True}}, "when is True"),
+    ],
+)
 def test_a_wrong_space_is_refused_before_anything_starts(space, words):
     with pytest.raises(InputError, match=words):
         params.check_space(space)
@@ -79,12 +89,21 @@ def test_a_grid_needs_countable_points():
 
 def test_the_rules_of_a_recipe_and_its_settings_are_the_same_with_the_same_types():
     defaults = {field.name: field.default for field in dataclasses.fields(training.Recipe)}
-    assert {name: type(value) for name, value in defaults.items()} == {name: rule.type for name, rule in params.RECIPE.items()}
+    assert {name: type(value) for name, value in defaults.items()} == {
+        name: rule.type for name, rule in params.RECIPE.items()
+    }
 
 
-@pytest.mark.parametrize("best, words", [
-    ({"learning_rate": 9e-3}, ["learning_rate", "0.01", "higher"]), ({"learning_rate": 1.1e-5}, ["1e-05", "lower"]),
-    ({"learning_rate": 3e-4, "epochs": 2, "batch_size": 8}, []), ({"epochs": 4}, ["epochs", "higher"]), ({}, [])])
+@pytest.mark.parametrize(
+    "best, words",
+    [
+        ({"learning_rate": 9e-3}, ["learning_rate", "0.01", "higher"]),
+        ({"learning_rate": 1.1e-5}, ["1e-05", "lower"]),
+        ({"learning_rate": 3e-4, "epochs": 2, "batch_size": 8}, []),
+        ({"epochs": 4}, ["epochs", "higher"]),
+        ({}, []),
+    ],
+)
 def test_a_best_value_at_the_edge_is_reported(best, words):
     found = analysis.on_edge(SPACE | {"epochs": {"low": 1, "high": 4}, "dropout": {"choices": [True]}}, best)
     assert len(found) == bool(words)
@@ -96,14 +115,18 @@ def test_a_best_value_at_the_edge_is_reported(best, words):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
 def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
-    first, again, other = (draw(points.Plan(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4))
+    first, again, other = (
+        draw(points.Plan(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4)
+    )
     assert first == again != other
     assert len({tuple(point.values()) for point in first}) == 14
 
 
 def test_tpe_learns_from_results():
-    away = [abs(math.log10(p["learning_rate"]) + 2.5) for p in draw(
-        points.Plan(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))]
+    away = [
+        abs(math.log10(p["learning_rate"]) + 2.5)
+        for p in draw(points.Plan(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))
+    ]
     assert sum(away[-10:]) / 10 < 0.5 * sum(away[:5]) / 5
 
 
@@ -216,7 +239,9 @@ def test_bad_trials_are_given_up_early_and_good_ones_are_not(store, tmp_path, pr
     pruned = table["state"] == "PRUNED"
     assert 4 <= pruned.sum() <= 12 and table.loc[pruned, "trained"].isin([1 / 8, 3 / 8]).all()
     assert whole.loc[pruned, "value"].mean() < whole.loc[~pruned, "value"].mean() - 0.1
-    assert (table.loc[~pruned, "value"] == whole.loc[~pruned, "value"]).all() and (table.loc[~pruned, "trained"] == 1).all()
+    assert (table.loc[~pruned, "value"] == whole.loc[~pruned, "value"]).all() and (
+        table.loc[~pruned, "trained"] == 1
+    ).all()
 
 
 def test_a_diverging_trial_is_one_failed_trial(store, tmp_path):
@@ -229,11 +254,19 @@ def test_a_diverging_trial_is_one_failed_trial(store, tmp_path):
 
 def test_a_failed_trial_sets_no_bar_for_others():
     """One that leads early and then diverges, as with a high learning rate."""
+
     def trial(state, values):
-        return optuna.trial.create_trial(state=state, value=0.5 if state == TrialState.COMPLETE else None,
-                                         intermediate_values=dict(zip(points.LOOKS, values)))
+        return optuna.trial.create_trial(
+            state=state,
+            value=0.5 if state == TrialState.COMPLETE else None,
+            intermediate_values=dict(zip(points.LOOKS, values)),
+        )
+
     plan = points.Plan(SPACE, "random")
-    for earlier, given_up in (([trial(TrialState.FAIL, [-0.5])], False), ([trial(TrialState.COMPLETE, [-0.5, -0.4])], True)):
+    for earlier, given_up in (
+        ([trial(TrialState.FAIL, [-0.5])], False),
+        ([trial(TrialState.COMPLETE, [-0.5, -0.4])], True),
+    ):
         judge, _ = points.propose(plan, 1, earlier)
         judge.report(-0.9, 1)
         assert judge.should_prune() == given_up
@@ -277,7 +310,11 @@ def test_a_result_that_the_ledger_was_not_told_of_is_taken_over(store, tmp_path,
 def test_the_run_of_a_worker_that_died_on_another_machine_is_closed(store, tmp_path, monkeypatch):
     sweep, elsewhere = study(store, tmp_path, n_trials=1), "elsewhere 1 0.00"
     experiment = MlflowClient().get_experiment_by_name("sweeps").experiment_id
-    left = MlflowClient().create_run(experiment, tags={OWNER_TAG: elsewhere, "mlflow.parentRunId": sweep.parent}, run_name="trial 1").info.run_id
+    left = (
+        MlflowClient()
+        .create_run(experiment, tags={OWNER_TAG: elsewhere, "mlflow.parentRunId": sweep.parent}, run_name="trial 1")
+        .info.run_id
+    )
     MlflowClient().log_metric(left, "loss", 1.0, timestamp=5_000)
     job = sweep.ledger.claim(1)
     for name, value in {"owner": elsewhere, "run_id": left}.items():

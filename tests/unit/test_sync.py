@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import LoggedModelInput, Metric, ViewType
+from mlflow_stores import Server, content, fill
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-
-from mlflow_stores import Server, content, fill
 from textlab import InputError, store, sync
 
 
@@ -121,7 +120,9 @@ def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empt
     taker = store.open_client(empty)
     taker.delete_experiment(store.use_experiment(taker, "later"))
     for _ in range(2):
-        with pytest.raises(InputError, match=rf"^2 could not be carried, all else was: .*later.* run broken \({broken}\): .*nowhere"):
+        with pytest.raises(
+            InputError, match=rf"^2 could not be carried, all else was: .*later.* run broken \({broken}\): .*nowhere"
+        ):
             sync.carry(full, empty)
         assert len(content(empty)["versions"]) == 2 and len(content_of_runs(empty)) == 4
     taker.restore_experiment(taker.get_experiment_by_name("later").experiment_id)
@@ -138,8 +139,11 @@ def test_what_has_no_place_in_a_run_is_said_to_be_left_behind(full, empty):
     client.create_logged_model(store.use_experiment(client, "sweep"), "alone")
     for _ in range(2):
         said = sync.carry(full, empty)
-        for words in ("1 versions of emotions left behind, since their files are in none of the carried runs",
-                      "1 versions of emotions left behind, since no run has made them", "1 models left behind, since no run"):
+        for words in (
+            "1 versions of emotions left behind, since their files are in none of the carried runs",
+            "1 versions of emotions left behind, since no run has made them",
+            "1 models left behind, since no run",
+        ):
             assert words in said
 
 
@@ -164,6 +168,7 @@ def test_a_parent_keeps_its_own_experiment_and_one_in_the_trash_is_left_there(fu
 
 def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again(full, tmp_path):
     """A run that goes on is looked at every ten seconds."""
+
     class Remote:
         address, client, fetched = "http://x/1", store.open_client(full), 0
 
@@ -186,15 +191,21 @@ def test_a_runs_curves_are_not_looked_for_among_those_of_all_runs(full, empty):
     run = client.create_run("0").info.run_id
     client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(100)])
     with closing(sqlite3.connect(full.removeprefix("sqlite:///"))) as database, database:
-        database.executemany("INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, 1, ?, ?, ?, 0)",
-                             [(key, step, f"{number:032x}", step)
-                              for number in range(200) for key in ("loss", "accuracy", "rate") for step in range(100)])
+        database.executemany(
+            "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, 1, ?, ?, ?, 0)",
+            [
+                (key, step, f"{number:032x}", step)
+                for number in range(200)
+                for key in ("loss", "accuracy", "rate")
+                for step in range(100)
+            ],
+        )
 
     def plan() -> str:
         """Return how SQLite answers the question that MLflow asks it for a curve."""
         with watched(Engine, "before_cursor_execute", lambda *call: asked.append(call[2:4])):
             client.get_metric_history(run, "loss")
-        (statement, values), = [one for one in asked if "FROM metrics" in one[0]]
+        ((statement, values),) = [one for one in asked if "FROM metrics" in one[0]]
         asked.clear()
         return str(sql(full, f"EXPLAIN QUERY PLAN {statement}", values))
 
@@ -265,6 +276,7 @@ def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
         except threading.BrokenBarrierError:
             pass  # the other one has found a copy already
         return create(self, *arguments, **options)
+
     monkeypatch.setattr(sync.MlflowClient, "create_run", together)
     with ThreadPoolExecutor(2) as pool:
         [job.result() for job in [pool.submit(sync.carry, full, empty) for _ in range(2)]]
@@ -277,7 +289,9 @@ def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
 def test_a_torn_or_foreign_file_is_replaced(full, empty):
     sync.carry(full, empty)
     copy = next(run for run in content_of_runs(empty) if run.info.run_name == "trial 0")
-    torn = next(file for file in Path(copy.info.artifact_uri.removeprefix("file://")).rglob("*.txt") if file.stat().st_size)
+    torn = next(
+        file for file in Path(copy.info.artifact_uri.removeprefix("file://")).rglob("*.txt") if file.stat().st_size
+    )
     torn.write_bytes(torn.read_bytes()[:10])
     store.open_client(empty).delete_tag(copy.info.run_id, sync.STATE_TAG)  # as when it was cut off
     sync.carry(full, empty)
@@ -299,13 +313,16 @@ def test_a_moved_a_copied_and_a_zipped_store_open_as_before(full_store, tmp_path
     assert content(empty) == content(uri)
 
 
-@pytest.mark.parametrize("source, target, message", [
-    ("{from}", "{from}", "--from and --to are the same store"),
-    ("{from}", "out.zip", "--to: out.zip is a zip; accepted is a folder"),
-    ("{tmp}/nothing", "{tmp}/to", "there is no tracking store yet"),
-    ("{tmp}/page.txt", "{tmp}/to", "page.txt is no store; accepted are"),
-    ("{from}", "http://127.0.0.1:9", "http://127.0.0.1:9 cannot be used: no answer within 5 seconds"),
-])
+@pytest.mark.parametrize(
+    "source, target, message",
+    [
+        ("{from}", "{from}", "--from and --to are the same store"),
+        ("{from}", "out.zip", "--to: out.zip is a zip; accepted is a folder"),
+        ("{tmp}/nothing", "{tmp}/to", "there is no tracking store yet"),
+        ("{tmp}/page.txt", "{tmp}/to", "page.txt is no store; accepted are"),
+        ("{from}", "http://127.0.0.1:9", "http://127.0.0.1:9 cannot be used: no answer within 5 seconds"),
+    ],
+)
 def test_wrong_stores_are_named_in_one_line(full, tmp_path, source, target, message):
     (tmp_path / "page.txt").write_text("no store")
     names = {"from": full, "tmp": tmp_path}

@@ -8,11 +8,10 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from transformers import TrainerControl, TrainerState
-
 from textlab import InputError, analysis, tracking
 from textlab.data import Data
 from textlab.store import short, store_uri
+from transformers import TrainerControl, TrainerState
 
 
 @pytest.fixture
@@ -58,7 +57,9 @@ def test_a_file_that_is_no_store_is_refused(tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("error, status", [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "FAILED")])
+@pytest.mark.parametrize(
+    "error, status", [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "FAILED")]
+)
 def test_status_is_truthful(connected, error, status):
     try:
         with tracking.run("x") as active:
@@ -67,7 +68,9 @@ def test_status_is_truthful(connected, error, status):
     except (ValueError, KeyboardInterrupt, SystemExit) as raised:
         assert type(raised) is error
     found = MlflowClient().get_run(active.info.run_id)
-    assert found.info.status == status and found.data.tags.get("error") == ("ValueError" if error is ValueError else None)
+    assert found.info.status == status and found.data.tags.get("error") == (
+        "ValueError" if error is ValueError else None
+    )
     files = [file.path for file in MlflowClient().list_artifacts(active.info.run_id)]
     assert files == (["error.txt"] if error is ValueError else [])
     if files:
@@ -106,7 +109,11 @@ def test_children_belong_to_their_parent_and_a_run_can_be_continued(connected):
 def test_logger_sends_every_point_once_under_names_of_its_own(connected):
     with tracking.run("x") as active:
         logger, state = tracking.RunLogger(active.info.run_id), TrainerState(epoch=0.5)
-        for state.global_step, logs in ((1, {"loss": 2.0, "learning_rate": 0.1, "epoch": 0.1}), (2, {"loss": 1.0}), (2, {"eval_macro_f1": 0.5})):
+        for state.global_step, logs in (
+            (1, {"loss": 2.0, "learning_rate": 0.1, "epoch": 0.1}),
+            (2, {"loss": 1.0}),
+            (2, {"eval_macro_f1": 0.5}),
+        ):
             logger.on_log(None, state, TrainerControl(), logs=logs)
         logger.on_evaluate(None, state, TrainerControl())
         logger.on_log(None, state, TrainerControl(), logs={"train_runtime": 9.0})
@@ -121,20 +128,37 @@ def test_scores_and_intervals_are_flat_metrics(connected):
     with tracking.run("x") as active:
         tracking.log_scores("test", {"accuracy": 0.9, "accuracy_ci95": [0.8, 0.95]})
     assert MlflowClient().get_run(active.info.run_id).data.metrics == {
-        "test_accuracy": 0.9, "test_accuracy_ci95_low": 0.8, "test_accuracy_ci95_high": 0.95}
+        "test_accuracy": 0.9,
+        "test_accuracy_ci95_low": 0.8,
+        "test_accuracy_ci95_high": 0.95,
+    }
 
 
 def test_search_space_and_final_scores_come_back(connected):
     with tracking.run("sweep") as parent:
         tracking.log_table({"epochs": [1, 2]}, "search_space.json")
-        finished("trial", parent.info.run_id, metrics={
-            "validation_macro_f1": 0.5, "test_accuracy": 0.8, "test_macro_f1": 0.7, "test_accuracy_ci95_low": 0.7,
-            "test_accuracy_ci95_high": 0.9, "test_majority_accuracy": 0.3, "test_majority_macro_f1": 0.1})
+        finished(
+            "trial",
+            parent.info.run_id,
+            metrics={
+                "validation_macro_f1": 0.5,
+                "test_accuracy": 0.8,
+                "test_macro_f1": 0.7,
+                "test_accuracy_ci95_low": 0.7,
+                "test_accuracy_ci95_high": 0.9,
+                "test_majority_accuracy": 0.3,
+                "test_majority_macro_f1": 0.1,
+            },
+        )
     table = analysis.read("tests", "validation_macro_f1").table
     assert tracking.search_space(table) == {"epochs": {"choices": [1, 2]}}
-    assert tracking.final_scores(table.iloc[0]) == ("test", {
-        "majority": {"accuracy": 0.3, "macro_f1": 0.1},
-        "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]}})
+    assert tracking.final_scores(table.iloc[0]) == (
+        "test",
+        {
+            "majority": {"accuracy": 0.3, "macro_f1": 0.1},
+            "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]},
+        },
+    )
 
 
 def test_a_store_that_does_not_answer_ends_no_training_and_loses_no_point(connected, monkeypatch, capsys):
@@ -156,7 +180,9 @@ def test_a_store_that_does_not_answer_ends_no_training_and_loses_no_point(connec
 
 def test_a_server_that_is_not_there_is_one_line_and_soon(monkeypatch):
     began = time.monotonic()
-    with pytest.raises(InputError, match="http://127.0.0.1:9 cannot be used: no answer within 5 seconds; start the server; without one"):
+    with pytest.raises(
+        InputError, match="http://127.0.0.1:9 cannot be used: no answer within 5 seconds; start the server; without one"
+    ):
         tracking.connect("http://127.0.0.1:9", "tests")
     assert time.monotonic() - began < 10
 
@@ -165,8 +191,10 @@ def test_a_server_that_is_not_there_is_one_line_and_soon(monkeypatch):
 def register(connected):
     """A function that registers one version of the model m for each list of answers to the same 20 rows."""
     labels = [0, 1] * 10
-    rows = Dataset.from_dict({"text": [str(i) for i in range(20)], "label": labels},
-                             Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])}))
+    rows = Dataset.from_dict(
+        {"text": [str(i) for i in range(20)], "label": labels},
+        Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])}),
+    )
     rows = Data(DatasetDict(train=rows, test=rows), None, None, ())
     client = MlflowClient()
     client.create_registered_model("m")
@@ -199,8 +227,14 @@ def test_a_model_scored_on_other_rows_is_not_promoted(register):
     assert not changed and "were not scored on the same test rows" in said
 
 
-@pytest.mark.parametrize("tag, expected", [
-    ("passed", []), ("It is bad.", ["It is bad."]), (None, ["This run has no registered model, so it was not checked."])])
+@pytest.mark.parametrize(
+    "tag, expected",
+    [
+        ("passed", []),
+        ("It is bad.", ["It is bad."]),
+        (None, ["This run has no registered model, so it was not checked."]),
+    ],
+)
 def test_guards_of_a_run(tag, expected):
     assert tracking.guards_of(pd.Series({"tags.guards": tag})) == expected
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from safetensors.torch import load_file
+from textlab import InputError, checkpoints, data, evaluation, hub, prediction, shortcuts, trainer, training
 from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
-
-from textlab import InputError, checkpoints, data, evaluation, hub, prediction, shortcuts, trainer, training
 
 LABELS = ["bad", "good"]
 
@@ -23,8 +22,12 @@ def setting():
     transformers_logging.set_verbosity_error()
     rows = [(f"this is {'very ' * (i % 7)}{'awful' if i % 2 == 0 else 'lovely'}", i % 2) for i in range(96)]
     features = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
-    splits = DatasetDict({name: Dataset.from_dict({"text": [t for t, _ in part], "label": [l for _, l in part]}, features)
-                          for name, part in (("train", rows[:64]), ("validation", rows[64:]))})
+    splits = DatasetDict(
+        {
+            name: Dataset.from_dict({"text": [t for t, _ in part], "label": [l for _, l in part]}, features)
+            for name, part in (("train", rows[:64]), ("validation", rows[64:]))
+        }
+    )
     source = hub.resolve_model("tiny")
     tokenizer = training.load_tokenizer(source)
     return source, tokenizer, data.tokenize(splits, tokenizer, 32), splits
@@ -32,7 +35,10 @@ def setting():
 
 def run(setting, folder, seed=1, callbacks=(), **chosen):
     source, tokenizer, tokens, _ = setting
-    recipe = training.make_recipe("short_text", **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "average": 0.0} | chosen))
+    recipe = training.make_recipe(
+        "short_text",
+        **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "average": 0.0} | chosen),
+    )
     model = training.load_model(source, LABELS, recipe, seed)
     return training.fit(model, tokenizer, tokens, recipe, seed, folder, callbacks)
 
@@ -98,11 +104,20 @@ def test_the_lower_layers_stay_frozen(setting, share, frozen):
 
 
 def test_layers_are_found_in_other_architectures():
-    from transformers import DistilBertConfig, DistilBertForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
+    from transformers import (
+        DistilBertConfig,
+        DistilBertForSequenceClassification,
+        RobertaConfig,
+        RobertaForSequenceClassification,
+    )
 
-    for kind, config in ((DistilBertForSequenceClassification, DistilBertConfig(dim=32, n_heads=2, n_layers=6, hidden_dim=32)),
-                         (RobertaForSequenceClassification, RobertaConfig(hidden_size=32, num_attention_heads=2, num_hidden_layers=6,
-                                                                          intermediate_size=32))):
+    for kind, config in (
+        (DistilBertForSequenceClassification, DistilBertConfig(dim=32, n_heads=2, n_layers=6, hidden_dim=32)),
+        (
+            RobertaForSequenceClassification,
+            RobertaConfig(hidden_size=32, num_attention_heads=2, num_hidden_layers=6, intermediate_size=32),
+        ),
+    ):
         model = kind(config)
         training.freeze(model, training.make_recipe("short_text"))
         trained = [any(p.requires_grad for p in layer.parameters()) for layer in shortcuts.layers_of(model)]
@@ -118,6 +133,7 @@ def test_a_diverging_run_stops_with_one_line(setting, tmp_path, learning_rate):
 
 def poison(value, step):
     """A callback that puts a number into the weights after a step, so that the next one cannot be finite."""
+
     class Poison(TrainerCallback):
         def on_step_end(self, args, state, control, model=None, **kwargs):
             if state.global_step == step:
@@ -129,8 +145,11 @@ def poison(value, step):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_the_first_loss_that_is_no_number_stops_training_and_keeps_the_last_good_checkpoint(setting, tmp_path, value):
-    with pytest.raises(trainer.TrainingError, match=r"at step 12 \(epoch 2, batch 4 of 8 with rows \d+, .* learning rate 0.00"
-                       r".*checkpoint-8 is the last good one"):
+    with pytest.raises(
+        trainer.TrainingError,
+        match=r"at step 12 \(epoch 2, batch 4 of 8 with rows \d+, .* learning rate 0.00"
+        r".*checkpoint-8 is the last good one",
+    ):
         run(setting, tmp_path, callbacks=[poison(value, 11)])
     (kept,) = tmp_path.glob("checkpoints-*/checkpoint-*")
     assert kept.name == "checkpoint-8" and not checkpoints.fault(kept)
@@ -165,7 +184,7 @@ def test_sampler_gives_every_row_once_in_batches_of_similar_length():
     sampler = trainer.SimilarLengthSampler(lengths, 32, seed=5)
     order = list(sampler)
     assert sorted(order) == list(range(1003)) and len(sampler) == 1003
-    spans = [np.ptp(lengths[order[i:i + 32]]) for i in range(0, 992, 32)]
+    spans = [np.ptp(lengths[order[i : i + 32]]) for i in range(0, 992, 32)]
     assert max(spans) <= 4
     firsts = [lengths[order[i]] for i in range(0, 992, 32)]
     assert np.corrcoef(firsts, range(31))[0, 1] < 0.6  # the batches themselves come in random order
@@ -200,7 +219,10 @@ def test_padded_tokens_by_hand():
     table = training.padded_tokens(tokens, batch_size=2, seed=0, max_length=8)
     assert set(table["own"]) == {12}
     assert table["padding"].drop("random batches").to_dict() == {
-        "all padded to 8": 20, "all padded to the longest text": 4, "batches of similar length": 0}
+        "all padded to 8": 20,
+        "all padded to the longest text": 4,
+        "batches of similar length": 0,
+    }
     assert table.loc["random batches", "padding"] in (0, 4)
 
 
@@ -210,7 +232,9 @@ def test_work_by_hand(setting):
     tokens = Dataset.from_dict({"input_ids": [[1] * 4, [1] * 4]})
     qkv, rest = 3 * width**2, width**2 + 2 * width * inner
     recipe = training.make_recipe("short_text", frozen_share=0.5, batch_size=2)  # two layers: one frozen, one shortened
-    assert training.work(model, tokens, recipe, remember=False) * 1e9 == pytest.approx(8 * (qkv + rest) + 3 * (8 * qkv + 2 * rest))
+    assert training.work(model, tokens, recipe, remember=False) * 1e9 == pytest.approx(
+        8 * (qkv + rest) + 3 * (8 * qkv + 2 * rest)
+    )
     assert training.work(model, tokens, recipe) * 1e9 == pytest.approx(8 / 3 * (qkv + rest) + 3 * (8 * qkv + 2 * rest))
 
 
@@ -220,8 +244,18 @@ def test_a_shortened_last_layer_gives_the_same_answers_and_gradients(kind):
 
     torch.manual_seed(0)
     sizes = {"distilbert": {"dim": 32, "n_heads": 2, "n_layers": 2, "hidden_dim": 64}}.get(
-        kind, {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 64})
-    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(kind, vocab_size=50, num_labels=3, **sizes)).eval()
+        kind,
+        {
+            "hidden_size": 32,
+            "embedding_size": 32,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 2,
+            "intermediate_size": 64,
+        },
+    )
+    model = AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model(kind, vocab_size=50, num_labels=3, **sizes)
+    ).eval()
     ids = torch.randint(5, 50, (4, 9))
     mask = (torch.arange(9) < torch.tensor([[9], [4], [6], [2]])).long()
 
@@ -251,9 +285,11 @@ def test_frozen_layers_are_computed_once_and_give_the_same_answers(kind):
 
     torch.manual_seed(0)
     sizes = {"distilbert": {"dim": 32, "n_heads": 2, "n_layers": 3, "hidden_dim": 64}}.get(
-        kind, {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3, "intermediate_size": 64})
+        kind, {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3, "intermediate_size": 64}
+    )
     model = AutoModelForSequenceClassification.from_config(
-        AutoConfig.for_model(kind, vocab_size=50, num_labels=3, pad_token_id=1, **sizes)).eval()
+        AutoConfig.for_model(kind, vocab_size=50, num_labels=3, pad_token_id=1, **sizes)
+    ).eval()
     model.base_model.embeddings.requires_grad_(False)
     layers = shortcuts.layers_of(model)
     layers[:2].requires_grad_(False)
@@ -291,7 +327,9 @@ def test_frozen_layers_are_computed_once_and_give_the_same_answers(kind):
             weight.add_(torch.randn_like(weight))
     changed = answers()
     with memory.used_by(model, [rows]):  # other weights: the old answers are not used
-        assert torch.allclose(answers()[0], changed[0], atol=1e-5) and not torch.allclose(changed[0], plain[0], atol=1e-5)
+        assert torch.allclose(answers()[0], changed[0], atol=1e-5) and not torch.allclose(
+            changed[0], plain[0], atol=1e-5
+        )
 
 
 def test_nothing_is_remembered_where_the_lower_layers_learn(setting):
@@ -304,20 +342,33 @@ def test_nothing_is_remembered_where_the_lower_layers_learn(setting):
 def test_a_model_whose_head_reads_more_is_left_alone():
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(
-        "modernbert", vocab_size=50, hidden_size=32, num_attention_heads=2, num_hidden_layers=2, intermediate_size=64, pad_token_id=0))
+    model = AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model(
+            "modernbert",
+            vocab_size=50,
+            hidden_size=32,
+            num_attention_heads=2,
+            num_hidden_layers=2,
+            intermediate_size=64,
+            pad_token_id=0,
+        )
+    )
     with shortcuts.first_token_only(model) as shortened:
         assert not shortened
 
 
 def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
     source, tokenizer, tokens, _ = setting
-    recipe = training.make_recipe("short_text", layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8)
+    recipe = training.make_recipe(
+        "short_text", layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8
+    )
     model = training.load_model(source, LABELS, recipe, 1)
     trainer = training.build(model, tokenizer, tokens, recipe, 1, tmp_path)
     rates = {id(p): group["lr"] for group in trainer.create_optimizer().param_groups for p in group["params"]}
     found = {name: rates[id(p)] for name, p in model.named_parameters()}
-    assert {rate for name, rate in found.items() if "layer.1." in name or "classifier" in name or "pooler" in name} == {0.8}
+    assert {rate for name, rate in found.items() if "layer.1." in name or "classifier" in name or "pooler" in name} == {
+        0.8
+    }
     assert {rate for name, rate in found.items() if "layer.0." in name} == {0.4}
     assert {rate for name, rate in found.items() if "embeddings" in name} == {0.2}
 
@@ -338,7 +389,9 @@ def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path
     weights = torch.tensor([32 / (2 * 30), 32 / (2 * 2)])
     assert loss(class_weights=True) == pytest.approx(((weights * each[[0, 1], labels]).sum() / weights.sum()).item())
     assert loss(label_smoothing=0.2) == pytest.approx((0.8 * each[[0, 1], labels] + 0.2 * each.mean(1)).mean().item())
-    assert loss(in_training=False, label_smoothing=0.2, class_weights=True) == pytest.approx(each[[0, 1], labels].mean().item())
+    assert loss(in_training=False, label_smoothing=0.2, class_weights=True) == pytest.approx(
+        each[[0, 1], labels].mean().item()
+    )
 
 
 def test_averaged_weights_are_what_is_validated_and_returned(setting, tmp_path):
@@ -373,12 +426,23 @@ def test_the_labs_mistake_is_called_out(tmp_path):
     source, recipe = hub.resolve_model("tiny"), training.make_recipe("lab")
     tokenizer = training.load_tokenizer(source)
     names = texts["train"].features["label"].names
-    fitted = training.fit(training.load_model(source, names, recipe, 1), tokenizer, data.tokenize(first, tokenizer, recipe.max_length),
-                          recipe, 1, tmp_path)
+    fitted = training.fit(
+        training.load_model(source, names, recipe, 1),
+        tokenizer,
+        data.tokenize(first, tokenizer, recipe.max_length),
+        recipe,
+        1,
+        tmp_path,
+    )
     assert len(fitted.notes) == 3 and all("one class" in note for note in fitted.notes)
-    answers = prediction.probabilities(fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length).argmax(1)
-    scores = {"majority": evaluation.score(first["validation"], np.zeros(100, int)), "svm": {"macro_f1": 0.5},
-              "model": evaluation.score(first["validation"], answers)}
+    answers = prediction.probabilities(
+        fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length
+    ).argmax(1)
+    scores = {
+        "majority": evaluation.score(first["validation"], np.zeros(100, int)),
+        "svm": {"macro_f1": 0.5},
+        "model": evaluation.score(first["validation"], answers),
+    }
     assert "a single class" in evaluation.guards(answers, scores, names)[0]
 
 
@@ -392,7 +456,10 @@ def test_a_saved_model_answers_the_same_and_leaves_no_pickle(setting, tmp_path, 
     texts = ["this is awful", "lovely"]
     loaded = training.load_model(saved, LABELS, fitted.recipe, seed=99, keep_head=True)
     tokenizer = training.load_tokenizer(saved)
-    assert np.array_equal(prediction.probabilities(loaded, tokenizer, texts, 32), prediction.probabilities(fitted.model, tokenizer, texts, 32))
+    assert np.array_equal(
+        prediction.probabilities(loaded, tokenizer, texts, 32),
+        prediction.probabilities(fitted.model, tokenizer, texts, 32),
+    )
     assert loaded.config.id2label == {0: "bad", 1: "good"}
 
 
