@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from textlab import tracking
+from textlab.errors import InputError
+from textlab.hub import connection
+from textlab.tracking import store as stores
+
 ROOT = Path(__file__).resolve().parents[1]
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # a shell that starts tests in the background has them ignore Ctrl-C,
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup the end of the terminal
+# A shell that starts tests in the background has them ignore Ctrl-C, and nohup the end of the terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 NOTEBOOKS = ["01_hub_exploration", "02_fine_tuning", "03_mlflow_tracking", "04_sweep_analysis"]
 
 
@@ -46,22 +50,19 @@ def one_thread():
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """An MLflow store without runs; making one takes seconds, so tests get copies of it."""
-    from textlab import tracking
-    from textlab.store import store_uri
 
     folder = tmp_path_factory.mktemp("empty-store")
-    tracking.connect(store_uri(folder), "Default")
+    tracking.connect(stores.store_uri(folder), "Default")
     return folder / "mlflow.db"
 
 
 @pytest.fixture
 def store(tmp_path, empty_store):
     """A private MLflow store: the address to connect to."""
-    from textlab.store import store_uri
 
     (tmp_path / "mlflow").mkdir()
     shutil.copy(empty_store, tmp_path / "mlflow")
-    return store_uri(tmp_path / "mlflow")
+    return stores.store_uri(tmp_path / "mlflow")
 
 
 def refused_port() -> int:
@@ -77,7 +78,6 @@ def hub_at(monkeypatch, tmp_path):
     import huggingface_hub
     from huggingface_hub import constants
     from huggingface_hub.utils import _http
-    from textlab import reach
 
     def set_address(address: str) -> None:
         monkeypatch.setattr(constants, "ENDPOINT", address)
@@ -94,10 +94,10 @@ def hub_at(monkeypatch, tmp_path):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     set_address(f"http://127.0.0.1:{refused_port()}")
     factory = _http._GLOBAL_CLIENT_FACTORY
-    reach.unreachable.cache_clear()
+    connection.unreachable.cache_clear()
     yield set_address
     huggingface_hub.set_client_factory(factory)
-    reach.unreachable.cache_clear()
+    connection.unreachable.cache_clear()
 
 
 @pytest.fixture
@@ -125,7 +125,6 @@ def serve(standin, repo: dict) -> dict:
 
 def error(function, *args, **options) -> str:
     """Return the message of the InputError that a call has to raise; it has to be one line."""
-    from textlab import InputError
 
     with pytest.raises(InputError) as caught:
         function(*args, **options)

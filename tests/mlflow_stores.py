@@ -13,8 +13,9 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag, ViewType
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from textlab import store
-from textlab.store import SOURCE_TAG, paged
+
+from textlab.machine import processes
+from textlab.tracking import store
 
 
 class Server:
@@ -76,7 +77,7 @@ class Server:
         self.process.wait()
 
     def stop(self) -> None:
-        store.stop(self.process)
+        processes.stop(self.process)
 
 
 def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 20) -> str:
@@ -107,7 +108,7 @@ def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 2
         client.log_text(run, "", "empty.txt")
         model = client.create_logged_model(place, "model", run, {"kind": "best"}, {"lr": "1"}, "classifier")
         client.log_batch(run, [Metric("score", 0.5 + number / 10, 7_000, 3, model.model_id, "texts", "dtest")])
-        folder = Path(store._file_of(uri).parent) / experiment / f"model-{number}"
+        folder = Path(store.file_of(uri).parent) / experiment / f"model-{number}"
         (folder / "deep").mkdir(parents=True)
         (folder / "MLmodel").write_text(f"model_id: {model.model_id}\n")
         (folder / "deep" / "weights.bin").write_bytes(hashlib.sha256(bytes([number])).digest() * 5_000)
@@ -124,11 +125,10 @@ def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 2
 
 def register(client: MlflowClient, model, tags: dict[str, str]) -> None:
     """Register a version of the model `emotions`."""
-    from textlab.store import as_global
 
     if not client.search_registered_models("name='emotions'"):
         client.create_registered_model("emotions", {"team": "a"}, "which emotion")
-    with as_global(client.tracking_uri):
+    with store.as_global(client.tracking_uri):
         client.create_model_version(
             "emotions",
             f"models:/{model.model_id}",
@@ -143,13 +143,15 @@ def content(uri: str) -> dict:
     """Return all that a store holds, by what it is a copy of, as plain values; two equal stores give equal contents."""
     client = store.open_client(uri)
     found, origin = {"runs": {}, "models": {}, "versions": {}}, {}
-    experiments = list(paged(client.search_experiments))
+    experiments = list(store.paged(client.search_experiments))
     runs = [
-        run for one in experiments for run in paged(client.search_runs, [one.experiment_id], "", ViewType.ACTIVE_ONLY)
+        run
+        for one in experiments
+        for run in store.paged(client.search_runs, [one.experiment_id], "", ViewType.ACTIVE_ONLY)
     ]
-    models = [model for one in experiments for model in paged(client.search_logged_models, [one.experiment_id])]
-    origin = {run.info.run_id: run.data.tags.get(SOURCE_TAG, run.info.run_id) for run in runs}
-    origin |= {model.model_id: model.tags.get(SOURCE_TAG, model.model_id) for model in models}
+    models = [model for one in experiments for model in store.paged(client.search_logged_models, [one.experiment_id])]
+    origin = {run.info.run_id: run.data.tags.get(store.SOURCE_TAG, run.info.run_id) for run in runs}
+    origin |= {model.model_id: model.tags.get(store.SOURCE_TAG, model.model_id) for model in models}
     assert len(set(origin.values())) == len(origin), "something is there twice"
     names = {one.experiment_id: one.name for one in experiments}
     for run in runs:
@@ -201,9 +203,9 @@ def content(uri: str) -> dict:
             origin.get(model.source_run_id),
             files(client, model.artifact_location),
         )
-    for registered in paged(client.search_registered_models):
+    for registered in store.paged(client.search_registered_models):
         aliases = client.get_registered_model(registered.name).aliases
-        for version in paged(client.search_model_versions, f"name='{registered.name}'"):
+        for version in store.paged(client.search_model_versions, f"name='{registered.name}'"):
             tags = {key: value for key, value in version.tags.items() if not key.startswith("textlab.")}
             key = origin[version.source.removeprefix("models:/")]
             assert key not in found["versions"], "a version is there twice"

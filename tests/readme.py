@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mistune
 import nbformat
+
 from conftest import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

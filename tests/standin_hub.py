@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pandas as pd
+
 from textlab import hub
 
 PAGE = 2  # entries of a list in one answer; the next ones stand behind a Link header

@@ -4,8 +4,9 @@ import math
 import time
 from types import SimpleNamespace
 
-from textlab import params, sweep, tracking, training
-from textlab.trainer import TrainingError
+from textlab import settings, tracking, workflows
+from textlab.errors import TrainingError
+from textlab.settings import sweep_options
 
 SPACE = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size": {"choices": [8, 16, 32]}}
 
@@ -13,7 +14,7 @@ SPACE = {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}, "batch_size"
 class Bench:
     """Scores best at a learning rate of 1e-3; `fails` and `seconds` may be set."""
 
-    base = training.make_recipe("short_text", epochs=2)
+    base = settings.make_recipe("short_text", epochs=2)
 
     def __init__(self, out, seconds=0.0, fails=lambda settings: False):
         self.out, self.seconds, self.fails, self.trained = out, seconds, fails, []
@@ -49,7 +50,7 @@ class Bench:
 def study(uri, folder, bench=None, n_trials=12, **chosen):
     """Return a Sweep on a store, with a ledger in a folder."""
     tracking.connect(uri, "sweeps")
-    options = {name: chosen.pop(name) for name in params.SWEEP if name in chosen}
+    options = {name: chosen.pop(name) for name in sweep_options.SWEEP_OPTIONS if name in chosen}
     cfg = SimpleNamespace(
         **{
             "search_space": SPACE,
@@ -63,7 +64,7 @@ def study(uri, folder, bench=None, n_trials=12, **chosen):
         }
         | chosen
     )
-    return sweep.Sweep(cfg, bench or Bench(folder))
+    return workflows.Sweep(cfg, bench or Bench(folder))
 
 
 def outcome(table):

@@ -1,4 +1,7 @@
-"""The command line: `python -m textlab VERB`, a thin shell over the modules."""
+"""The command line: `python -m textlab VERB`, a thin shell over the rooms.
+
+A verb imports its rooms when it runs: they take seconds to load, too long for a message about a typing error.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,17 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from . import InputError, __version__, first_line
+from . import __version__
+from .errors import InputError, first_line
+from .machine import outputs_root, project_root
+from .settings import parameters, read_yaml
+
+#: Verb -> its function, what it says of itself, and its arguments as those of `add_argument`.
+VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, str], tuple]] = {}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,15 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    _add_run(verbs)
-    _add_sweep(verbs)
-    _add_predict(verbs)
-    _add_reproduce(verbs)
-    _add_bundle(verbs)
-    _add_push(verbs)
-    _add_sync(verbs)
-    _add_ui(verbs)
-    _add_lab(verbs)
+    for name, (function, texts, accepted) in VERBS.items():
+        _fill(verbs.add_parser(name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts), accepted)
+        verbs.choices[name].set_defaults(function=function)
     chosen = parser.parse_args(arguments)
     for name in ("SIGTERM", "SIGHUP"):  # a batch queue's stop and a closed terminal are as clean as Ctrl-C
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup has it
@@ -45,154 +50,34 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _add_run(verbs) -> None:
-    run = verbs.add_parser(
-        "run",
-        help="run a notebook, or all four, and write everything of the run into one folder",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run a notebook through papermill. Later values win: profile or params file, then -p.",
-        epilog="examples:\n  python -m textlab run 02 -p epochs 3\n"
-        "  python -m textlab run 02_fine_tuning -p dataset my_texts.csv --out outputs/mine\n"
-        "  python -m textlab run all --profile smoke",
-    )
-    run.add_argument("notebook", help="such as 02_fine_tuning or 02; `all` runs the four in order")
-    _add_params(run)
-    run.set_defaults(function=_run)
+def _fill(parser: argparse.ArgumentParser, accepted: tuple) -> None:
+    """Add arguments to a parser: `_arg` makes one, a list holds some that exclude each other, a dict holds sub-verbs."""
+    for item in accepted:
+        if isinstance(item, dict):
+            actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(item))
+            for name, (text, *arguments) in item.items():
+                _fill(actions.add_parser(name, help=text), tuple(arguments))
+        elif isinstance(item, list):
+            _fill(parser.add_mutually_exclusive_group(), tuple(item))
+        else:
+            flags, options = item
+            parser.add_argument(*flags, **options)
 
 
-def _add_params(verb) -> None:
-    source = verb.add_mutually_exclusive_group()
-    source.add_argument("--profile", default="demo", help="folder under params/ (default: demo)")
-    source.add_argument("--params", type=Path, metavar="FILE", help="a params file of your own, instead of a profile")
-    verb.add_argument(
-        "-p",
-        dest="values",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="one parameter; may be given several times",
-    )
-    verb.add_argument(
-        "--out",
-        type=_folder,
-        metavar="DIR",
-        help="folder for everything of the run (default: outputs/<profile>, with tracked runs in outputs/mlflow)",
-    )
+def _arg(*flags: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return flags, options
 
 
-def _add_sweep(verbs) -> None:
-    sweep = verbs.add_parser(
-        "sweep",
-        help="work on the trials of a sweep, beside any other workers",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Take trials of notebook 3's sweep until all are done, without the notebook. Any number of these may run at\n"
-        "once; whatever is killed is begun again by the next. On several machines they need tracking_uri: http://...\n"
-        "and sweep_options: {storage: postgresql://...}.",
-        epilog="examples:\n  python -m textlab sweep -p n_trials 20\n"
-        "  python -m textlab sweep --params my_sweep.yaml -p study mine",
-    )
-    _add_params(sweep)
-    sweep.set_defaults(function=_sweep)
+def _verb(help: str, description: str, examples: str, *accepted: Any) -> Callable:
+    """Return a decorator that makes a function the verb of its name."""
 
+    def register(function: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+        lines = "".join(f"\n  python -m textlab {line.strip()}" for line in examples.strip().splitlines())
+        texts = {"help": help, "description": description, "epilog": f"examples:{lines}"}
+        VERBS[function.__name__.strip("_")] = function, texts, accepted
+        return function
 
-def _add_bundle(verbs) -> None:
-    bundle = verbs.add_parser(
-        "bundle",
-        help="carry models, data sets and a listing of candidates to a machine without the Hub",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Make one file where the Hub answers, such as in Colab, and add it where it does not.",
-        epilog="examples:\n  python -m textlab bundle create --model owner/name --dataset dair-ai/emotion -o emotion.zip\n"
-        "  python -m textlab bundle add emotion.zip\n"
-        "  python -m textlab bundle list               what is on this machine\n"
-        "  python -m textlab bundle verify emotion.zip",
-    )
-    actions = bundle.add_subparsers(dest="action", required=True, metavar="create|add|list|verify")
-    create = actions.add_parser("create", help="make a bundle")
-    for kind in ("model", "dataset"):
-        create.add_argument(
-            f"--{kind}",
-            action="append",
-            default=[],
-            metavar="ID",
-            help="owner/name[@revision]; may be given several times",
-        )
-    create.add_argument("--task", default="text-classification", help="whose candidates are listed for notebook 1")
-    create.add_argument("-o", dest="file", type=Path, required=True, metavar="FILE", help="such as emotion.zip")
-    actions.add_parser("add", help="put what a bundle holds on this machine").add_argument("file", type=Path)
-    shown = actions.add_parser("list", help="what a bundle holds, or what is on this machine")
-    shown.add_argument("file", type=Path, nargs="?")
-    actions.add_parser("verify", help="compare every file with its digest").add_argument("file", type=Path)
-    bundle.set_defaults(function=_bundle)
-
-
-def _add_push(verbs) -> None:
-    push = verbs.add_parser(
-        "push",
-        help="upload a fine-tuned model with its card to the Hub",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Upload a model folder of a run, into a private repository. HF_TOKEN has to hold a token that may write.",
-        epilog="example:\n  python -m textlab push outputs/demo/model owner/name",
-    )
-    push.add_argument(
-        "model", type=_folder, metavar="MODEL", help="folder of a saved model, such as outputs/demo/model"
-    )
-    push.add_argument("repo", metavar="owner/name")
-    push.add_argument("--public", action="store_true", help="everybody may see a repository that is made now")
-    push.add_argument("--yes", action="store_true", help="overwrite without asking")
-    push.set_defaults(function=_push)
-
-
-def _add_sync(verbs) -> None:
-    sync = verbs.add_parser(
-        "sync",
-        help="carry tracked runs from one MLflow store to another",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Carry runs, models and the registry to another store. It may be cut off anywhere and repeated: the end is\n"
-        "complete, with nothing twice. STORE is an MLflow URI (http://..., sqlite:///...), a folder that holds a store,\n"
-        "such as outputs or the --out of a run, or (--from only) a zip of one.",
-        epilog="examples:\n  python -m textlab sync --from outputs --to http://127.0.0.1:5000\n"
-        "  python -m textlab sync --from colab.zip --to outputs\n"
-        "  python -m textlab sync --from outputs --to https://mlflow.example --experiment emotion --watch",
-    )
-    sync.add_argument("--from", dest="source", metavar="STORE", required=True, help="where the runs are")
-    sync.add_argument(
-        "--to", dest="target", metavar="STORE", required=True, help="where they go; a folder is made if missing"
-    )
-    sync.add_argument("--experiment", default="", metavar="NAME", help="only this one (default: all)")
-    sync.add_argument("--watch", action="store_true", help="go on until Ctrl-C, also while the target does not answer")
-    sync.add_argument("--until-eof", action="store_true", help=argparse.SUPPRESS)  # for sync.Live
-    sync.set_defaults(function=_sync)
-
-
-def _add_ui(verbs) -> None:
-    ui = verbs.add_parser(
-        "ui",
-        help="show tracked runs in MLflow's pages",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Serve a store's pages to this machine alone, and open the browser.",
-        epilog="examples:\n  python -m textlab ui\n  python -m textlab ui outputs/smoke --no-browser",
-    )
-    ui.add_argument(
-        "store", nargs="?", default="", metavar="STORE", help="a folder or SQLite URI (default: outputs/mlflow)"
-    )
-    ui.add_argument("--port", type=_port, default=5000, help="wanted port; if it is taken, a free one (default: 5000)")
-    ui.add_argument("--no-browser", action="store_true", help="only print the address")
-    ui.set_defaults(function=_ui)
-
-
-def _add_lab(verbs) -> None:
-    lab = verbs.add_parser(
-        "lab",
-        help="open the notebooks in JupyterLab",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Start JupyterLab on this machine alone, with the kernel of this environment, and open the browser.",
-        epilog="examples:\n  python -m textlab lab\n  python -m textlab lab 03",
-    )
-    lab.add_argument("notebook", nargs="?", default="01", help="the one to open, such as 03 (default: 01)")
-    lab.add_argument("--port", type=_port, default=8888, help="wanted port; if it is taken, a free one (default: 8888)")
-    lab.add_argument("--no-browser", action="store_true", help="only print the address")
-    lab.set_defaults(function=_lab)
+    return register
 
 
 def _port(text: str) -> int:
@@ -207,143 +92,136 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-def _run(chosen: argparse.Namespace) -> int:
-    from . import batch, params
+PARAMETERS = (
+    [
+        _arg("--profile", default="demo", help="folder under params/ (default: demo)"),
+        _arg("--params", type=Path, metavar="FILE", help="a params file of your own, instead of a profile"),
+    ],
+    _arg(
+        "-p",
+        dest="values",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="one parameter; may be given several times",
+    ),
+    _arg(
+        "--out",
+        type=_folder,
+        metavar="DIR",
+        help="folder for everything of the run (default: outputs/<profile>, with tracked runs in outputs/mlflow)",
+    ),
+)
+BROWSER = _arg("--no-browser", action="store_true", help="only print the address")
 
-    names = list(params.NOTEBOOKS) if chosen.notebook == "all" else [params.notebook_name(chosen.notebook)]
+
+@_verb(
+    "run a notebook, or all four, and write everything of the run into one folder",
+    "Run a notebook through papermill. Later values win: profile or params file, then -p.",
+    """run 02 -p epochs 3
+       run 02_fine_tuning -p dataset my_texts.csv --out outputs/mine
+       run all --profile smoke""",
+    _arg("notebook", help="such as 02_fine_tuning or 02; `all` runs the four in order"),
+    *PARAMETERS,
+)
+def _run(chosen: argparse.Namespace) -> int:
+    together = chosen.notebook == "all"
+    names = list(parameters.NOTEBOOKS) if together else [parameters.notebook_name(chosen.notebook)]
     overrides, folder = _overrides(chosen, names), _run_folder(chosen)
-    if chosen.params and len(names) > 1:  # one file for all notebooks: each takes what it knows
-        values = params.read_yaml(chosen.params)
-        params.refuse_unknown(values, names, str(chosen.params))
+    if chosen.params and together:  # one file for all notebooks: each takes what it knows
+        values = read_yaml(chosen.params)
+        parameters.refuse_unknown(values, names, str(chosen.params))
         overrides = values | overrides
-    jobs = {}
+    values = {}
     for name in names:
-        files = [] if chosen.params and len(names) > 1 else [chosen.params or params.profile_file(chosen.profile, name)]
-        mine = {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]}
-        jobs[name] = batch.prepare(name, files, mine, folder, own_store=chosen.out is not None)
-    outcomes = batch.run_all(jobs, folder)
+        files = [] if chosen.params and together else [_params_file(chosen, name)]
+        mine = {key: value for key, value in overrides.items() if key in parameters.NOTEBOOKS[name]}
+        values[name] = parameters.gather(name, files, mine)
+    from .notebooks import jobs
+
+    prepared = {name: jobs.prepare(name, values[name], folder, own_store=chosen.out is not None) for name in names}
+    outcomes = jobs.run_all(prepared, folder)
     print(folder / "index.html")
     return outcomes[-1].status
 
 
 def _overrides(chosen: argparse.Namespace, notebooks: list[str]) -> dict[str, str]:
-    from . import params
-
     overrides = dict(chosen.values)
     if len(overrides) < len(chosen.values):
         raise InputError("-p: a parameter is given twice")
-    params.refuse_unknown(overrides, notebooks, "the command line")
+    parameters.refuse_unknown(overrides, notebooks, "the command line")
     return overrides
 
 
-def _run_folder(chosen: argparse.Namespace) -> Path:
-    from . import runtime
+def _params_file(chosen: argparse.Namespace, notebook: str) -> Path:
+    return chosen.params or parameters.profile_file(chosen.profile, notebook)
 
-    folder = chosen.out or runtime.outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
+
+def _run_folder(chosen: argparse.Namespace) -> Path:
+    folder = chosen.out or outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
     folder = folder.expanduser().absolute()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
     return folder
 
 
+@_verb(
+    "work on the trials of a sweep, beside any other workers",
+    "Take trials of notebook 3's sweep until all are done, without the notebook. Any number of these may run at\n"
+    "once; whatever is killed is begun again by the next. On several machines they need tracking_uri: http://...\n"
+    "and sweep_options: {storage: postgresql://...}.",
+    """sweep -p n_trials 20
+       sweep --params my_sweep.yaml -p study mine""",
+    *PARAMETERS,
+)
 def _sweep(chosen: argparse.Namespace) -> int:
-    from . import batch, params
-
     name = "03_mlflow_tracking"
-    overrides, folder = _overrides(chosen, [name]), _run_folder(chosen)
-    values = batch.prepare(
-        name,
-        [chosen.params or params.profile_file(chosen.profile, name)],
-        overrides,
-        folder,
-        own_store=chosen.out is not None,
-    )
+    folder = _run_folder(chosen)
+    values = parameters.gather(name, [_params_file(chosen, name)], _overrides(chosen, [name]))
+    from . import workflows
+    from .notebooks import jobs
 
-    from . import sweep  # takes seconds, too long for a message about a typing error
-
-    table = sweep.join(params.defaults(name) | values)
+    values = jobs.prepare(name, values, folder, own_store=chosen.out is not None)
+    table = workflows.join(parameters.defaults(name) | values)
     print(table.drop(columns="run_id").to_string())
     return 0
 
 
-def _add_predict(verbs) -> None:
-    predict = verbs.add_parser(
-        "predict",
-        help="let a trained model label the texts of a file",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Write text, label and a probability p_<label> for each label; rows keep their order.\n"
-        "A row without a text gets no label. OUT is written whole or not at all.",
-        epilog="examples:\n  python -m textlab predict outputs/demo texts.txt -o labelled.csv\n"
-        "  python -m textlab predict models:/emotion@champion tweets.parquet -o labelled.parquet --text-column tweet",
-    )
-    predict.add_argument(
+@_verb(
+    "let a trained model label the texts of a file",
+    "Write text, label and a probability p_<label> for each label; rows keep their order.\n"
+    "A row without a text gets no label. OUT is written whole or not at all.",
+    """predict outputs/demo texts.txt -o labelled.csv
+       predict models:/emotion@champion tweets.parquet -o labelled.parquet --text-column tweet""",
+    _arg(
         "model",
         metavar="MODEL",
         help="a model's folder or the output folder of its run; "
         "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]",
-    )
-    predict.add_argument(
+    ),
+    _arg(
         "file",
         metavar="FILE",
         type=Path,
         help="txt (one text a line, or text;label with that as first line), csv, tsv, jsonl, parquet",
-    )
-    predict.add_argument(
-        "-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write"
-    )
-    predict.add_argument("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet")
-    predict.add_argument(
+    ),
+    _arg("-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write"),
+    _arg("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet"),
+    _arg(
         "--tracking-uri",
         metavar="URI",
         default="",
         help="MLflow store of MODEL, an address or a folder (default: the project's own)",
-    )
-    predict.set_defaults(function=_predict)
-
-
-def _add_reproduce(verbs) -> None:
-    reproduce = verbs.add_parser(
-        "reproduce",
-        help="repeat a run from its record, and say in a receipt whether the same came out",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Check a run's record, compare code, packages, data, model and machine with what is here, repeat the run, and\n"
-        "write receipt.json and receipt.txt. Exit status: 0 reproduced, 1 not reproduced, 2 cannot be repeated.",
-        epilog="examples:\n  python -m textlab reproduce outputs/demo\n"
-        "  python -m textlab reproduce outputs/demo/results/02_fine_tuning.json --only-check\n"
-        "  python -m textlab reproduce 0123456789abcdef0123456789abcdef --tracking-uri http://mlflow.example:5000",
-    )
-    reproduce.add_argument("run", metavar="RUN", help="an MLflow run id, a results file, or the output folder of a run")
-    reproduce.add_argument("--only-check", action="store_true", help="compare, and do not repeat it")
-    reproduce.add_argument(
-        "--tracking-uri", metavar="STORE", default="", help="store of the run id (default: the project's own)"
-    )
-    reproduce.add_argument(
-        "--out", type=_folder, metavar="DIR", help="folder for the repeat (default: outputs/reproduced/<record>)"
-    )
-    for kind in ("dataset", "model"):
-        reproduce.add_argument(
-            f"--{kind}", metavar="PATH", default="", help=f"where the {kind} is now, if it was a file elsewhere"
-        )
-    reproduce.set_defaults(function=_reproduce)
-
-
-def _reproduce(chosen: argparse.Namespace) -> int:
-    from . import reproduce
-
-    receipt = reproduce.reproduce(
-        chosen.run, chosen.only_check, chosen.tracking_uri, chosen.out, chosen.dataset, chosen.model
-    )
-    print(receipt.text())
-    return receipt.status
-
-
+    ),
+)
 def _predict(chosen: argparse.Namespace) -> int:
-    from . import prediction
+    from . import workflows
 
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"textlab: {message}", file=sys.stderr)
         try:
-            done = prediction.predict_file(
+            done = workflows.predict_file(
                 chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri
             )
         except OSError as error:  # such as a full disk
@@ -354,12 +232,60 @@ def _predict(chosen: argparse.Namespace) -> int:
     return 0
 
 
+@_verb(
+    "repeat a run from its record, and say in a receipt whether the same came out",
+    "Check a run's record, compare code, packages, data, model and machine with what is here, repeat the run, and\n"
+    "write receipt.json and receipt.txt. Exit status: 0 reproduced, 1 not reproduced, 2 cannot be repeated.",
+    """reproduce outputs/demo
+       reproduce outputs/demo/results/02_fine_tuning.json --only-check
+       reproduce 0123456789abcdef0123456789abcdef --tracking-uri http://mlflow.example:5000""",
+    _arg("run", metavar="RUN", help="an MLflow run id, a results file, or the output folder of a run"),
+    _arg("--only-check", action="store_true", help="compare, and do not repeat it"),
+    _arg("--tracking-uri", metavar="STORE", default="", help="store of the run id (default: the project's own)"),
+    _arg("--out", type=_folder, metavar="DIR", help="folder for the repeat (default: outputs/reproduced/<record>)"),
+    _arg("--dataset", metavar="PATH", default="", help="where the dataset is now, if it was a file elsewhere"),
+    _arg("--model", metavar="PATH", default="", help="where the model is now, if it was a file elsewhere"),
+)
+def _reproduce(chosen: argparse.Namespace) -> int:
+    from . import workflows
+
+    receipt = workflows.reproduce(
+        chosen.run, chosen.only_check, chosen.tracking_uri, chosen.out, chosen.dataset, chosen.model
+    )
+    print(receipt.text())
+    return receipt.status
+
+
+_HUB_ID = {"action": "append", "default": [], "metavar": "ID"}
+_BUNDLE = _arg("file", type=Path)
+
+
+@_verb(
+    "carry models, data sets and a listing of candidates to a machine without the Hub",
+    "Make one file where the Hub answers, such as in Colab, and add it where it does not.",
+    """bundle create --model owner/name --dataset dair-ai/emotion -o emotion.zip
+       bundle add emotion.zip
+       bundle list               what is on this machine
+       bundle verify emotion.zip""",
+    {
+        "create": (
+            "make a bundle",
+            _arg("--model", **_HUB_ID, help="owner/name[@revision]; may be given several times"),
+            _arg("--dataset", **_HUB_ID, help="owner/name[@revision]; may be given several times"),
+            _arg("--task", default="text-classification", help="whose candidates are listed for notebook 1"),
+            _arg("-o", dest="file", type=Path, required=True, metavar="FILE", help="such as emotion.zip"),
+        ),
+        "add": ("put what a bundle holds on this machine", _BUNDLE),
+        "list": ("what a bundle holds, or what is on this machine", _arg("file", type=Path, nargs="?")),
+        "verify": ("compare every file with its digest", _BUNDLE),
+    },
+)
 def _bundle(chosen: argparse.Namespace) -> int:
-    from . import bundle, explore
+    from .hub import bundle, candidates
 
     if chosen.action == "list" and not chosen.file:
         for kind in ("model", "dataset"):
-            print(f"{kind}s on this machine:\n{explore.on_this_machine(kind).to_string()}\n")
+            print(f"{kind}s on this machine:\n{candidates.on_this_machine(kind).to_string()}\n")
         return 0
     if chosen.action == "create":
         contents = bundle.create(chosen.file, chosen.model, chosen.dataset, chosen.task)
@@ -369,8 +295,17 @@ def _bundle(chosen: argparse.Namespace) -> int:
     return 0
 
 
+@_verb(
+    "upload a fine-tuned model with its card to the Hub",
+    "Upload a model folder of a run, into a private repository. HF_TOKEN has to hold a token that may write.",
+    "push outputs/demo/model owner/name",
+    _arg("model", type=_folder, metavar="MODEL", help="folder of a saved model, such as outputs/demo/model"),
+    _arg("repo", metavar="owner/name"),
+    _arg("--public", action="store_true", help="everybody may see a repository that is made now"),
+    _arg("--yes", action="store_true", help="overwrite without asking"),
+)
 def _push(chosen: argparse.Namespace) -> int:
-    from . import card
+    from .hub import card
 
     def agree(question: str) -> bool:
         return chosen.yes or sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
@@ -379,30 +314,60 @@ def _push(chosen: argparse.Namespace) -> int:
     return 0
 
 
+@_verb(
+    "carry tracked runs from one MLflow store to another",
+    "Carry runs, models and the registry to another store. It may be cut off anywhere and repeated: the end is\n"
+    "complete, with nothing twice. STORE is an MLflow URI (http://..., sqlite:///...), a folder that holds a store,\n"
+    "such as outputs or the --out of a run, or (--from only) a zip of one.",
+    """sync --from outputs --to http://127.0.0.1:5000
+       sync --from colab.zip --to outputs
+       sync --from outputs --to https://mlflow.example --experiment emotion --watch""",
+    _arg("--from", dest="source", metavar="STORE", required=True, help="where the runs are"),
+    _arg("--to", dest="target", metavar="STORE", required=True, help="where they go; a folder is made if missing"),
+    _arg("--experiment", default="", metavar="NAME", help="only this one (default: all)"),
+    _arg("--watch", action="store_true", help="go on until Ctrl-C, also while the target does not answer"),
+    _arg("--until-eof", action="store_true", help=argparse.SUPPRESS),  # for sync.Live
+)
 def _sync(chosen: argparse.Namespace) -> int:
-    from . import sync
+    from .tracking import sync
 
     print(sync.sync(chosen.source, chosen.target, chosen.experiment, chosen.watch, chosen.until_eof))
     return 0
 
 
+@_verb(
+    "show tracked runs in MLflow's pages",
+    "Serve a store's pages to this machine alone, and open the browser.",
+    """ui
+       ui outputs/smoke --no-browser""",
+    _arg("store", nargs="?", default="", metavar="STORE", help="a folder or SQLite URI (default: outputs/mlflow)"),
+    _arg("--port", type=_port, default=5000, help="wanted port; if it is taken, a free one (default: 5000)"),
+    BROWSER,
+)
 def _ui(chosen: argparse.Namespace) -> int:
-    from . import store
+    from .tracking import server, store
 
-    return store.serve(store.locate(chosen.store), chosen.port, not chosen.no_browser)
+    return server.serve(store.locate(chosen.store), chosen.port, not chosen.no_browser)
 
 
+@_verb(
+    "open the notebooks in JupyterLab",
+    "Start JupyterLab on this machine alone, with the kernel of this environment, and open the browser.",
+    """lab
+       lab 03""",
+    _arg("notebook", nargs="?", default="01", help="the one to open, such as 03 (default: 01)"),
+    _arg("--port", type=_port, default=8888, help="wanted port; if it is taken, a free one (default: 8888)"),
+    BROWSER,
+)
 def _lab(chosen: argparse.Namespace) -> int:
-    from . import params, runtime
-
     command = [
         sys.executable,
         "-m",
         "jupyterlab",
-        f"--ServerApp.root_dir={runtime.project_root()}",
+        f"--ServerApp.root_dir={project_root()}",
         f"--ServerApp.port={chosen.port}",
-        "--KernelManager.transport_encryption=required",  # as for notebooks that run as jobs, see kernel.py
-        f"--LabApp.default_url=/lab/tree/notebooks/{params.notebook_name(chosen.notebook)}.ipynb",
+        "--KernelManager.transport_encryption=required",  # as for notebooks that run as jobs, see machine/kernel.py
+        f"--LabApp.default_url=/lab/tree/notebooks/{parameters.notebook_name(chosen.notebook)}.ipynb",
     ]
     command += ["--no-browser"] * chosen.no_browser + ["--allow-root"] * (sys.platform != "win32" and os.geteuid() == 0)
     # Without the variable, a kernel of the same name in the user's home would win over that of this environment.

@@ -23,8 +23,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from textlab import corpus, files, hub, plots, prediction, results, runtime, training
 from transformers import pipeline
+
+from textlab import data, hub, machine, settings, training, workflows
+from textlab.data import corpus
+from textlab.evaluation import plots
+from textlab.machine import environment
 
 
 def main() -> None:
@@ -42,7 +46,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.texts:
         texts = [
-            text for part, _ in files.stream_texts(chosen.texts, "", 2048) for text in part if text and text.strip()
+            text for part, _ in data.stream_texts(chosen.texts, "", 2048) for text in part if text and text.strip()
         ]
     else:
         texts = [text for split in corpus.build().values() for text, _ in split]
@@ -51,17 +55,17 @@ def main() -> None:
         model = (
             chosen.model if chosen.model not in ("packaged", "tiny") else fresh(chosen.model, Path(scratch) / "model")
         )
-        found = {"model": chosen.model, "machine": platform.machine(), "environment": runtime.environment()}
+        found = {"model": chosen.model, "machine": platform.machine(), "environment": environment.fingerprint()}
         if chosen.sample:
             found["throughput"] = throughput(model, texts[: chosen.sample], chosen.repeats)
         found["files"] = [file_run(model, texts, rows, Path(scratch)) for rows in chosen.rows]
-    results.write_text(chosen.out / "prediction.json", json.dumps(found, indent=1) + "\n")
+    machine.write_text(chosen.out / "prediction.json", json.dumps(found, indent=1) + "\n")
     draw(found, chosen.out / "prediction.png")
 
 
 def fresh(name: str, folder: Path) -> str:
     """Save a pretrained model with an untrained head, whose speed is that of a trained one; return its folder."""
-    source, recipe = hub.resolve_model(name), training.Recipe()
+    source, recipe = hub.resolve_model(name), settings.Recipe()
     tokenizer = training.load_tokenizer(source)
     tokenizer.model_max_length = recipe.max_length
     tokenizer.save_pretrained(folder)
@@ -71,15 +75,15 @@ def fresh(name: str, folder: Path) -> str:
 
 def throughput(model: str, texts: list[str], repeats: int) -> dict:
     """Return texts/s of each variant (median, lowest, highest), and the share of labels that are the plain pipeline's."""
-    classifier = prediction.load(model)
-    usual = pipeline("text-classification", model=model, device=runtime.device())
+    classifier = workflows.load(model)
+    usual = pipeline("text-classification", model=model, device=environment.device())
     cut = {"truncation": True, "max_length": classifier.max_length}
     variants = {
         "pipeline, as it comes": lambda: [row["label"] for row in usual(texts, **cut)],
         "pipeline, batch_size=32": lambda: [row["label"] for row in usual(texts, batch_size=32, **cut)],
-        "textlab.predict": lambda: prediction.predict(classifier, texts)["label"].tolist(),
+        "textlab.predict": lambda: workflows.predict(classifier, texts)["label"].tolist(),
     }
-    usual(texts[:8], **cut), prediction.predict(classifier, texts[:64])  # warm up
+    usual(texts[:8], **cut), workflows.predict(classifier, texts[:64])  # warm up
     speeds, labels = {name: [] for name in variants}, {}
     for _, (name, variant) in itertools.product(range(repeats), variants.items()):
         started = time.perf_counter()

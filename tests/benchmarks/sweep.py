@@ -15,6 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from textlab import data, evaluation, hub, training
+from textlab.settings import make_recipe, parameters
+
 CASES = {"ours": "short_text", "course script": "lab"}
 
 
@@ -79,27 +82,26 @@ def timed(command: list[str]) -> tuple[float, str]:
 
 def train_once(recipe: str, rate: str) -> float:
     """Train on notebook 3's data as a script of its own would, and return macro F1 on validation."""
-    from textlab import data, evaluation, hub, params, prediction, training
 
-    defaults = params.defaults("03_mlflow_tracking")
+    defaults = parameters.defaults("03_mlflow_tracking")
     texts = data.load(defaults["dataset"], max_train_rows=defaults["max_train_rows"])
-    settings = training.make_recipe(
+    chosen = make_recipe(
         recipe, learning_rate=float(rate), epochs=defaults["epochs"] if recipe == "short_text" else None
     )
     source = hub.resolve_model(defaults["model"])
     tokenizer = training.load_tokenizer(source)
     with tempfile.TemporaryDirectory() as folder:
         fitted = training.fit(
-            training.load_model(source, texts.labels, settings, 42),
+            training.load_model(source, texts.labels, chosen, 42),
             tokenizer,
-            data.tokenize(texts.splits, tokenizer, settings.max_length),
-            settings,
+            data.tokenize(texts.splits, tokenizer, chosen.max_length),
+            chosen,
             42,
             Path(folder),
             keep_best=False,
         )
-    answers = prediction.probabilities(
-        fitted.model, tokenizer, texts.splits["validation"]["text"][:], settings.max_length
+    answers = training.probabilities(
+        fitted.model, tokenizer, texts.splits["validation"]["text"][:], chosen.max_length
     ).argmax(1)
     return evaluation.score(texts.splits["validation"], answers)["macro_f1"]
 

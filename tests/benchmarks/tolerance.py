@@ -1,7 +1,7 @@
 """How far one training moves with threads, precision and instruction sets: `python tests/benchmarks/tolerance.py TABLE -o FILE.json`.
 
 spread   the same training under each setting, in a process of its own, against the first: weights, metrics, predictions. What
-         `textlab.reproduce.TOLERANCE` allows follows from it.
+         `textlab.reproduction.TOLERANCE` allows follows from it.
 strict   processor seconds of training with `strict` off and on, in turn, which other work on the machine hardly moves
 
 Run by hand; each writes its measurements as JSON.
@@ -18,6 +18,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from textlab import data, evaluation, hub, settings, training
+from textlab.machine import environment
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
 CAPPED = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
@@ -75,15 +78,14 @@ def measure(environment: dict[str, str], **case) -> dict:
 
 def one(chosen, threads: int, precision: str, seed: int, strict: bool = False) -> dict:
     import torch
-    from textlab import data, evaluation, hub, prediction, runtime, training
 
     torch.set_num_threads(threads)
-    runtime.quiet()
-    runtime.fix(seed, strict)
+    environment.quiet()
+    environment.fix(seed, strict)
     texts, source = data.load(chosen.dataset, seed=seed, max_train_rows=chosen.rows), hub.resolve_model(chosen.model)
-    recipe = training.make_recipe("short_text", epochs=chosen.epochs, precision=precision)
+    recipe = settings.make_recipe("short_text", epochs=chosen.epochs, precision=precision)
     tokenizer = training.load_tokenizer(source)
-    runtime.precision = lambda: precision  # of predictions too, as on a machine that has it
+    environment.precision = lambda: precision  # of predictions too, as on a machine that has it
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         fitted = training.fit(
@@ -95,9 +97,13 @@ def one(chosen, threads: int, precision: str, seed: int, strict: bool = False) -
             Path(folder),
         )
         seconds = time.process_time() - started
-    found = {"weights": training.weights_sha256(fitted.model), "seconds": seconds, "environment": runtime.environment()}
+    found = {
+        "weights": training.weights_sha256(fitted.model),
+        "seconds": seconds,
+        "environment": environment.fingerprint(),
+    }
     for split in [name for name in texts.splits if name != "train"]:
-        predicted = prediction.probabilities(
+        predicted = training.probabilities(
             fitted.model, tokenizer, texts.splits[split]["text"][:], recipe.max_length
         ).argmax(1)
         found[split] = evaluation.score(texts.splits[split], predicted, resamples=1) | {"predicted": predicted.tolist()}

@@ -28,6 +28,12 @@ from unittest.mock import patch
 
 import psutil
 
+from textlab import tracking, training, workflows
+from textlab.machine import environment
+from textlab.settings import parameters
+from textlab.tracking import store, sync
+from textlab.workflows import tracked_training
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
@@ -55,18 +61,16 @@ def main() -> None:
 
 
 def workbench(chosen, folder: Path):
-    from textlab import params, runtime, store, tracking, trials
 
-    runtime.quiet()
-    values = params.defaults("03_mlflow_tracking") | {"max_train_rows": chosen.rows, "epochs": chosen.epochs}
-    cfg = params.check("03_mlflow_tracking", values)
+    environment.quiet()
+    values = parameters.defaults("03_mlflow_tracking") | {"max_train_rows": chosen.rows, "epochs": chosen.epochs}
+    cfg = parameters.check("03_mlflow_tracking", values)
     uri = tracking.connect(store.store_uri(folder / "here"), cfg.experiment)
-    return trials.Workbench(cfg, folder), uri
+    return workflows.Workbench(cfg, folder), uri
 
 
 def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
     """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped, digests too."""
-    from textlab import tracking, training, trials
     from transformers import TrainerCallback
 
     start = time.perf_counter()
@@ -80,9 +84,9 @@ def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
             data_inputs=lambda texts: {},
         )
         with (
-            patch.object(trials, "tracking", silent),
+            patch.object(tracked_training, "tracking", silent),
             patch.object(training, "weights_sha256", lambda model: ""),
-            patch.object(trials.record, "make", lambda *_, **__: {}),
+            patch.object(tracked_training.record, "make", lambda *_, **__: {}),
         ):
             bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
     return time.perf_counter() - start
@@ -106,7 +110,6 @@ def measure_logging(chosen, folder: Path) -> list[dict]:
 
 def measure_live(chosen, folder: Path) -> dict:
     from mlflow_stores import Server, content
-    from textlab import sync
 
     bench, uri = workbench(chosen, folder)
     train(bench)
@@ -191,7 +194,6 @@ def measure_sync(chosen, folder: Path) -> list[dict]:
 
 
 def carry_once(source: str, target: str) -> dict:
-    from textlab import store, sync
 
     start = time.perf_counter()
     sync.carry(source, store.locate(target), "many")
@@ -204,7 +206,6 @@ def carry_once(source: str, target: str) -> dict:
 def many_runs(folder: Path, experiment: str, runs: int) -> str:
     """Return the address of a store with so many runs of 100 metrics of 100 points; one is recorded, the others are copies in SQL."""
     from mlflow.entities import Metric, Param
-    from textlab import store
 
     uri = store.store_uri(folder)
     client = store.open_client(uri)

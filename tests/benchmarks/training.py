@@ -19,6 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from textlab import data, hub, settings, training
+from textlab.evaluation import plots
+from textlab.machine import environment
+
 RECIPES = {
     "course script": 320,
     "run_classification.py": 160,
@@ -66,9 +70,8 @@ def main() -> None:
 
 
 def setting(chosen, max_rows=None):
-    from textlab import data, hub, runtime, training
 
-    runtime.quiet()
+    environment.quiet()
     texts = data.load(chosen.dataset, max_train_rows=max_rows)
     source = hub.resolve_model(chosen.model)
     return texts, source, training.load_tokenizer(source)
@@ -89,7 +92,6 @@ def matrix_rate(kind: str) -> float:
 
 def stock_trainer(name, texts, source, tokenizer, folder, epochs, callbacks=()):
     """Return the stock Trainer as the course script or `run_classification.py` of transformers sets it up."""
-    from textlab import runtime
     from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
 
     fixed = name == "run_classification.py"
@@ -115,7 +117,7 @@ def stock_trainer(name, texts, source, tokenizer, folder, epochs, callbacks=()):
         save_strategy="no",
         disable_tqdm=True,
         logging_strategy="no",
-        use_cpu=runtime.device() == "cpu",
+        use_cpu=environment.device() == "cpu",
     )
     return Trainer(
         model=model,
@@ -128,9 +130,8 @@ def stock_trainer(name, texts, source, tokenizer, folder, epochs, callbacks=()):
 
 
 def our_trainer(texts, source, tokenizer, folder, **chosen):
-    from textlab import data, training
 
-    recipe = training.make_recipe("short_text", **chosen)
+    recipe = settings.make_recipe("short_text", **chosen)
     tokens = data.tokenize(texts.splits, tokenizer, recipe.max_length)
     model = training.load_model(source, texts.labels, recipe, 1)
     return training.build(model, tokenizer, tokens, recipe, 1, Path(folder), keep_best=False), recipe, tokens
@@ -157,7 +158,6 @@ def stopwatch(skip: int = 2):
 
 def one_throughput(chosen, name):
     import torch
-    from textlab import runtime, shortcuts
 
     rates = {kind: matrix_rate(kind) for kind in ("float32", "bfloat16")}
     texts, source, tokenizer = setting(chosen, RECIPES[name])
@@ -181,7 +181,7 @@ def one_throughput(chosen, name):
     rate = watch.rate(
         rows * int(trainer.args.num_train_epochs), trainer.args.train_batch_size, getattr(trainer, "preparing", 0.0)
     )
-    weights = sum(p.numel() for layer in shortcuts.layers_of(trainer.model) for p in layer.parameters())
+    weights = sum(p.numel() for layer in training.layers_of(trainer.model) for p in layer.parameters())
     return {
         "recipe": name,
         "rows": rows,
@@ -190,15 +190,14 @@ def one_throughput(chosen, name):
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "nominal_tflops": 6 * weights * rate * own / rows / 1e12,
         "matrix_tflops": rates,
-        "device": runtime.environment()["device"],
-        "precision": runtime.precision() if name == "ours" else "fp32",
+        "device": environment.fingerprint()["device"],
+        "precision": environment.precision() if name == "ours" else "fp32",
         "threads": torch.get_num_threads(),
     }
 
 
 def show_throughput(found, picture):
     import matplotlib.pyplot as plt
-    from textlab import plots
 
     plots.use_style()
     print(f"\n{'recipe':<48} samples/s (lowest to highest)  tokens/s   MB  of matrix rate (fp32, bf16)   ours is")
@@ -225,7 +224,6 @@ def show_throughput(found, picture):
 
 def one_time_to(chosen, name):
     from sklearn.metrics import accuracy_score
-    from textlab import prediction
     from transformers import TrainerCallback
 
     texts, source, tokenizer = setting(chosen)
@@ -244,7 +242,7 @@ def one_time_to(chosen, name):
             if state.global_step % self.every:
                 return
             self.seconds, self.started = self.seconds + time.perf_counter() - self.started, None
-            chances = prediction.probabilities(model, tokenizer, texts.splits["validation"]["text"][:], 128)
+            chances = training.probabilities(model, tokenizer, texts.splits["validation"]["text"][:], 128)
             accuracy = accuracy_score(texts.splits["validation"]["label"][:], chances.argmax(1))
             curve.append({"seconds": round(self.seconds, 1), "accuracy": accuracy})
             print(name, curve[-1], file=sys.stderr, flush=True)
@@ -263,7 +261,6 @@ def one_time_to(chosen, name):
 
 def show_time_to(found, picture):
     import matplotlib.pyplot as plt
-    from textlab import plots
 
     plots.use_style()
     figure, axes = plt.subplots()
@@ -276,7 +273,6 @@ def show_time_to(found, picture):
 
 
 def one_rows(chosen, rows):
-    from textlab import data, training
 
     rows = int(rows)
     texts, source, tokenizer = setting(chosen)
@@ -299,7 +295,7 @@ def one_rows(chosen, rows):
         read = time.perf_counter()
         tokens = data.tokenize(loaded.splits, tokenizer, 96)
         tokenized = time.perf_counter()
-        recipe = training.make_recipe("short_text", epochs=1)
+        recipe = settings.make_recipe("short_text", epochs=1)
         few = type(tokens)(train=tokens["train"], validation=tokens["validation"].select(range(64)))
         trainer = training.build(
             training.load_model(source, loaded.labels, recipe, 1),
@@ -325,7 +321,6 @@ def one_rows(chosen, rows):
 
 def show_rows(found, picture):
     import matplotlib.pyplot as plt
-    from textlab import plots
 
     plots.use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))

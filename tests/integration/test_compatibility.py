@@ -8,7 +8,8 @@ import mlflow
 import pytest
 import transformers
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from textlab import data, hub, tracking, training
+
+from textlab import data, hub, settings, tracking, training
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ def pieces():
 
 def test_trainer_and_its_arguments_are_accepted_without_a_warning(pieces, tmp_path):
     source, tokenizer, tokens = pieces
-    for name in training.RECIPES:
-        recipe = training.make_recipe(name)
+    for name in settings.RECIPES:
+        recipe = settings.make_recipe(name)
         model = training.load_model(source, ["bad", "good"], recipe, seed=0)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -50,7 +51,7 @@ def test_hub_listing_takes_the_arguments_of_the_search():
 
 def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store):
     source, tokenizer, _ = pieces
-    model = training.load_model(source, ["bad", "good"], training.make_recipe("short_text"), seed=0)
+    model = training.load_model(source, ["bad", "good"], settings.make_recipe("short_text"), seed=0)
     tracking.connect(store, "tests")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import refused_port
 from standin_hub import StandInHub, emotion_data, tiny_model
-from textlab import card
+from textlab import evaluation
+from textlab.hub import card
 
 MARKER = "hf_MarkerThatNobodyMaySee"
 MODEL, DATA = "distilbert/distilbert-base-uncased", "dair-ai/emotion"
@@ -104,7 +106,7 @@ def runs(tmp_path_factory):
         home = Machine(folder / "home", standin.address)
         cold = {name: home.run(name, *specs, "cold") for name in NOTEBOOKS}
         requests, live = list(standin.requests), home.connections()
-        card.write_card(home.folder / "cold" / "model", cold["02"], ["a", "b"])
+        card.write_card(home.folder / "cold" / "model", cold["02"], ["a", "b"], evaluation.headline_rows(cold["02"]))
         home.textlab("bundle", "create", "--model", specs[0], "--dataset", specs[1], "-o", bundle)
         address = standin.address
     home.connections()

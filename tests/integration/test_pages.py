@@ -8,8 +8,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-import browser
 import pytest
+
+import browser
 from conftest import NOTEBOOKS, ROOT
 
 pytestmark = [pytest.mark.slow, browser.needed]

@@ -19,11 +19,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 import readme
 from conftest import ROOT
 from mlflow_stores import Server
 from standin_hub import StandInHub, emotion_data, tiny_model
-from textlab import corpus, store
+from textlab.data import corpus
+from textlab.tracking import store
 
 pytestmark = pytest.mark.slow
 COMMANDS = readme.commands()

@@ -15,11 +15,14 @@ import traceback
 import pandas as pd
 import pytest
 import yaml
+
 from conftest import ROOT
 from mlflow_stores import Server
 from sweep_bench import Bench, outcome, study
-from textlab import params, store, sweep, tracking, trials
-from textlab.ledger import DONE
+from textlab import tracking, workflows
+from textlab.settings import parameters, rules
+from textlab.tracking import store
+from textlab.workflows.sweep.job_queue import DONE
 
 REPEATS = int(os.environ.get("TEXTLAB_REPEATS", 8))
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "batch_size": [8, 16, 32]}
@@ -37,10 +40,10 @@ SMOKE = {
 def values(folder, **chosen):
     """Return checked-able parameters of notebook 3 for a smoke sweep in a folder."""
     options = {"storage": f"sqlite:///{folder / 'studies.db'}"} | {
-        name: chosen.pop(name) for name in params.SWEEP if name in chosen
+        name: chosen.pop(name) for name in rules.SWEEP if name in chosen
     }
     return (
-        params.defaults("03_mlflow_tracking")
+        parameters.defaults("03_mlflow_tracking")
         | SMOKE
         | {"tracking_uri": store.store_uri(folder / "mlflow"), "sweep_options": options, "output_dir": str(folder)}
         | chosen
@@ -73,12 +76,12 @@ def test_killed_at_random_moments_a_sweep_ends_as_if_nothing_had_happened(tmp_pa
     dice, kills, rounds = random.Random(7), 0, 0
     calm = tmp_path / "calm"
     clock = time.monotonic()
-    assert os.waitpid(forked(sweep.join, values(calm)), 0)[1] == 0
+    assert os.waitpid(forked(workflows.join, values(calm)), 0)[1] == 0
     usual = time.monotonic() - clock
     while kills < REPEATS:
         folder, rounds = tmp_path / str(rounds), rounds + 1
         while True:
-            child = forked(sweep.join, values(folder))
+            child = forked(workflows.join, values(folder))
             deadline = time.monotonic() + dice.uniform(0, usual / 3)
             while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -91,7 +94,7 @@ def test_killed_at_random_moments_a_sweep_ends_as_if_nothing_had_happened(tmp_pa
             break
         result = tmp_path / f"{rounds}.pkl"
         for place in (calm, folder):
-            os.waitpid(forked(lambda: sweep.join(values(place)).to_pickle(result.with_stem(place.name))), 0)
+            os.waitpid(forked(lambda: workflows.join(values(place)).to_pickle(result.with_stem(place.name))), 0)
         undisturbed, table = (pd.read_pickle(result.with_stem(place.name)) for place in (calm, folder))
         assert len(table) == 20 and set(table["state"]) <= {"COMPLETE", "PRUNED"}
         assert not table.duplicated(["learning_rate", "batch_size"]).any()
@@ -153,9 +156,9 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
     chosen = values(folder, tracking_uri=server.uri, storage=postgres, engine="ray", **patient)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-        cfg = params.check("03_mlflow_tracking", chosen)
+        cfg = parameters.check("03_mlflow_tracking", chosen)
         tracking.connect(cfg.tracking_uri, cfg.experiment)
-        spread = sweep.Sweep(cfg, trials.Workbench(cfg, folder))
+        spread = workflows.Sweep(cfg, workflows.Workbench(cfg, folder))
         own = yaml.safe_dump(chosen | {"engine": "local"})
         jobs = [
             subprocess.Popen(
@@ -192,5 +195,5 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
     assert len(table) == 20 and set(table["state"]) <= {"COMPLETE", "PRUNED"}
     workers = {job.user_attrs["owner"] for job in spread.ledger.trials()}
     assert len(workers) >= 3
-    alone = sweep.join(values(tmp_path / "local", **patient))
+    alone = workflows.join(values(tmp_path / "local", **patient))
     assert outcome(table) == outcome(alone)

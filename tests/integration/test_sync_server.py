@@ -17,8 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow.entities import Metric
+
 from mlflow_stores import Server, content, fill
-from textlab import store, sync
+from textlab.tracking import store, sync
 
 pytestmark = pytest.mark.slow
 REPEATS = int(os.environ.get("TEXTLAB_REPEATS", 5))

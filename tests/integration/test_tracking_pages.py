@@ -11,9 +11,13 @@ import time
 import urllib.error
 import urllib.request
 
-import browser
 import pytest
-from textlab import store, tracking
+from mlflow import MlflowClient
+
+import browser
+from textlab import tracking
+from textlab.machine import processes
+from textlab.tracking import store
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +52,7 @@ def test_mlflows_pages_show_the_runs(recorded, pages, tmp_path, page):
     tracking.connect(store.store_uri(recorded / "mlflow"), "smoke", create=False)
     runs = tracking.runs("smoke", only_finished=False)
     first = runs[runs["name"] == "baseline settings"].iloc[0]
-    experiment = tracking.MlflowClient().get_experiment_by_name("smoke").experiment_id
+    experiment = MlflowClient().get_experiment_by_name("smoke").experiment_id
     path, words = {
         "experiment": (f"experiments/{experiment}/runs", ["sweep-"]),
         "run": (
@@ -124,6 +128,6 @@ def test_the_champion_answers_over_http_from_a_folder_that_was_moved(recorded, t
         answered = json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
         expected = [answer["label"] for answer in tracking.load_model("models:/smoke@champion")(texts)]
     finally:
-        store.stop(server)
+        processes.stop(server)
         (recorded / "away").rename(recorded / "mlflow")
     assert [answer["label"] for answer in answered] == expected

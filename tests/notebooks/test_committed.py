@@ -4,9 +4,10 @@ import json
 import re
 import statistics
 
-import address
 import nbformat
 import pytest
+
+import address
 from conftest import NOTEBOOKS, ROOT
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~>])/(?:root|home|Users|tmp|work|content|opt|usr|var|mnt)/\w|[A-Z]:\\\\")

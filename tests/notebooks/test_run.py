@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import browser
 import pytest
+
+import browser
 from conftest import NOTEBOOKS, ROOT
-from textlab import prediction
+from textlab import tracking, workflows
+from textlab.tracking import store
 
 EMOTION = ROOT.parent / "shared" / "emotion"
 BIN = Path(sys.executable).parent
@@ -98,14 +100,12 @@ def test_a_useless_model_is_called_out_everywhere(smoke):
     assert "champion" not in json.loads((folder / "results" / "04_sweep_analysis.json").read_text())
     for model in (str(folder), "models:/smoke@candidate"):
         with pytest.warns(UserWarning, match="did not pass its checks: .* does not beat"):
-            prediction.load(model, str(folder))
+            workflows.load(model, str(folder))
 
 
 def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke):
-    from textlab import tracking
-    from textlab.store import store_uri
 
-    tracking.connect(store_uri(smoke[1] / "mlflow"), "smoke", create=False)
+    tracking.connect(store.store_uri(smoke[1] / "mlflow"), "smoke", create=False)
     table = tracking.runs("smoke", only_finished=False)
     assert set(table.loc[table["tags.trial_state"] != "pruned", "status"]) == {"FINISHED"}
     trials = table[table["tags.role"] == "trial"]

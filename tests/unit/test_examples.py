@@ -6,6 +6,7 @@ import re
 
 import papermill  # noqa: F401  it loads textlab.kernel itself, which therefore cannot come first
 import pytest
+
 from conftest import ROOT
 
 FILES = sorted((ROOT / "lib" / "textlab").rglob("*.py"))

@@ -11,9 +11,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
 import readme
 from conftest import NOTEBOOKS, ROOT
-from textlab import InputError, __main__, params
+from textlab import __main__
+from textlab.errors import InputError
+from textlab.settings import parameters
+from textlab.settings.rules import convert
 
 MODULES = {file.stem for file in (ROOT / "lib" / "textlab").rglob("*.py")} - {"__init__"}
 YAML = readme.blocks("yaml")
@@ -50,13 +54,13 @@ def check_textlab(words, parser):
     chosen = parser.parse_args(words)
     if chosen.verb in ("run", "sweep"):
         notebook = chosen.notebook if chosen.verb == "run" else "03"
-        names = NOTEBOOKS if notebook == "all" else [params.notebook_name(notebook)]
+        names = NOTEBOOKS if notebook == "all" else [parameters.notebook_name(notebook)]
         overrides = __main__._overrides(chosen, names)
         for name in names:
-            params.gather(
+            parameters.gather(
                 name,
-                [chosen.params or params.profile_file(chosen.profile, name)],
-                {key: value for key, value in overrides.items() if key in params.NOTEBOOKS[name]},
+                [chosen.params or parameters.profile_file(chosen.profile, name)],
+                {key: value for key, value in overrides.items() if key in parameters.NOTEBOOKS[name]},
             )
 
 
@@ -65,8 +69,8 @@ def check_papermill(words):
 
     assert "papermill" in pinned()
     chosen = papermill.make_context("papermill", list(words)).params
-    params.gather(
-        params.notebook_name(str(ROOT / chosen["notebook_path"])),
+    parameters.gather(
+        parameters.notebook_name(str(ROOT / chosen["notebook_path"])),
         [Path(file) for file in chosen["parameters_file"]],
         dict(chosen["parameters"]),
     )
@@ -153,7 +157,7 @@ def test_blocks_are_commands_or_yaml_that_notebook_3_accepts(tmp_path):
     assert languages == {"", "yaml"} and len(YAML) >= 2
     for block in YAML:
         (tmp_path / "my.yaml").write_text(block, encoding="utf-8")
-        assert params.gather("03_mlflow_tracking", [tmp_path / "my.yaml"], {})
+        assert parameters.gather("03_mlflow_tracking", [tmp_path / "my.yaml"], {})
 
 
 def test_options_named_in_the_text_are_there(parser_of):
@@ -162,14 +166,14 @@ def test_options_named_in_the_text_are_there(parser_of):
         for verb in verbs(parser_of(lambda: __main__.main([]))).values()
         for option in verb._option_string_actions
     }
-    rules = {name: rule for notebook in params.NOTEBOOKS.values() for name, rule in notebook.items()}
+    rules = {name: rule for notebook in parameters.NOTEBOOKS.values() for name, rule in notebook.items()}
     pairs, options = [], []
     for words in map(shlex.split, (span for span in readme.spans() if span.startswith("-"))):
         pairs += zip(words[1::3], words[2::3]) if words[0] == "-p" else []
         options += words[:1] if words[0].startswith("--") else []
     assert len(pairs) > 5 and len(options) > 5
     for name, value in pairs:
-        params.convert(name, value, rules[name])
+        convert(name, value, rules[name])
     assert set(options) <= known
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import codespell_lib
 import pytest
+
 from conftest import NOTEBOOKS, ROOT
 
 #: Words that codespell takes for others: what `to and fro` has, and half of an escaped `café` in the tests of file formats.

@@ -1,0 +1,21 @@
+"""Any source of texts as one DatasetDict with a quality report, and its tokens."""
+
+from . import corpus
+from .dataset import Data, balance, check, load, samples
+from .readers import pick_columns, read_files, stream_texts
+from .tokens import lengths, row_lengths, tokenize
+
+__all__ = [
+    "Data",
+    "balance",
+    "check",
+    "corpus",
+    "lengths",
+    "load",
+    "pick_columns",
+    "read_files",
+    "row_lengths",
+    "samples",
+    "stream_texts",
+    "tokenize",
+]

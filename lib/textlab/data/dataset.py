@@ -1,0 +1,335 @@
+"""Any source of texts turned into one DatasetDict with ClassLabel, with a quality report; and tokenizing.
+
+Rows that cannot be used are dropped and reported. Doubled, contradictory and leaking texts are reported but kept:
+without them no figure could be compared with a published one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from .. import hub, machine
+from ..errors import InputError, first_line
+from . import corpus, readers
+from .quality import _texts, findings, quality
+from .readers import SPLITS
+
+SHARE = 0.1  # of the training texts, for each split that has to be made
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set ready for use, and what was found on the way."""
+
+    splits: DatasetDict  # columns text (string) and label (ClassLabel); train, validation and, if there is one, test
+    source: hub.Source
+    quality: pd.DataFrame  # one line per problem and split, see quality()
+    notes: tuple[str, ...]  # sentences for the reader: splits that were made, left out or cut
+
+    @property
+    def labels(self) -> list[str]:
+        """The label names; a label's position is its id."""
+        return self.splits["train"].features["label"].names
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Split -> SHA-256 of its texts and labels, in their order."""
+
+        def digest(rows: Dataset) -> str:
+            names = rows.features["label"].int2str(rows["label"][:])
+            return hashlib.sha256(
+                "\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names)).encode()
+            ).hexdigest()
+
+        return {split: digest(rows) for split, rows in self.splits.items()}
+
+    def rows(self) -> dict[str, int]:
+        """Return split -> number of rows."""
+        return {name: len(split) for name, split in self.splits.items()}
+
+
+def load(
+    source: str, text_column: str = "", label_column: str = "", seed: int = 42, max_train_rows: int | None = None
+) -> Data:
+    """Return any source as one data set with text and label.
+
+    Args:
+        source: `practice`, a file or folder (wins over a Hub id of the same spelling), or `owner/name[@revision]`.
+        text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS that is there, in any case.
+        seed: decides which rows go into a split that has to be made, and which ones `max_train_rows` keeps.
+        max_train_rows: train on at most so many rows, drawn class by class; the other splits stay whole.
+
+    Raises:
+        InputError: the source is missing, unreadable or empty, lacks a column, or has fewer than two classes.
+
+    >>> texts = load("practice", max_train_rows=600)
+    >>> texts.rows(), texts.labels[:3]
+    ({'train': 600, 'validation': 500, 'test': 500}, ['sadness', 'joy', 'love'])
+    """
+    pick = partial(readers.pick_columns, text_column=text_column, label_column=label_column)
+    origin, parts, notes = _read(source, pick)
+    table, unusable = _clean(parts, source)
+    notes += [
+        f"The {name} split has no row with text and label and is left out."
+        for name in parts
+        if name not in table["split"].unique()
+    ]
+    table, made = _complete(table, seed, source)
+    names = _label_names(table, parts)
+    table, unknown = _drop_unknown(table, names, source)
+    report = quality(table, unusable + unknown)
+    table, cut = _cut(table, max_train_rows, seed)
+    return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *cut))
+
+
+def check(source: str, text_column: str = "", label_column: str = "") -> None:
+    """Raise the InputError that `load` would raise for files; of a Hub id only the form is checked."""
+    if _form(source) == "path":
+        load(source, text_column, label_column)
+
+
+def balance(splits: DatasetDict) -> pd.DataFrame:
+    """Return the number of rows, indexed by label name, one column per split."""
+    names = splits["train"].features["label"].names
+    counts = {name: np.bincount(split["label"][:], minlength=len(names)) for name, split in splits.items()}
+    return pd.DataFrame(counts, index=pd.Index(names, name="label"))
+
+
+def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
+    """Return a few rows of each label, drawn with a seed: columns label (name) and text."""
+    table = split.to_pandas()
+    drawn = table.sample(frac=1, random_state=seed).groupby("label").head(per_label).sort_values("label", kind="stable")
+    return pd.DataFrame(
+        {"label": split.features["label"].int2str(drawn["label"].tolist()), "text": drawn["text"].tolist()}
+    )
+
+
+# A source becomes `parts`: split -> table with text and label, indexed by row number. Unsplit data is the split `all`.
+
+
+def _form(source: str) -> str:
+    """Return what a source is: `practice`, `path` or `hub`."""
+    if source == "practice":
+        return "practice"
+    if source.strip() and os.path.exists(os.path.expanduser(source)):
+        return "path"
+    looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
+    if looks_like_path or Path(source).suffix.lower() in readers.READERS:
+        raise InputError(
+            f"dataset: the file or folder {source!r} does not exist; check the path (a relative one starts at "
+            "the working directory), or use practice or owner/name[@revision]"
+        )
+    if not hub.split_id(source):
+        raise InputError(
+            f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
+            "owner/name[@revision]; use one of these"
+        )
+    return "hub"
+
+
+def _read(source: str, pick: readers.Pick) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
+    """Return the source, its parts and notes."""
+    form = _form(source)
+    if form == "practice":
+        parts = {
+            split: pd.DataFrame(rows, columns=["text", "label"], index=range(1, len(rows) + 1))
+            for split, rows in corpus.build().items()
+        }
+        note = "This is synthetic practice text: its figures say nothing about real text."
+        return hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256}), parts, [note]
+    if form == "hub":
+        origin = hub.resolve(source, kind="dataset")
+        return origin, *_read_snapshot(origin, pick)
+    path = Path(source).expanduser()
+    groups = readers.split_files(path) if path.is_dir() else {"all": [path]}
+    parts = {split: readers.read_files(group, pick) for split, group in groups.items()}
+    digests = {
+        name: digest for group in groups.values() for file in group for name, digest in machine.hash_files(file).items()
+    }
+    notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
+    return hub.Source(source, "dataset", None, path.resolve(), digests), parts, notes
+
+
+def _read_snapshot(origin: hub.Source, pick: readers.Pick) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
+    with TemporaryDirectory() as cache:
+        try:
+            splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
+        except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            raise InputError(
+                f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
+                "give that instead"
+            ) from None
+    names = readers.split_names(splits)
+    if not names and len(splits) == 1:
+        names = dict.fromkeys(splits, "all")
+    elif "train" not in names.values():
+        raise InputError(
+            f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
+            "give that instead"
+        )
+    unused = ", ".join(name for name in splits if name not in names)
+    parts = {split: readers.from_arrow(splits[name].data.table, origin.id, pick) for name, split in names.items()}
+    return parts, [f"Splits that are not used: {unused}."] if unused else []
+
+
+# The parts become one table (text, label, split, row), and that becomes the splits.
+
+
+def _clean(parts: dict[str, pd.DataFrame], source: str) -> tuple[pd.DataFrame, list[dict]]:
+    """Return the rows that have a text and a label, and findings about the others."""
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "text": _texts(part["text"], source),
+                    "label": _names(part["label"], source),
+                    "split": split,
+                    "row": part.index,
+                }
+            )
+            for split, part in parts.items()
+        ],
+        ignore_index=True,
+    )
+    table, empty = _drop(table, "empty text", table["text"].str.strip() == "")
+    table, missing = _drop(table, "missing label", table["label"].isna())
+    names = table.loc[table["split"].isin(("all", "train")), "label"].unique()
+    if len(names) < 2:
+        found = f"has one class only ({names[0]})" if len(names) else "has no row with text and label"
+        raise InputError(
+            f"dataset: the training data of {source} {found}; two classes or more are needed; check label_column"
+        )
+    return table, empty + missing
+
+
+def _names(column: pd.Series, source: str) -> pd.Series:
+    """Return label names, missing where there is none; whole numbers become names such as "0"."""
+
+    def name(value) -> str | None:
+        if isinstance(value, (float, np.floating)):
+            if not value.is_integer():
+                raise InputError(
+                    f"dataset: the label column of {source} holds numbers such as {value}; accepted are names "
+                    "and whole numbers; set label_column to another"
+                )
+            value = int(value)
+        return str(value).strip() or None
+
+    try:
+        codes, values = pd.factorize(column)
+    except TypeError:
+        raise InputError(
+            f"dataset: the label column of {source} holds lists or objects; accepted is one label per text; set "
+            "label_column to another"
+        ) from None
+    return pd.Series(
+        np.array([*map(name, values), None], dtype=object)[codes], dtype="str"
+    )  # code -1 is the last: None
+
+
+def _drop(table: pd.DataFrame, problem: str, bad: pd.Series) -> tuple[pd.DataFrame, list[dict]]:
+    return table[~bad], findings(problem, table[bad], "dropped")
+
+
+def _drop_unknown(table: pd.DataFrame, names: list[str], source: str) -> tuple[pd.DataFrame, list[dict]]:
+    """Drop validation and test rows under labels that a model trained on this data cannot know."""
+    known, unknown = _drop(table, "unknown label", ~table["label"].isin(names))
+    for split in set(table["split"].unique()) - set(known["split"].unique()):
+        other = ", ".join(sorted(table.loc[table["split"] == split, "label"].unique())[:10])
+        raise InputError(
+            f"dataset: no label of the {split} split of {source} ({other}) occurs in train "
+            f"({', '.join(names[:10])}); use the same names in all splits"
+        )
+    return known, unknown
+
+
+def _complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with the missing splits drawn from train, and notes.
+
+    Equal texts stay in one split, those under several labels in train, so that no leak is made.
+    """
+    came = table["split"].unique()
+    table = table.assign(split=table["split"].replace("all", "train"))
+    make = [] if "validation" in came else ["validation"] if "test" in came else ["validation", "test"]
+    size = max(1, round(SHARE * table.loc[table["split"] == "train", "text"].nunique()))
+    for split in make:
+        texts = table[table["split"] == "train"].drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False)
+        labels = texts.set_index("text")["label"]
+        table.loc[(table["split"] == "train") & table["text"].isin(_draw(labels, size, seed)), "split"] = split
+    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
+    if counts.loc[counts["train"] == 0, make].any(axis=None) or not counts[make].any().all():
+        raise InputError(
+            f"dataset: {source} has too few different texts in a class to make a {' and a '.join(make)} split "
+            "from; add some, or files named val and test"
+        )
+    notes = (
+        [
+            f"No {' or '.join(make)} split came with the data: {'each' if make[1:] else 'it'} was made of {SHARE:.0%} of the "
+            f"texts, drawn class by class with seed {seed}."
+        ]
+        if make
+        else []
+    )
+    rare = [f"{label} ({row.sum()})" for label, row in counts.iterrows() if make and row[make].min() == 0]
+    notes += [f"Classes with too few rows to be in every split: {', '.join(rare)}."] if rare else []
+    notes += (
+        [] if counts["test"].any() else ["No labelled test split came with the data, so there are no test figures."]
+    )
+    return table, notes
+
+
+def _draw(labels: pd.Series, size: int, seed: int, at_least_one: bool = False) -> pd.Index:
+    """Return the index of `size` labels, drawn in proportion to the classes, from each class at random.
+
+    Shuffled labels are taken by their place in their class, from 0 to 1. So no class is ever too small: one whose
+    share is less than half a row gives none, or one row with `at_least_one`.
+    """
+    labels = labels.sample(frac=1, random_state=seed)
+    classes = labels.groupby(labels)
+    place = (classes.cumcount() + (0 if at_least_one else 0.5)) / classes.transform("size")
+    return place.sort_values(kind="stable").index[:size]
+
+
+def _cut(table: pd.DataFrame, max_train_rows: int | None, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with at most so many train rows, and a note if rows went."""
+    train = table["split"] == "train"
+    if max_train_rows is None or max_train_rows >= train.sum():
+        return table, []
+    kept = table.index.isin(_draw(table.loc[train, "label"], max_train_rows, seed, at_least_one=True))
+    note = f"Training uses {max_train_rows} of {train.sum()} rows, drawn class by class with seed {seed}."
+    return table[kept | ~train], [note]
+
+
+def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> list[str]:
+    """Return the label names in the order of their ids: as declared, as in the emotion data, or sorted."""
+    declared = parts.get("train", parts.get("all"))["label"].dtype
+    if isinstance(declared, pd.CategoricalDtype):
+        return list(declared.categories)
+    names = list(table.loc[table["split"] == "train", "label"].unique())
+    if set(names) == set(corpus.LABELS):
+        return list(corpus.LABELS)
+    return sorted(names, key=int if all(re.fullmatch(r"-?\d+", name) for name in names) else None)
+
+
+def _dataset_dict(table: pd.DataFrame, names: list[str]) -> DatasetDict:
+    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    ids = pd.Index(names).get_indexer(table["label"])
+    rows = {split: (table["split"] == split).to_numpy() for split in SPLITS if split in table["split"].unique()}
+    columns = {
+        split: {"text": pa.array(table.loc[here, "text"], pa.string()), "label": pa.array(ids[here], pa.int64())}
+        for split, here in rows.items()
+    }
+    return DatasetDict({split: Dataset.from_dict(part, features) for split, part in columns.items()})

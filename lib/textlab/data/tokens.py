@@ -1,0 +1,57 @@
+"""Texts as the numbers that a model reads."""
+
+from __future__ import annotations
+
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset, DatasetDict, Features, Value
+
+
+def tokenize(splits: DatasetDict, tokenizer, max_length: int) -> DatasetDict:
+    """Return the splits as `input_ids` (cut to `max_length` tokens, not padded) and `label`, in memory."""
+
+    def encoded(split: Dataset) -> Dataset:
+        features = Features({"input_ids": datasets.List(Value("int32")), "label": split.features["label"]})
+        return Dataset.from_dict(
+            {"input_ids": _token_ids(split, tokenizer, max_length), "label": split["label"][:]}, features
+        )
+
+    return DatasetDict({name: encoded(split) for name, split in splits.items()})
+
+
+def row_lengths(tokens: Dataset) -> np.ndarray:
+    """Return the number of tokens of each row of a tokenized split."""
+    return pc.list_value_length(tokens.with_format("arrow")[:]["input_ids"]).to_numpy()
+
+
+def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
+    """Return one row per text: split, label (name), words, and tokens as `max_length` counts them (uncut)."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "split": name,
+                    "label": split.features["label"].int2str(split["label"][:]),
+                    "words": split.to_pandas()["text"].str.split().str.len(),
+                    "tokens": pc.list_value_length(_token_ids(split, tokenizer, None)).to_numpy(),
+                }
+            )
+            for name, split in splits.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def _token_ids(split: Dataset, tokenizer, max_length: int | None) -> pa.ChunkedArray:
+    """Return the token ids of each text, special tokens included; encoded in batches, which bounds the memory."""
+    options = {"truncation": max_length is not None, "max_length": max_length, "verbose": False}
+    return pa.chunked_array(
+        [
+            pa.array(tokenizer(batch["text"], **options)["input_ids"], pa.list_(pa.int32()))
+            for batch in split.iter(batch_size=10_000)
+        ],
+        pa.list_(pa.int32()),
+    )

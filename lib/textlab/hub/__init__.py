@@ -1,0 +1,19 @@
+"""Models and data sets as local folders with digests, from the Hub, a mirror, a bundle or a package."""
+
+from . import bundle, candidates, card, connection, download
+from .sources import PACKAGED, PINNED, Source, resolve, resolve_model, sources_table, split_id
+
+__all__ = [
+    "PACKAGED",
+    "PINNED",
+    "Source",
+    "bundle",
+    "candidates",
+    "card",
+    "connection",
+    "download",
+    "resolve",
+    "resolve_model",
+    "sources_table",
+    "split_id",
+]

@@ -1,0 +1,309 @@
+"""Candidates side by side: what the Hub, or a listing recorded from it, says about models and data sets; and the choice."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pandas as pd
+import yaml
+from huggingface_hub import constants
+from huggingface_hub.repocard import metadata_load
+from huggingface_hub.repocard_data import model_index_to_eval_results
+from huggingface_hub.utils import build_hf_headers, get_session
+
+from .. import machine
+from ..errors import InputError
+from . import connection, sources
+
+#: Columns of a table of candidates, indexed by id. A value that is not stated is missing.
+COLUMNS = (
+    "task",
+    "downloads",
+    "likes",
+    "licence",
+    "parameters",
+    "rows",
+    "megabytes",
+    "languages",
+    "changed",
+    "format",
+    "published",
+    "summary",
+    "revision",
+)
+#: What the Hub is asked for beside the id.
+_ASKED = {"model": ["pipeline_tag", "safetensors", "model-index"], "dataset": ["mainSize"]}
+
+
+def search(
+    kind: str,
+    task: str,
+    sort: str,
+    limit: int,
+    licence: str = "",
+    language: str = "",
+    max_megabytes: float | None = None,
+) -> pd.DataFrame:
+    """Return what the Hub offers for a task, best first.
+
+    Args:
+        kind: `model` or `dataset`.
+        task: such as `text-classification`.
+        sort: `downloads`, `likes` or `last_modified`.
+        limit: number of rows; ten times as many are looked through when there are filters.
+        licence, language, max_megabytes: as for `select`.
+
+    Returns:
+        COLUMNS: parameters (millions) and megabytes of the safetensors weights for a model, rows and megabytes for a
+        data set, published results of the card's model-index, the first sentences of the card.
+
+    Raises:
+        InputError: the Hub answers with an error, or no longer.
+    """
+    connection.bound_calls()
+    api = huggingface_hub.HfApi()
+    filtered = bool(licence or language or max_megabytes)
+    options = {
+        "sort": sort,
+        "limit": limit * (10 if filtered else 1),
+        "expand": ["downloads", "likes", "tags", "sha", "lastModified", "cardData", *_ASKED[kind]],
+    }
+    try:
+        listing = (
+            api.list_models(pipeline_tag=task, **options)
+            if kind == "model"
+            else api.list_datasets(filter=f"task_categories:{task}", **options)
+        )
+        found = select(_table([_row(info, kind) for info in listing]), sort, limit, licence, language, max_megabytes)
+        with ThreadPoolExecutor(8) as pool:
+            found["summary"] = list(pool.map(_summary, found.index, found["revision"], itertools.repeat(kind)))
+    except connection.UNREACHED as error:
+        raise InputError(
+            f"the search at {connection.endpoint()} failed ({connection.reason(error)}); try again, or set "
+            "HF_HUB_OFFLINE=1 to go on without the Hub"
+        ) from None
+    return found
+
+
+def select(
+    table: pd.DataFrame,
+    sort: str,
+    limit: int,
+    licence: str = "",
+    language: str = "",
+    max_megabytes: float | None = None,
+) -> pd.DataFrame:
+    """Return the best rows of a table of candidates; one that does not state what is asked for is left out.
+
+    Args:
+        licence: such as `mit`; empty: any.
+        language: such as `en`; empty: any.
+        max_megabytes: size on disk; None: any.
+    """
+    keep = pd.Series(True, table.index)
+    if licence:
+        keep &= table["licence"] == licence
+    if language:
+        keep &= table["languages"].str.split(", ").map(lambda spoken: isinstance(spoken, list) and language in spoken)
+    if max_megabytes:
+        keep &= pd.to_numeric(table["megabytes"]) <= max_megabytes
+    column = {"last_modified": "changed"}.get(sort, sort)
+    return table[keep].sort_values(column, ascending=False, kind="stable", na_position="last").head(limit).copy()
+
+
+def find(kind: str, task: str, *options) -> tuple[pd.DataFrame, str]:
+    """Return a table of candidates as `search` does, and where it is from, in words; empty without Hub and listing.
+
+    Args:
+        options: sort, limit, licence, language and max_megabytes of `search`.
+    """
+    if not connection.unreachable(constants.ENDPOINT):
+        return search(kind, task, *options), connection.endpoint()
+    file = listing_file()
+    if not file.is_file():
+        return _table([]), ""
+    listing = json.loads(file.read_text(encoding="utf-8"))
+    table = _table(listing[kind] if listing["task"] == task else [])
+    return select(table, *options), f"{listing['endpoint']}, recorded {listing['recorded']}"
+
+
+def record(task: str, limit: int = 50) -> dict[str, Any]:
+    """Return a listing of models and data sets for a task, to be looked at where there is no Hub."""
+    return {
+        "task": task,
+        "endpoint": connection.endpoint(),
+        "recorded": datetime.date.today().isoformat(),
+        **{kind: rows(search(kind, task, "downloads", limit)) for kind in ("model", "dataset")},
+    }
+
+
+def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table of candidates as plain values for a file; what is not stated is None."""
+    return json.loads(table.reset_index().to_json(orient="records"))
+
+
+def listing_file() -> Path:
+    """Return where the listing of an added bundle lies."""
+    return machine.outputs_root() / ".cache" / "listing.json"
+
+
+def is_listing(listing: Any) -> bool:
+    """Return whether something has the form that `record` gives."""
+    if not isinstance(listing, dict) or not {"task", "endpoint", "recorded", "model", "dataset"} <= set(listing):
+        return False
+    found = [row for kind in ("model", "dataset") for row in listing[kind]]
+    return all(isinstance(row, dict) and set(row) == {"id", *COLUMNS} for row in found)
+
+
+def add_listing(listing: Mapping[str, Any]) -> None:
+    """Keep a recorded listing on this machine, in place of an earlier one."""
+    machine.write_text(listing_file(), json.dumps(listing))
+
+
+def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
+    """Return what speaks for and against a source, one sentence each, from its files, its card and the candidates."""
+    if source.path is None:
+        return ["It ships with this project."]
+    licence = metadata(source).get("license") or table["licence"].dropna().get(source.id)
+    folder = source.path if source.path.is_dir() else source.path.parent
+    found = [f"Its files take {sum((folder / name).stat().st_size for name in source.files) / 1e6:.1f} MB."]
+    found.append(
+        f"Its licence is {licence}." if licence else "Its card states no licence: ask before you publish with it."
+    )
+    if source.kind == "model":
+        found.append("Its weights are safetensors, which run no code when they are loaded.")
+    if source.revision:
+        pinned = sources.PINNED.get(source.id, ("",))[0] == source.revision
+        found.append(
+            "Its revision is fixed" + (", and its digests are those that this project pins." if pinned else ".")
+        )
+    if source.id in table.index:
+        place = table["downloads"].rank(ascending=False, method="min")[source.id]
+        found.append(f"By downloads it is number {place:.0f} of the {len(table)} candidates.")
+    elif len(table):
+        found.append(f"It is not among the {len(table)} candidates above.")
+    return found
+
+
+def on_this_machine(kind: str) -> pd.DataFrame:
+    """Return what can be used without the Hub: what ships with the project and what the Hub's cache holds.
+
+    Returns:
+        Columns use_as (the value for the `model` or `dataset` parameter), revision and megabytes; indexed by id.
+    """
+    if kind == "model":
+        packaged = sources.resolve_model("packaged")
+        size = sum(file.stat().st_size for file in packaged.path.rglob("*") if file.is_file())
+        found = [{"id": packaged.id, "use_as": "packaged", "revision": packaged.revision[:8], "megabytes": size / 1e6}]
+    else:
+        found = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
+    cache = constants.HF_HUB_CACHE
+    if Path(cache).is_dir():
+        found += [
+            {
+                "id": repo.repo_id,
+                "use_as": f"{repo.repo_id}@{revision.commit_hash}",
+                "revision": revision.commit_hash[:8],
+                "megabytes": revision.size_on_disk / 1e6,
+            }
+            for repo in huggingface_hub.scan_cache_dir(cache).repos
+            if repo.repo_type == kind
+            for revision in repo.revisions
+            if not (revision.snapshot_path / ".parts").exists()
+        ]
+    return pd.DataFrame(found).set_index("id").round(1)
+
+
+def card(source: sources.Source, paragraphs: int = 4) -> str:
+    """Return the first paragraphs of a source's card, without its metadata, headings, pictures and code."""
+    readme = source.path / "README.md" if source.path else None
+    if readme is None or not readme.is_file():
+        return "(no card comes with this source)"
+    return _prose(readme.read_text(encoding="utf-8-sig", errors="replace"), paragraphs)
+
+
+def metadata(source: sources.Source) -> dict[str, Any]:
+    """Return the metadata at the top of a source's card; empty when there is none that can be read."""
+    file = source.path / "README.md" if source.path else None
+    try:
+        return file and file.is_file() and metadata_load(file) or {}
+    except (ValueError, yaml.YAMLError):
+        return {}
+
+
+def _prose(text: str, paragraphs: int) -> str:
+    text = re.sub(r"\A---\n.*?\n---\n|```.*?```|<!--.*?-->", "", text, flags=re.DOTALL)
+    lines = ["" if line.lstrip().startswith(("<", "![", "[![", "#")) else line.rstrip() for line in text.splitlines()]
+    kept = [paragraph for paragraph in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if paragraph]
+    return "\n\n".join(kept[:paragraphs])
+
+
+def _table(rows: list[dict]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["id", *COLUMNS]).set_index("id")
+
+
+def _row(info, kind: str) -> dict[str, Any]:
+    tags, stated = info.tags or [], info.card_data.to_dict() if info.card_data else {}
+    tensors = getattr(info, "safetensors", None)
+    size = (
+        sum(count * _bits(dtype) / 8 for dtype, count in tensors.parameters.items())
+        if tensors
+        else getattr(info, "main_size", None)
+    )
+    languages = stated.get("language") or _tags(tags, "language:")
+    formats = _tags(tags, "format:") or [
+        tag for tag in tags if tag in ("safetensors", "pytorch", "tf", "jax", "onnx", "gguf")
+    ]
+    tasks = [info.pipeline_tag] if getattr(info, "pipeline_tag", None) else _tags(tags, "task_categories:")
+    row = {
+        "id": info.id,
+        "task": tasks,
+        "downloads": info.downloads,
+        "likes": info.likes,
+        "licence": _tags(tags, "license:"),
+        "parameters": tensors and round(tensors.total / 1e6, 1),
+        "rows": _tags(tags, "size_categories:"),
+        "megabytes": size and round(size / 1e6, 1),
+        "languages": languages,
+        "changed": info.last_modified and info.last_modified.date().isoformat(),
+        "format": formats,
+        "published": _published(getattr(info, "model_index", None)),
+        "summary": None,
+        "revision": info.sha,
+    }
+    return {
+        name: (", ".join(map(str, value)) or None) if isinstance(value, list) else value for name, value in row.items()
+    }
+
+
+def _tags(tags: list[str], prefix: str) -> list[str]:
+    return [tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)]
+
+
+def _bits(dtype: str) -> int:
+    number = re.search(r"\d+", dtype)  # F32, BF16, F8_E4M3, I64
+    return int(number[0]) if number else 8  # BOOL
+
+
+def _published(model_index: list | None) -> list[str]:
+    """Return the first results that authors state for their model, such as `accuracy 0.927 (emotion)`."""
+    try:
+        stated = model_index_to_eval_results(model_index)[1] if model_index else []
+    except (KeyError, TypeError):  # authors write these by hand
+        return []
+    return [f"{r.metric_name or r.metric_type} {r.metric_value} ({r.dataset_name})" for r in stated[:3]]
+
+
+def _summary(repo: str, revision: str, kind: str) -> str | None:
+    url = huggingface_hub.hf_hub_url(repo, "README.md", repo_type=kind, revision=revision)
+    answer = get_session().get(url, headers=build_hf_headers())
+    text = " ".join(_prose(answer.text, 1).split()) if answer.is_success else ""
+    return (text if len(text) <= 200 else text[:198] + " …") or None

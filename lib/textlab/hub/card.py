@@ -1,0 +1,172 @@
+"""The model card of a fine-tuned model, written from what was measured, and the model's way to the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub import EvalResult, ModelCardData, constants
+
+from .. import machine
+from ..errors import InputError
+from . import connection, download, sources
+
+METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}
+
+
+def write_card(
+    folder: Path, measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[Mapping[str, Any]]
+) -> Path:
+    """Write the card of a model as `README.md` into its folder, as `training.save` makes it, and return its path; see `text`."""
+    path = Path(folder) / "README.md"
+    machine.write_text(path, text(measured, labels, headline))
+    return path
+
+
+def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[Mapping[str, Any]]) -> str:
+    """Return a model card: metadata as the Hub reads it, and what was measured, in Markdown.
+
+    Args:
+        measured: content of results/02_fine_tuning.json, or a run's record with its baselines; what it lacks is left out.
+        labels: names in the order of their ids.
+        headline: rows of the headline table, as `evaluation.headline_rows` returns them.
+    """
+    data, model = _public(measured["data"]), _public(measured["model"])
+    splits = [split for split in ("test", "validation") if split in measured]
+    scores = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=data["source"],
+            dataset_name=data["source"],
+            dataset_split=split,
+            dataset_revision=data.get("revision"),
+            metric_name=name,
+            metric_type=metric.removeprefix("macro_").removeprefix("weighted_"),
+            metric_value=round(measured[split][metric], 4),
+        )
+        for split in splits
+        for metric, name in METRICS.items()
+        if metric in measured[split]
+    ]
+    metadata = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        model_name=f"{model['source']}-fine-tuned",
+        base_model=model["source"] if "revision" in model else None,
+        eval_results=scores or None,
+        datasets=[data["source"]] if "revision" in data else None,
+    )
+    parts = {
+        "Data": _list(data | {"rows": ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())}),
+        "Base model": _list(model),
+        f"Results on {splits[0] if splits else 'no split'}": _scores(headline, bool(measured.get("seeds"))),
+        "Limits": [
+            f"- {limit}" for limit in [_about_seeds(measured), *measured.get("guards", []), *measured.get("notes", [])]
+        ],
+        "Training": _list(
+            {
+                **measured.get("params", {}).get("resolved", {}),
+                **measured.get("train", {}),
+                "seed": measured.get("seed"),
+                "SHA-256 of the weights": measured.get("weights_sha256"),
+            }
+        ),
+        "Environment": _list(measured.get("environment", {})),
+    }
+    lines = [
+        f"# {model['source']}, fine-tuned on {data['source']}",
+        "",
+        f"Puts a text under one of: {', '.join(labels)}.",
+    ]
+    for title, part in parts.items():
+        lines += ["", f"## {title}", "", *part]
+    return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
+
+
+def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) -> str:
+    """Upload a saved model with its card to the Hub and return the address of what was done there.
+
+    Args:
+        folder: as `training.save` makes it, with a card.
+        repo: `owner/name`; made if it is missing, private unless `public`.
+        agree: gets a question and returns the answer, before a repository that is there is overwritten.
+
+    Raises:
+        InputError: there is no token, no model with a card, no Hub, the Hub refuses, or the answer was no.
+    """
+    folder = Path(folder).expanduser()
+    if missing := [name for name in ("config.json", "model.safetensors", "README.md") if not (folder / name).is_file()]:
+        raise InputError(f"push: {folder} has no {', '.join(missing)}; give the folder `model` of a run of notebook 2")
+    if sources.split_id(repo) != (repo, None):
+        raise InputError(f"push: got {repo!r}; accepted is owner/name")
+    if not huggingface_hub.get_token():
+        raise InputError(
+            "push: needs a token that may write; make one in your settings on the Hub and put it into HF_TOKEN"
+        )
+    if why := connection.unreachable(constants.ENDPOINT):
+        raise InputError(f"push: {connection.endpoint()} cannot be reached ({why}); nothing was uploaded")
+    connection.bound_calls(60)
+    api = huggingface_hub.HfApi()
+    try:
+        there = api.repo_exists(repo)
+        if there and not agree(f"{repo} is there already. Overwrite the model in it?"):
+            raise InputError(
+                f"push: {repo} is there already, and nothing was uploaded; give --yes to overwrite its model"
+            )
+        if not there:
+            api.create_repo(repo, private=not public)
+        return api.upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            allow_patterns=download.FILES["model"],
+            commit_message="Upload a fine-tuned model",
+        ).commit_url
+    except InputError:
+        raise
+    except connection.UNREACHED as error:
+        raise InputError(
+            f"push: {connection.endpoint()} refuses {repo} ({connection.reason(error)}); see whether the token may write "
+            "there, and run again"
+        ) from None
+
+
+def _public(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a source with no more than the name of a folder or file of this machine."""
+    return dict(found) | ({} if "revision" in found else {"source": Path(found["source"]).name})
+
+
+def _list(facts: Mapping[str, Any]) -> list[str]:
+    return [f"- {name}: {value}" for name, value in facts.items() if value is not None]
+
+
+def _about_seeds(measured: Mapping[str, Any]) -> str:
+    """Return on how many seeds the figures stand."""
+    if seeds := measured.get("seeds"):
+        return (
+            f"The figures are means over the seeds {', '.join(map(str, seeds))} on one split of the data; "
+            f"the weights here are those of seed {measured['seed']}."
+        )
+    return "One seed and one split of the data: another seed moves the figures too."
+
+
+def _scores(headline: Sequence[Mapping[str, Any]], over_seeds: bool) -> list[str]:
+    """Return the headline table in Markdown, baselines first."""
+
+    def figure(row: Mapping[str, Any], metric: str) -> str:
+        bounds = row.get(f"{metric}_ci95")
+        return f"{row[metric]:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds else "")
+
+    rows = [
+        f"| {row['name'] if 'accuracy_ci95' not in row else 'this model'} | {figure(row, 'accuracy')} | "
+        f"{figure(row, 'macro_f1')} |"
+        for row in headline
+    ]
+    return [
+        "| | accuracy | macro F1 |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"Ranges are 95 % bootstrap intervals over texts{' and seeds' if over_seeds else ''}.",
+    ]

@@ -1,0 +1,157 @@
+"""Snapshots of the Hub's repositories in its cache on this machine: found, downloaded, compared with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    LocalEntryNotFoundError,
+)
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import WeakFileLock, filter_repo_objects
+
+from .. import machine
+from ..errors import InputError
+from ..machine import hash_files
+from . import connection
+
+#: Only what training needs is downloaded: safetensors weights and plain data, never pickles or code.
+FILES = {
+    "model": [
+        "config.json",
+        "model*.safetensors*",
+        "tokenizer*.json",
+        "special_tokens_map.json",
+        "vocab.json",
+        "vocab.txt",
+        "merges.txt",
+        "*.model",
+        "README.md",
+    ],
+    "dataset": ["*.parquet", "*.csv", "*.jsonl", "*.tsv", "*.txt", "README.md"],
+}
+
+#: Lists the SHA-256 of each file of a snapshot, in its folder; written last, so that one with it is whole.
+MANIFEST = ".manifest.json"
+#: A full revision.
+SHA = re.compile(r"[0-9a-f]{40}")
+
+
+# A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here and not by
+# `snapshot_download`, which drops what it has of a file when it is interrupted, and compares sizes only.
+
+
+def snapshot_folder(repo: str, kind: str, revision: str) -> Path:
+    """Return the folder in the Hub's cache for a revision (40 digits) of a repository."""
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=kind) / "snapshots" / revision
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """Return file name -> SHA-256 of a snapshot as it was when it came; empty when that is not known."""
+    file = folder / MANIFEST
+    return json.loads(file.read_text(encoding="utf-8"))["files"] if file.is_file() else {}
+
+
+def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], ref: str = "main") -> None:
+    """Declare a snapshot whole: write its manifest, and that the branch or tag `ref` of the repository is this revision."""
+    content = {"id": repo, "kind": kind, "revision": folder.name, "files": files}
+    machine.write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    shutil.rmtree(folder / ".parts", ignore_errors=True)
+    if not SHA.fullmatch(ref):
+        machine.write_text(folder.parents[1] / "refs" / ref, folder.name)
+
+
+def allowed(names: Iterable[str], kind: str) -> list[str]:
+    """Return those of the names that may be taken from a repository: data and safetensors, nothing hidden, no `..`."""
+    plain = [name for name in names if all(part and not part.startswith(".") for part in name.split("/"))]
+    return list(
+        filter_repo_objects([name for name in plain if not set(name) & set("\\:\0\n")], allow_patterns=FILES[kind])
+    )
+
+
+def snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
+    """Return (40-digit revision, folder) of a repository; the cache is asked first, and needs no connection."""
+    if SHA.fullmatch(revision or "") and _whole(folder := snapshot_folder(repo, kind, revision)):
+        return revision, folder
+    if why := connection.unreachable(constants.ENDPOINT):
+        try:  # what other programs cached may be a part
+            folder = Path(
+                huggingface_hub.snapshot_download(
+                    repo, repo_type=kind, revision=revision, local_files_only=True, allow_patterns=FILES[kind]
+                )
+            )
+        except LocalEntryNotFoundError:
+            raise ConnectionError(why) from None
+        if not _whole(folder) and (
+            (folder / ".parts").exists() or kind == "model" and not list(folder.glob("*.safetensors"))
+        ):
+            raise ConnectionError(why)
+        return folder.name, folder
+    connection.bound_calls()
+    sha = huggingface_hub.HfApi().repo_info(repo, revision=revision, repo_type=kind).sha or ""
+    if not SHA.fullmatch(sha):
+        raise ValueError(f"it gives {sha!r} as a revision")
+    folder = snapshot_folder(repo, kind, sha)
+    lock = Path(constants.HF_HUB_CACHE) / ".locks" / f"{sha}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):  # another process may be downloading the same
+        files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
+        write_manifest(folder, repo, kind, files, revision or "main")
+    return sha, folder
+
+
+def _whole(folder: Path) -> bool:
+    files = read_manifest(folder)
+    return bool(files) and all((folder / name).is_file() for name in files)
+
+
+def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
+    """Download a revision into `folder`, each file going on where it was interrupted, and return name -> SHA-256.
+
+    Raises:
+        InputError: what came is not the file whose digest the Hub lists.
+    """
+    tree = huggingface_hub.HfApi().list_repo_tree(repo, recursive=True, revision=folder.name, repo_type=kind)
+    entries = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+    entries = {name: entries[name] for name in allowed(entries, kind)}
+    line, total, before = machine.ProgressLine(), sum(entry.size for entry in entries.values()) / 1e6, 0
+
+    def tell(have: int) -> None:
+        line.show(f"{repo}: {(before + have) / 1e6:,.0f} of {total:,.0f} MB")
+
+    parts = folder / ".parts"  # there as long as files are missing
+    parts.mkdir(parents=True, exist_ok=True)
+    for name, entry in entries.items():
+        listed = entry.lfs.sha256 if entry.lfs else entry.blob_id
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", listed):
+            raise ValueError(f"it lists {listed!r} as a digest")
+        if not (folder / name).is_file() or _listed_digest(folder / name, listed) != listed:
+            url = huggingface_hub.hf_hub_url(repo, name, repo_type=kind, revision=folder.name)
+            part = parts / listed
+            connection.fetch(url, part, entry.size, tell)
+            if (came := _listed_digest(part, listed)) != listed:
+                part.unlink()
+                raise InputError(
+                    f"{repo}: what came as {name} has digest {came}, but the Hub lists {listed}; it was dropped: "
+                    "run again, or set HF_ENDPOINT to another mirror"
+                )
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            part.replace(folder / name)
+        before += entry.size
+    line.show(f"{repo}: {total:,.1f} MB are here", final=True)
+    return {name: hash_files(folder / name)[Path(name).name] for name in entries}
+
+
+def _listed_digest(file: Path, listed: str) -> str:
+    """Return a file's digest of the kind that the Hub lists for it: SHA-256 of large files, else git's."""
+    start = hashlib.sha256() if len(listed) == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: start).hexdigest()

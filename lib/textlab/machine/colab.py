@@ -1,0 +1,82 @@
+"""What is different on a hosted machine such as Colab: packages are there already, pages are seen through a proxy, files
+leave it as a download."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+
+from ..errors import InputError
+from . import folders
+
+#: Packages that a hosted machine ships and its other packages rely on: whatever version is there stays.
+KEPT = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "matplotlib",
+    "ipykernel",
+    "ipywidgets",
+    "psutil",
+    "PyYAML",
+    "Jinja2",
+)
+#: Packages that are only of use on a machine of one's own.
+LEFT_OUT = ("jupyterlab", "nbval")
+
+
+def install() -> None:
+    """Install the project here and what the machine lacks, and say what that was; packages that are newer stay as they are.
+
+    Raises:
+        InputError: a package was replaced that this session has loaded already.
+    """
+    wanted = needed((folders.project_root() / "requirements.txt").read_text(encoding="utf-8"))
+    print(
+        f"Installing what is missing here, a minute or two: {', '.join(wanted)}"
+        if wanted
+        else "All packages are here.",
+        flush=True,
+    )
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    if wanted:
+        subprocess.run([*pip, *wanted], check=True)
+    try:
+        importlib.metadata.version("textlab")
+    except importlib.metadata.PackageNotFoundError:  # it is wanted by the processes that notebooks start
+        subprocess.run([*pip, "--no-deps", "-e", str(folders.project_root())], check=True)
+    if loaded := [
+        name for name in (re.split(r"[\[=]", one)[0] for one in wanted) if name.lower().replace("-", "_") in sys.modules
+    ]:
+        raise InputError(
+            f"{', '.join(loaded)} was replaced, and this session has the old one: restart the session and run all again"
+        )
+
+
+def needed(requirements: str) -> list[str]:
+    """Return which requirements, lines of `name==version`, a machine lacks: not there, or older and not one of `KEPT`."""
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+    found = []
+    for line in (text.partition("#")[0].strip() for text in requirements.splitlines()):
+        if not line or line.startswith("-") or (wanted := Requirement(line)).name in LEFT_OUT:
+            continue
+        try:
+            here = Version(importlib.metadata.version(wanted.name))
+        except importlib.metadata.PackageNotFoundError:
+            here = None
+        (pin,) = wanted.specifier
+        if here is None or (here < Version(pin.version) and wanted.name not in KEPT):
+            found.append(line)
+    return found
+
+
+def inside() -> bool:
+    """Tell whether this runs in Colab."""
+    return "google.colab" in sys.modules

@@ -1,0 +1,65 @@
+"""Processes of this machine: who they are, whether they still run, how they end, and free ports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+
+import psutil
+
+from ..errors import InputError
+
+
+def owner() -> str:
+    """Return host, process id and start time of this process, which no later process shares."""
+    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
+
+
+def gone(owner: str) -> bool:
+    """Tell whether a process of this machine has ended; of other machines nothing is known."""
+    host, _, process = owner.partition(" ")
+    if not process or host != socket.gethostname():
+        return False
+    pid, started = process.split()
+    try:
+        found = psutil.Process(int(pid))
+        return found.status() == psutil.STATUS_ZOMBIE or abs(found.create_time() - float(started)) > 2
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_for_server(server: subprocess.Popen, port: int) -> bool:
+    """Wait until a server answers; return False when it has stopped instead."""
+    while server.poll() is None and not _answers(port):
+        time.sleep(0.2)
+    return server.poll() is None
+
+
+def stop(process: subprocess.Popen, seconds: float = 10) -> None:
+    """End a process that leads a session of its own, and all that it started: asked first, then without asking."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(seconds)
+
+
+def free_port(wanted: int) -> int:
+    """Return a port that nothing on this machine listens on: the wanted one if it is free."""
+    for port in (wanted, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return listener.getsockname()[1]
+    raise InputError("no port of this machine is free")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0

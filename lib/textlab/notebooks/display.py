@@ -1,0 +1,77 @@
+"""What a notebook shows: its set-up table, notices, tables for people."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from ..evaluation import plots
+from ..machine import environment
+
+
+def setup(seed: int, strict: bool = False):
+    """Prepare a notebook: quiet libraries, the plot style, `fix`; return a table that says what runs where."""
+    environment.quiet()
+    plots.use_style()
+    pd.set_option("display.max_colwidth", 80)
+    environment.fix(seed, strict)
+    facts = environment.fingerprint()
+    shown = {"Python": facts["python"]}
+    shown |= {package: facts[package] for package in ("torch", "transformers", "datasets", "mlflow")}
+    shown |= {"device": f"{facts['device']}, {facts['threads']} threads", "precision": facts["precision"], "seed": seed}
+    return pd.DataFrame({"value": shown.values()}, index=list(shown))
+
+
+#: What the words of a box begin with where there are only words.
+NOTICE = "notice: "
+
+
+class Notice:
+    """A box for a notebook; `batch` puts its words into the log too."""
+
+    def __init__(self, messages: Sequence[str], colour: str) -> None:
+        self.messages, self.colour = messages, colour
+
+    def __repr__(self) -> str:
+        return f"{NOTICE}{' '.join(self.messages)}"
+
+    def _repr_html_(self) -> str:
+        text = "<br>".join(html.escape(message) for message in self.messages)
+        return f'<div style="border:2px solid {self.colour};border-left-width:10px;padding:8px 12px;margin:8px 0">{text}</div>'
+
+
+def notice(messages: str | Sequence[str], kind: str = "bad") -> Notice | None:
+    """Return a box for a notebook: red for `bad`, amber for `note`; nothing when there are no messages."""
+    messages = [message for message in ([messages] if isinstance(messages, str) else messages) if message]
+    return Notice(messages, {"bad": "#B3261E", "note": "#B26A00"}[kind]) if messages else None
+
+
+def tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table to show: numbers with three significant digits, nothing where nothing is known."""
+
+    def cell(value: Any) -> Any:
+        if value is None or value != value:
+            return ""
+        return f"{value:.3g}" if isinstance(value, float) else value
+
+    return table.astype(object).map(cell)
+
+
+def text_table(table: pd.DataFrame):
+    """Return a table whose columns hold sentences for a notebook: aligned left, without the index."""
+    markup = table.to_html(
+        index=False,
+        border=0,
+        justify="left",
+        float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}",
+    )
+    return HTML(markup.replace("<td>", '<td style="text-align:left">').replace("<th>", '<th style="text-align:left">'))
+
+
+def quote(text: str):
+    """Return a text for a notebook as a quotation, with its Markdown rendered."""
+    return Markdown("\n".join(f"> {line}" for line in text.splitlines()))

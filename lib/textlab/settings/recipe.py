@@ -1,0 +1,83 @@
+"""The recipe of a training: its settings, the named recipes, and what a notebook's parameters make of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from ..errors import InputError
+from .rules import rules_of, setting
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of a training run that are not data, model or seed, each with its default and what it accepts."""
+
+    learning_rate: float = setting(5e-4, 0, 100, above=True)
+    batch_size: int = setting(32, 1, 4096)
+    epochs: int = setting(3, 1, 1000)
+    weight_decay: float = setting(0.01, 0, 1)
+    max_length: int = setting(96, 4, 8192)  # tokens; longer texts are cut
+    patience: int = setting(2, 1, 1000)  # epochs without a better validation macro F1 before training stops
+    warmup: float = setting(0.1, 0, 1)  # share of the steps
+    max_grad_norm: float = setting(1.0, 0, above=True)
+    dropout: bool = setting(False)
+    train_embeddings: bool = setting(False)
+    frozen_share: float = setting(0.5, 0, 1)  # of the layers, from below, that stay as pretrained, without gradients
+    layer_lr_decay: float = setting(1.0, 0, 1, above=True)  # each layer learns slower by this factor than the one above
+    average: float = setting(
+        0.99, 0, 0.99999
+    )  # decay per step of an average of the weights, which is the model; 0: none
+    label_smoothing: float = setting(0.0, 0, 0.9)
+    class_weights: bool = setting(False)  # weigh classes in the loss by the inverse of their frequency
+    attention: str = setting("auto", choices=("auto", "eager", "sdpa"))  # auto: what is faster for device and length
+    batches: str = setting(
+        "similar_length", choices=("similar_length", "random", "padded")
+    )  # padded: to the longest text
+    precision: str = setting("auto", choices=("auto", "fp32", "bf16", "fp16"))
+    torch_compile: bool = setting(False)
+
+
+#: Setting -> what it accepts. A search space may name each of them.
+RECIPE = rules_of(Recipe)
+
+#: Recipe name -> settings. `lab` is what the usual course script does, kept for comparison: 2e-5, small batches in
+#: random order padded to the longest text, everything trained in fp32.
+RECIPES = {
+    "short_text": Recipe(),
+    "lab": Recipe(
+        learning_rate=2e-5,
+        batch_size=16,
+        epochs=3,
+        max_length=128,
+        warmup=0.0,
+        dropout=True,
+        train_embeddings=True,
+        frozen_share=0.0,
+        average=0.0,
+        attention="sdpa",
+        batches="padded",
+        precision="fp32",
+    ),
+}
+
+
+def make_recipe(name: str, **chosen: float | int | None) -> Recipe:
+    """Return a named recipe with the chosen values in place of its own; None means the recipe's own value.
+
+    Raises:
+        InputError: no recipe or no setting has this name.
+    """
+    if name not in RECIPES:
+        raise InputError(f"recipe: got {name!r}; accepted are {', '.join(RECIPES)}")
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    if unknown := sorted(set(chosen) - known):
+        raise InputError(f"a recipe has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    return dataclasses.replace(RECIPES[name], **{key: value for key, value in chosen.items() if value is not None})
+
+
+def from_params(params) -> Recipe:
+    """Return the recipe that a notebook's checked parameters describe."""
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    chosen = {name: getattr(params, name) for name in names if getattr(params, name, None) is not None}
+    return make_recipe(params.recipe, **getattr(params, "recipe_options", {}) | chosen)

@@ -1,0 +1,92 @@
+"""Everything that talks to MLflow."""
+
+import os
+
+# MLflow would send usage statistics, fill notebooks with progress bars and links, wait four minutes for a dead server, see
+# nothing of the load in a run below ten seconds, and fail to log a model while another thread reads variables.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+}.items():
+    os.environ.setdefault(_name, _value)  # they are read when MLflow is imported
+
+# ruff: noqa: E402
+
+from . import server, store, sync
+from .queries import final_scores, guards_of, metric_history, models, predictions, recorded, runs, search_space
+from .recording import (
+    ROLE_TAG,
+    SELECTION_METRIC,
+    STUDY_TAG,
+    attach,
+    close_lost,
+    connect,
+    data_inputs,
+    flat,
+    log_card,
+    log_environment,
+    log_figure,
+    log_frame,
+    log_inputs,
+    log_params,
+    log_point,
+    log_predictions,
+    log_scores,
+    log_table,
+    make_run,
+    outcome,
+    require_run,
+    run,
+    set_tags,
+)
+from .registry import load_model, log_model, model_folder, model_versions, set_alias, version_of
+from .run_logger import RunLogger
+
+__all__ = [
+    "ROLE_TAG",
+    "RunLogger",
+    "SELECTION_METRIC",
+    "STUDY_TAG",
+    "attach",
+    "close_lost",
+    "connect",
+    "data_inputs",
+    "final_scores",
+    "flat",
+    "guards_of",
+    "load_model",
+    "log_card",
+    "log_environment",
+    "log_figure",
+    "log_frame",
+    "log_inputs",
+    "log_model",
+    "log_params",
+    "log_point",
+    "log_predictions",
+    "log_scores",
+    "log_table",
+    "make_run",
+    "metric_history",
+    "model_folder",
+    "model_versions",
+    "models",
+    "outcome",
+    "predictions",
+    "recorded",
+    "require_run",
+    "run",
+    "runs",
+    "search_space",
+    "server",
+    "set_alias",
+    "set_tags",
+    "store",
+    "sync",
+    "version_of",
+]

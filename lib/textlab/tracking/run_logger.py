@@ -1,0 +1,80 @@
+"""What the Trainer logs, sent to a run."""
+
+from __future__ import annotations
+
+import copy
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from transformers import TrainerCallback
+
+from . import store
+from .recording import _missed
+from .registry import _log_model
+
+
+class RunLogger(TrainerCallback):
+    """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics, and checkpoints.
+
+    Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
+    store that does not answer never ends a training: the points are kept and sent again, after a minute, and waited for at the end.
+    Models are written beside the training, from a copy of the weights: it does not wait for the disk.
+
+    Args:
+        run_id: of the active run.
+        checkpoints: log the model of each epoch, but for the last, as `checkpoint-<step>` with the metrics of its validation.
+    """
+
+    def __init__(self, run_id: str, checkpoints: bool = False) -> None:
+        self.run_id, self.checkpoints, self._points, self._again = run_id, checkpoints, [], 0.0
+        self._writer, self._models = ThreadPoolExecutor(1), {}
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        now = int(time.time() * 1000)
+        for name, value in (logs or {}).items():
+            if name in ("loss", "learning_rate", "grad_norm"):  # not to be taken for the parameter of that name
+                self._points.append(Metric(f"train_{name}", float(value), now, state.global_step))
+            elif name.startswith("eval_") and not name.endswith(("_runtime", "_per_second")):
+                self._points.append(Metric(name, float(value), now, state.global_step))
+
+    def on_evaluate(self, args, state, control, model=None, processing_class=None, **kwargs):
+        self._send()
+        if not self.checkpoints or state.global_step == state.max_steps:
+            return
+        if self._points:  # the store does not answer
+            _missed(f"the checkpoint of step {state.global_step}", self._error)
+            return
+        wait(self._models.values())  # so that one copy is in memory
+        frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}  # need no copy
+        self._models[state.global_step] = self._writer.submit(
+            _log_model,
+            self.run_id,
+            f"checkpoint-{state.global_step}",
+            copy.deepcopy(model, frozen),
+            processing_class,
+            state.global_step,
+        )
+
+    def on_train_end(self, args, state, control, **kwargs):
+        for step, written in self._models.items():
+            if error := written.exception():
+                _missed(f"the checkpoint of step {step}", error)
+        self._again = 0.0
+        self._send(patient=True)
+        if self._points:
+            _missed(f"{len(self._points)} points of the curves", self._error)
+
+    def _send(self, patient: bool = False) -> None:
+        if time.monotonic() < self._again:
+            return
+        try:
+            store.patient(self._flush)() if patient else self._flush()
+        except Exception as error:  # whatever a store may raise: the training is worth more than its curves
+            self._again, self._error = time.monotonic() + 60, error
+
+    def _flush(self) -> None:
+        while self._points:
+            MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
+            del self._points[:1000]

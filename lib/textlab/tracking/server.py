@@ -1,0 +1,138 @@
+"""MLflow's pages of a local store: in a browser on this machine, and in Colab."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import InputError
+from ..machine import colab, processes
+from . import store
+from .store import _home, close_stale, count, file_of, open_client, short
+
+
+def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
+    """Serve a local store's pages on this machine alone, until Ctrl-C or SIGTERM; return the exit status.
+
+    Args:
+        uri: of the store.
+        port: wanted; a free one is taken when something listens there already.
+        browse: open the address in the browser of a desktop.
+
+    Raises:
+        InputError: the store is a server itself.
+    """
+    port = processes.free_port(port)
+    server = start_server(uri, port)
+    try:
+        if not processes.wait_for_server(server, port):
+            print(f"textlab: the server stopped with status {server.returncode}", file=sys.stderr)
+            return 1
+        print(f"http://127.0.0.1:{port}  (Ctrl-C stops it)", flush=True)
+        if browse and (sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):
+            webbrowser.open(f"http://127.0.0.1:{port}")
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        processes.stop(server)
+
+
+def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.Popen:
+    """Start a server of a local store's pages for this machine alone; `stop` ends it.
+
+    Args:
+        uri: of the store.
+        port: a free one.
+        hosts: further names, with their port if they have one, under which a proxy hands its requests on.
+
+    Raises:
+        InputError: the store is a server itself, or is not there.
+    """
+    file = file_of(uri)
+    if not file:
+        raise InputError(
+            f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser"
+        )
+    client = open_client(uri, create=False)
+    count(uri)
+    close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
+    origins = ["--cors-allowed-origins", ",".join(f"https://{host}" for host in hosts)] if hosts else []
+    # exact hosts, since MLflow's own patterns accept names that merely look like private addresses
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--backend-store-uri",
+            uri,
+            "--default-artifact-root",
+            _home(file),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            "--allowed-hosts",
+            ",".join([f"127.0.0.1:{port}", f"localhost:{port}", *hosts]),
+            *origins,
+        ],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def pages(uri: str) -> str:
+    """Return in a sentence where MLflow's pages are; in Colab, a server of this machine's store is started for them.
+
+    Args:
+        uri: of the store.
+    """
+
+    if not store.is_local(uri):
+        return f"MLflow's own pages are those of {store.short(uri)}."
+    if not colab.inside():
+        folder = "" if uri == store.default_uri() else f" {store.named(uri)}"
+        return f"For MLflow's own pages, in a terminal: python -m textlab ui{folder}"
+    from google.colab import output
+
+    port = processes.free_port(5000)
+    try:
+        address = output.eval_js(f"google.colab.kernel.proxyPort({port})", timeout_sec=60)
+    except Exception as error:  # whatever Colab raises when no browser answers
+        return f"MLflow's own pages cannot be shown: no browser answers ({type(error).__name__}); run this cell again."
+    server = start_server(uri, port, [urlsplit(address).netloc])
+    atexit.register(processes.stop, server)
+    if not processes.wait_for_server(server, port):
+        return f"MLflow's own pages cannot be shown: the server stopped with status {server.returncode}."
+    return f"MLflow's own pages, as long as this notebook runs: {address}"
+
+
+def download(uri: str, file: Path) -> str:
+    """Let the browser download a store of this machine as one zip, in Colab; return in a sentence what to do with it.
+
+    Args:
+        uri: of the store.
+        file: where the zip is made.
+    """
+
+    if not colab.inside() or not store.is_local(uri):
+        return "Nothing to download: " + (
+            f"the runs are on {store.short(uri)}."
+            if not store.is_local(uri)
+            else "this is not Colab, and the runs are on this machine already."
+        )
+    from google.colab import files
+
+    files.download(str(store.pack(uri, file)))
+    return f"Downloading {file.name}. At home: python -m textlab sync --from {file.name} --to outputs"

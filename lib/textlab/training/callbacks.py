@@ -1,0 +1,119 @@
+"""What watches a training: its guard, its looks, its progress and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from .. import machine
+from ..errors import TrainingError
+
+#: A training loss this many times that of guessing (log of the number of classes) is divergence, not bad luck.
+DIVERGED = 5
+
+
+class Guard(TrainerCallback):
+    """Stops a training whose loss shows that it has diverged, and says so when a model answers with one class only.
+
+    Args:
+        n_classes: of the data; guessing has a loss of log(n_classes).
+        majority: macro F1 on validation of always answering the most frequent class.
+    """
+
+    def __init__(self, n_classes: int, majority: float) -> None:
+        self.chance, self.majority, self.warnings = math.log(n_classes), majority, []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        for name in ("loss", "eval_loss"):
+            value = (logs or {}).get(name, 0.0)
+            if not value <= DIVERGED * self.chance:  # also true for NaN
+                raise TrainingError(
+                    f"the {'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step {state.global_step} "
+                    f"(epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), far above the {self.chance:.2f} of guessing; "
+                    "no model was saved; try a learning rate ten times smaller"
+                )
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        score, classes = metrics["eval_macro_f1"], metrics["eval_predicted_classes"]
+        if classes == 1 or score <= self.majority:
+            what = (
+                "answers every text with one class"
+                if classes == 1
+                else f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
+            )
+            self.warnings.append(f"After epoch {state.epoch:.3g} the model {what}.")
+
+
+class Looks(TrainerCallback):
+    """Asks for a validation after certain shares of a training."""
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        self.shares = shares
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step in {max(1, round(share * state.max_steps)) for share in self.shares}:
+            control.should_evaluate = True
+
+
+class Progress(TrainerCallback, ExportableState):
+    """Shows one line of progress, adds up the seconds spent in training steps, and asks for checkpoints by the clock.
+
+    Args:
+        label: what the line begins with.
+        save_seconds: time between checkpoints within an epoch; None for none.
+        seconds: spent in steps before a resume, without validation and saving.
+        line: of progress, to go on with; its owner ends it.
+    """
+
+    def __init__(
+        self,
+        label: str = "",
+        save_seconds: float | None = None,
+        seconds: float = 0.0,
+        line: machine.ProgressLine | None = None,
+    ) -> None:
+        self.label, self.save_seconds, self.seconds = label, save_seconds, seconds
+        self._line, self._ends = line or machine.ProgressLine(), line is None
+        self._started, self._saved = None, time.monotonic()
+
+    def state(self) -> dict:
+        """Return what a resumed training goes on with."""
+        return {
+            "args": {"label": self.label, "save_seconds": self.save_seconds, "seconds": self._elapsed()},
+            "attributes": {},
+        }
+
+    def show(self, text: str) -> None:
+        """Show something else than steps for a moment."""
+        self._line.show(f"{self.label}{text}")
+
+    def _elapsed(self) -> float:
+        return self.seconds + (time.perf_counter() - self._started if self._started else 0.0)
+
+    def _pause(self) -> None:
+        self.seconds, self._started = self._elapsed(), None
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self._started = self._started or time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        left = self._elapsed() / state.global_step * (state.max_steps - state.global_step)
+        self.show(f"step {state.global_step:,} of {state.max_steps:,}, about {machine.duration(left)} left")
+        if control.should_evaluate:
+            self._pause()
+        if self.save_seconds is not None and time.monotonic() - self._saved >= self.save_seconds:
+            control.should_save = True
+            self._pause()
+
+    def on_save(self, args, state, control, **kwargs):
+        self._saved = time.monotonic()
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        self._pause()
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self._line.show(f"{self.label}trained {state.epoch:g} epochs, {state.global_step:,} steps", final=self._ends)

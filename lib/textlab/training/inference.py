@@ -1,0 +1,139 @@
+"""A model's answers for texts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from ..errors import InputError, first_line
+from ..machine import environment
+from . import speedups
+
+#: Padded tokens a batch: what is fastest on a CPU and on a GPU.
+CPU_TOKENS, GPU_TOKENS = 1024, 32768
+#: Answers whose best two probabilities are closer than this are computed again in fp32: bf16 was off by 0.017 at most.
+CLOSE = 0.05
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model with all that is needed to use it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    labels: list[str]  # a label's position is its id
+    max_length: int  # tokens that it was trained with; longer texts are cut
+
+    def table(self, texts: Sequence[str | None]) -> pd.DataFrame:
+        """Return text, label and a column `p_<label>` for each label, in the order of the texts.
+
+        A text that is missing or blank gets no label, and NaN for the probabilities.
+        """
+        has_text = np.array([isinstance(text, str) and text.strip() != "" for text in texts], dtype=bool)
+        known = np.flatnonzero(has_text)
+        chances = np.full((len(texts), len(self.labels)), np.nan, dtype=np.float32)
+        names = np.full(len(texts), None, dtype=object)
+        if len(known):
+            chances[known] = probabilities(self.model, self.tokenizer, [texts[i] for i in known], self.max_length)
+            names[known] = np.array(self.labels, dtype=object)[chances[known].argmax(1)]
+        columns = {f"p_{label}": chances[:, i] for i, label in enumerate(self.labels)}
+        return pd.DataFrame({"text": pd.Series(texts, dtype="str"), "label": pd.Series(names, dtype="str")} | columns)
+
+
+def load_classifier(folder: Path, name: str) -> Classifier:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            attn_implementation="eager" if environment.device() == "cpu" else "sdpa",
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # a damaged file raises anything from OSError to the parsers' own errors
+        raise InputError(
+            f"model: {name} cannot be loaded ({type(error).__name__}: {first_line(error)[:200]}); "
+            "check that its folder is whole"
+        ) from None
+    if missing := sorted(found["missing_keys"]):
+        raise InputError(f"model: {name} has no trained classifier ({', '.join(missing)} missing); fine-tune it first")
+    if faults := getattr(model.config, "guards", None):
+        warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
+    model = model.to(environment.device()).eval()
+    labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+    longest = getattr(model.config, "max_position_embeddings", 512)
+    return Classifier(model, tokenizer, labels, min(tokenizer.model_max_length, longest))
+
+
+def probabilities(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    batch_tokens: int | None = None,
+) -> np.ndarray:
+    """Return class probabilities, shape (len(texts), classes), in the order of the texts.
+
+    Batches are made of texts of similar length, so that little padding is computed, in the precision that the hardware
+    is fast at, but for the close calls, which are computed in fp32, so that the labels are those of fp32.
+
+    Args:
+        max_length: tokens; longer texts are cut.
+        batch_tokens: tokens a batch, padding included; None means what suits the model's device.
+    """
+    precision = environment.precision() if model.device.type == environment.device() else "fp32"
+    budget = batch_tokens or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
+    ids = (
+        tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+        if len(texts)
+        else []
+    )
+    was_training = model.training
+    model.eval()
+    chances = _forward(model, tokenizer, ids, budget, precision)
+    if precision != "fp32" and chances.shape[1] > 1:
+        second, first = np.partition(chances, (-2, -1), axis=1)[:, -2:].T
+        close = np.flatnonzero(first - second < CLOSE)
+        chances[close] = _forward(model, tokenizer, [ids[i] for i in close], budget, "fp32")
+    model.train(was_training)
+    return chances
+
+
+def _forward(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], budget: int, precision: str
+) -> np.ndarray:
+    """Return class probabilities of tokenized texts; the softmax is computed in fp32."""
+    chances = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+    mixed = torch.autocast(
+        model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision), enabled=precision != "fp32"
+    )
+    with torch.inference_mode(), mixed, speedups.first_token_only(model):
+        for rows in _batches([len(row) for row in ids], budget):
+            batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)
+            chances[rows] = model(**batch).logits.float().softmax(-1).cpu().numpy()
+    return chances
+
+
+def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Yield all row numbers, the shortest rows first, as many as fit `budget` padded tokens at a time (or one)."""
+    batch: list[int] = []
+    for row in np.argsort(lengths, kind="stable").tolist():
+        if batch and lengths[row] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch

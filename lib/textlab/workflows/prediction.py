@@ -1,0 +1,139 @@
+"""A trained model's answers: for a few texts in Python, or for a file of millions in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .. import data, hub, machine, tracking
+from ..errors import InputError
+from ..machine import environment
+from ..training import Classifier, load_classifier
+
+#: Rows that are read, sorted by length and written at a time.
+CHUNK = 2048
+OUTPUTS = (".csv", ".jsonl", ".parquet")
+
+_TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
+
+
+def predict(model: str | Path | Classifier, texts: Iterable[str | None], tracking_uri: str = "") -> pd.DataFrame:
+    """Return what a trained model says about texts: columns text, label and `p_<label>` for each label.
+
+    Args:
+        model: what `load` takes, or what it returned, to load once for several calls.
+        texts: in any number; one that is None or blank gets no label.
+        tracking_uri: of the store that a model from MLflow lies in; empty means the project's own.
+
+    Raises:
+        InputError: the model cannot be used, or something that is no text is among the texts.
+    """
+    if isinstance(texts, str):
+        raise InputError(f"texts: got one string; accepted is a list of them; use [{texts[:20]!r}]")
+    texts = [None if pd.api.types.is_scalar(text) and pd.isna(text) else text for text in texts]
+    if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
+        raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
+    classifier = model if isinstance(model, Classifier) else load(str(model), tracking_uri)
+    parts = [classifier.table(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+    return pd.concat(parts or [classifier.table([])], ignore_index=True)
+
+
+def predict_file(model: str, source: Path, target: Path, text_column: str = "", tracking_uri: str = "") -> str:
+    """Write a model's answers for each row of a file, in its order; return a sentence about what was done.
+
+    Only some thousand rows are in memory at a time. The target appears whole at the end, or not at all.
+
+    Args:
+        model, tracking_uri: see `predict`.
+        source: txt (a text a line, or `text;label` with that as its first line), csv, tsv, jsonl or parquet.
+        target: csv, jsonl or parquet, by its ending; columns as `predict` returns them.
+        text_column: of the source; empty means the first usual name that is there.
+
+    Raises:
+        InputError: model, source or target cannot be used.
+    """
+    source, target = Path(source).expanduser(), Path(target).expanduser()
+    _check_target(source, target)
+    chunks = data.stream_texts(source, text_column, CHUNK)
+    first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
+    classifier = load(model, tracking_uri)
+    if source.suffix.lower() == ".txt" and all(
+        text.rpartition(";")[2].strip() in classifier.labels for text in first[0]
+    ):
+        raise InputError(
+            f"{source.name} holds lines text;label, and the model must not see the labels; "
+            "put the line text;label on top, so that they are left out"
+        )
+    rows = unanswered = 0
+    line, started = machine.ProgressLine(), time.monotonic()
+    with machine.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
+        for texts, share_read in itertools.chain([first], chunks):
+            table = classifier.table(texts)
+            write(table)
+            rows, unanswered = rows + len(table), unanswered + int(table["label"].isna().sum())
+            seconds = time.monotonic() - started
+            line.show(
+                f"{rows:,} rows, {rows / seconds:,.0f} rows/s, "
+                f"about {machine.duration(seconds * (1 / share_read - 1))} left"
+            )
+    seconds = time.monotonic() - started
+    closing = f"{rows:,} rows in {machine.duration(seconds)}, {rows / seconds:,.0f} rows/s"
+    return closing + (f"; {unanswered:,} without a text have no label" if unanswered else "")
+
+
+def load(model: str, tracking_uri: str = "") -> Classifier:
+    """Return a trained classifier, ready to use on the fastest device here; warn of what its guards found after its training.
+
+    Args:
+        model: a folder with a saved model, or one that has it under `model`; `models:/name@alias` or `models:/name/3`
+            from the registry; `runs:/<run id>` or the id alone; `owner/name[@revision]` from the Hub.
+        tracking_uri: of the MLflow store; empty means the project's own. Models from a store are data to this, not code.
+
+    Raises:
+        InputError: it is not there, cannot be read, or was never trained to classify.
+    """
+    environment.quiet()
+    with TemporaryDirectory() as scratch:
+        if _TRACKED.fullmatch(model) and not Path(model).exists():
+            folder = tracking.model_folder(model, Path(scratch), tracking_uri)
+        else:
+            place = Path(model).expanduser()
+            inside = place / "model"
+            folder = hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
+        return load_classifier(folder, model)
+
+
+def _check_target(source: Path, target: Path) -> None:
+    if target.suffix.lower() not in OUTPUTS:
+        raise InputError(f"out: {target.name} is of an unknown format; accepted are {', '.join(OUTPUTS)}")
+    if target.is_dir():
+        raise InputError(f"out: {target} is a folder; name a file")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"out: {target} is the file to read; name another one")
+
+
+@contextmanager
+def _writer(path: Path, form: str, labels: Sequence[str]):
+    """Yield a function that appends a table of `Classifier.table` to a new file."""
+    columns = ["text", "label", *(f"p_{label}" for label in labels)]
+    if form == ".parquet":
+        schema = pa.schema([(name, pa.string() if name in ("text", "label") else pa.float32()) for name in columns])
+        with pq.ParquetWriter(path, schema) as writer:
+            yield lambda table: writer.write_table(pa.Table.from_pandas(table, schema, preserve_index=False))
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if form == ".jsonl":
+            yield partial(pd.DataFrame.to_json, path_or_buf=stream, orient="records", lines=True, force_ascii=False)
+        else:
+            pd.DataFrame(columns=columns).to_csv(stream, index=False, lineterminator="\n")
+            yield partial(pd.DataFrame.to_csv, path_or_buf=stream, index=False, header=False, lineterminator="\n")

@@ -1,0 +1,237 @@
+"""The record of a run: all that decided its outcome, and the outcome, under a digest of its own that shows an edit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+from transformers import PreTrainedModel
+
+from .. import data, hub, machine
+from ..errors import InputError
+from ..machine import environment
+from ..settings import Recipe
+
+#: What a results file has at its top level in any case; the record in it holds only the rest, and its digest covers both.
+SHARED = ("notebook", "params", "seed", "environment", "data", "model", "validation", "test", "weights_sha256")
+#: Parameters that say where a run is kept; they decide nothing, and may name machines.
+PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
+METRICS = ("accuracy", "macro_f1", "weighted_f1")
+
+
+def make(
+    notebook: str,
+    cfg: SimpleNamespace,
+    settings: Recipe,
+    texts: data.Data,
+    source: hub.Source,
+    model: PreTrainedModel,
+    seed: int,
+    weights_sha256: str,
+    predicted: Mapping[str, Mapping[str, Any]],
+    scores: Mapping[str, Mapping[str, Any]],
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the record of a finished training.
+
+    Args:
+        notebook: whose parameters `cfg` holds, checked and after defaults.
+        settings: of the training, all of them.
+        texts, source, model: data, pretrained model and trained model.
+        seed: of the training.
+        weights_sha256: of the trained weights, as a safetensors file.
+        predicted: split -> what `predictions` returns.
+        scores: split -> what `evaluation.score` returns.
+        more: what else decided the outcome, or is one.
+    """
+    params = {name: value for name, value in vars(cfg).items() if name not in PLACES}
+    return seal(
+        {
+            "notebook": notebook,
+            "params": params | {"resolved": dataclasses.asdict(settings)},
+            "seed": seed,
+            "environment": environment.fingerprint(),
+            "code": code(notebook),
+            "data": texts.source.record() | {"rows": texts.rows()},
+            "labels": texts.labels,
+            "splits": texts.digests,
+            "model": source.record() | {"parameters": model.num_parameters()},
+            "model_files": source.files,
+            "weights_sha256": weights_sha256,
+            "predictions": {split: digest(content) for split, content in predicted.items()},
+            **scores,
+            **more,
+        }
+    )
+
+
+def predictions(
+    texts: data.Data, split: str, predicted: Sequence[int], others: Mapping[int, Sequence[int]] | None = None
+) -> dict[str, Any]:
+    """Return the answers for a split with all that is needed to compare them row by row with another model's.
+
+    Args:
+        predicted: class ids, one a row.
+        others: seed -> class ids of further trainings.
+
+    Returns:
+        Keys rows_sha256, labels, true, predicted and, if there are any, other_seeds; plain JSON values.
+    """
+    found = {
+        "rows_sha256": texts.digests[split],
+        "labels": list(texts.labels),
+        "true": list(map(int, texts.splits[split]["label"][:])),
+        "predicted": list(map(int, predicted)),
+    }
+    return found | ({"other_seeds": {str(seed): list(map(int, ids)) for seed, ids in others.items()}} if others else {})
+
+
+def write_predictions(folder: Path, predicted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write `predictions/<split>.json` into a run's folder."""
+    for split, content in predicted.items():
+        machine.write_text(folder / "predictions" / f"{split}.json", json.dumps(content))
+
+
+def seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping as plain JSON values, with the SHA-256 of everything else in it as `sha256`.
+
+    >>> sealed = seal({"seed": 42, "accuracy": 0.5})
+    >>> fault(sealed), fault(sealed | {"accuracy": 0.9})
+    ('', 'its record was altered: the SHA-256 that it carries does not fit its content')
+    """
+    plain = json.loads(
+        json.dumps({key: value for key, value in content.items() if key != "sha256"}, default=machine.plain)
+    )
+    return plain | {"sha256": digest(plain)}
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain JSON values, whatever the order of keys and the white space of the file they are in.
+
+    >>> digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def fault(record: Mapping[str, Any]) -> str:
+    """Return why a record cannot be relied on, in words; empty when its digest fits."""
+    if not record.get("sha256"):
+        return "it has no record: it was not completed, or made before records were kept"
+    if digest({key: value for key, value in record.items() if key != "sha256"}) != record["sha256"]:
+        return "its record was altered: the SHA-256 that it carries does not fit its content"
+    return ""
+
+
+def for_results(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as the arguments of `results.write`, each fact once: the shared ones, and the rest under `record`."""
+    shared = {
+        name: record[name] for name in SHARED if name in record and name != "notebook"
+    }  # `write` adds that itself
+    return shared | {"record": {name: value for name, value in record.items() if name not in SHARED}}
+
+
+def from_results(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole record from the content of a results file; an empty one when there is none."""
+    return {name: found[name] for name in SHARED if name in found} | found["record"] if found.get("record") else {}
+
+
+def code(notebook: str) -> dict[str, str]:
+    """Return file name -> SHA-256 of the sources: the library, and a notebook's code cells.
+
+    Left out are the parameters cell, since what it sets is recorded by its values, and the one that fetches the project.
+    """
+    root = machine.project_root()
+    library = root / "lib" / "textlab"
+    texts = {
+        file.relative_to(library).as_posix(): file.read_text(encoding="utf-8") for file in sorted(library.rglob("*.py"))
+    }
+    book = json.loads((root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    texts[f"{notebook}.ipynb"] = "\n".join(
+        "".join(cell["source"]) for cell in cells if not {"parameters", "hosted"} & {*cell["metadata"].get("tags", [])}
+    )
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def compare(told: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """Return what is the same here as in a record and what differs, and why the run cannot be repeated, a sentence each.
+
+    Data and model are fetched where they are not here; rows and files are compared by SHA-256.
+
+    Args:
+        told: the record.
+        values: parameters, with data and model as they are to be had here.
+
+    Returns:
+        Columns what, recorded, here, same (yes, no, or "no matter").
+    """
+    rows, faults = [], []
+
+    def row(what: str, recorded: Any, here: Any, matters: bool = True) -> None:
+        same = "yes" if recorded == here else "no" if matters else "no matter"
+        rows.append({"what": what, "recorded": recorded, "here": here, "same": same})
+
+    was, here = told["environment"], environment.fingerprint()
+    row("commit", _commit(was), _commit(here), matters=False)
+    row("code", *_differing(told["code"], code(told["notebook"])))
+    versions = ("python", *environment.PACKAGES)
+    row("packages", *_differing({name: was.get(name) for name in versions}, {name: here[name] for name in versions}))
+    for name in [name for name in here if name not in versions and not name.startswith(("git_", "textlab"))]:
+        row(name.replace("_", " "), was.get(name, ""), here[name])
+    try:
+        texts = data.load(
+            values["dataset"],
+            values["text_column"],
+            values["label_column"],
+            told["params"]["seed"],
+            values["max_train_rows"],
+        )
+        row("data", told["data"]["sha256"][:12], texts.source.sha256[:12])
+        for split in told["splits"] | texts.rows():
+            before, now = told["splits"].get(split, "none"), texts.digests.get(split, "none")
+            counts = told["data"]["rows"].get(split, 0), texts.rows().get(split, 0)
+            row(f"{split} rows", f"{counts[0]}, {before[:12]}", f"{counts[1]}, {now[:12]}")
+            if before != now:
+                faults.append(f"data: the {split} rows of {values['dataset']} are not the recorded ones")
+        if told["labels"] != texts.labels:
+            faults.append(f"data: the labels of {values['dataset']} are not the recorded ones")
+    except InputError as error:
+        faults.append(f"{error}; wanted is SHA-256 {told['data']['sha256']}, and --dataset says where it is")
+    try:
+        files = hub.resolve_model(values["model"]).files
+        row(
+            "model",
+            *_differing(
+                *(
+                    {name: digest for name, digest in some.items() if not name.endswith(".md")}
+                    for some in (told["model_files"], files)
+                )
+            ),
+        )
+        if rows[-1]["same"] == "no":
+            faults.append(f"model: {rows[-1]['here']} of {values['model']}: not the recorded files")
+    except InputError as error:
+        faults.append(f"{error}; wanted is SHA-256 {told['model']['sha256']}, and --model says where it is")
+    return pd.DataFrame(rows), faults
+
+
+def _commit(facts: Mapping[str, Any]) -> str:
+    return facts.get("git_commit", "none")[:12] + (" and changes" if facts.get("git_dirty") == "yes" else "")
+
+
+def _differing(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:
+    """Return two cells of the table: the names that differ with the beginning of their values, or the number of equal ones."""
+    names = [name for name in {**recorded, **here} if recorded.get(name) != here.get(name)]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    cells = [
+        ", ".join(f"{name} {str(some.get(name, 'none'))[:10]}" for name in names[:4]) + more
+        for some in (recorded, here)
+    ]
+    return tuple(cells) if names else (f"{len(recorded)} the same",) * 2

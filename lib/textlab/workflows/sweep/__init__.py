@@ -1,0 +1,5 @@
+"""A hyper-parameter study that survives anything, and its workers."""
+
+from .study import Sweep, join
+
+__all__ = ["Sweep", "join"]

@@ -1,0 +1,380 @@
+"""A hyper-parameter study that survives anything: a first run, trials, repeats of the best over seeds, and the winner.
+
+Its points depend only on its settings and on finished trials (`points`), and all its workers share a ledger in a database
+(`ledger`): so a study that was killed and started again, or spread over machines, tries the same points. Each trial is a run in
+MLflow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pandas as pd
+import torch
+from optuna.trial import FrozenTrial, TrialState
+from transformers import TrainerCallback
+
+from ... import evaluation, machine, tracking
+from ...errors import InputError, TrainingError, first_line
+from ...machine import environment
+from ...settings import SweepOptions, parameters
+from ..tracked_training import Workbench
+from . import ray_workers
+from .job_queue import DONE, Ledger
+from .suggest import LOOKS, WHOLE, Plan, count, propose, suggest
+
+#: What ends one trial and not the study.
+FAILURES = (TrainingError, MemoryError, torch.OutOfMemoryError)
+_RUN, _REASON, _RESULT = "run_id", "reason", "result"
+
+
+class Sweep:
+    """A study of a notebook's parameters: a first run, trials, repeats of the best over seeds, and the winner.
+
+    Whatever part was done before, by this process or another, is not done again.
+
+    Args:
+        cfg: checked parameters of notebook 3; the tracking store has to be connected (`tracking.connect`).
+        bench: what all its trainings share.
+
+    Raises:
+        InputError: the study's database cannot be used, or was begun with other settings.
+    """
+
+    def __init__(self, cfg: SimpleNamespace, bench: Workbench) -> None:
+        self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
+        self.options = SweepOptions(**cfg.sweep_options)
+        self.plan = Plan(self.space, self.options.sampler, self.options.pruner, self.options.parallel, cfg.seed)
+        identity = bench.about() | dataclasses.asdict(bench.base) | dataclasses.asdict(self.plan)
+        identity["tracking"] = cfg.experiment
+        self._identity = identity
+        self.name = cfg.study or f"sweep-{_digest(identity)}"
+        self.storage = self.options.storage or f"sqlite:///{machine.outputs_root() / 'studies.db'}"
+        if cfg.engine == "ray":
+            for name, address in (
+                ("sweep_options: storage", self.storage),
+                ("tracking_uri", cfg.tracking_uri or "sqlite://"),
+            ):
+                if address.startswith("sqlite"):
+                    raise InputError(
+                        f"{name}: an SQLite file is for one machine; engine ray needs "
+                        + ("postgresql://..." if name != "tracking_uri" else "an MLflow server's address")
+                    )
+        self.ledger = Ledger(self.storage, self.name, identity)
+        self.parent = self.ledger.parent(self._make_parent)
+        tracking.require_run(self.parent, self.name)
+        self.n_trials = min(cfg.n_trials, count(self.space) or cfg.n_trials)
+        self._line = machine.ProgressLine()
+        if self.options.trial_cpus:
+            torch.set_num_threads(self.options.trial_cpus)
+
+    def _make_parent(self) -> str:
+        settings = {
+            "engine": self.cfg.engine,
+            "seed": self.cfg.seed,
+            "sampler": self.plan.sampler,
+            "pruner": self.plan.pruner,
+            "parallel": self.plan.parallel,
+        }
+        return tracking.make_run(self.name, settings, {"search_space.json": self.space})
+
+    # Stages
+
+    def first(self) -> dict[str, Any]:
+        """Train with the settings of the recipe and register; return run_id, version, guards and validation."""
+        return self._single("baseline settings", "first", {})
+
+    def search(self) -> pd.DataFrame:
+        """Run the trials, wherever the engine puts them, until all are done or the time is up; return `table`.
+
+        Raises:
+            TrainingError: not one trial was trained to its end.
+        """
+        deadline = time.monotonic() + 60 * self.options.max_minutes if self.options.max_minutes else math.inf
+        with tracking.run(self.name, run_id=self.parent):
+            if self.cfg.engine == "ray":
+                ray_workers.run(self, _join_until, deadline)
+            else:
+                self.work(deadline)
+        table = self.table()
+        self._line.show(self._summary(), final=True)
+        if not self.best(1):
+            raise TrainingError(
+                f"none of the {len(table)} trials of the sweep came to its end; search lower learning rates, or give it "
+                "more time"
+            )
+        return table
+
+    def work(self, deadline: float = math.inf) -> None:
+        """Take trials until all are done or the time is up, beside any other workers."""
+        self._work(self.ledger, self.n_trials, self._trial, self.plan.group, deadline)
+
+    def confirm(self) -> pd.DataFrame:
+        """Repeat the best settings with fresh seeds and return what came of each, the winner first.
+
+        The winner is, of the settings whose mean is within one standard error of the best mean, the one that varies least.
+
+        Returns:
+            One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), and its settings.
+        """
+        best = self.best(self.options.confirm_top)
+        seeds = [self.cfg.seed + 1 + i for i in range(self.options.confirm_seeds)]
+        jobs = [(trial, seed) for trial in best for seed in seeds]
+        key = [[trial.number for trial in best], seeds]
+        ledger = Ledger(self.storage, f"{self.name}/confirm-{_digest(key)}", {"trials and seeds": key})
+
+        def repeat(job: optuna.Trial) -> float:
+            trial, seed = jobs[job.number]
+            return self._train(job, f"trial {trial.number + 1}, seed {seed}", "repeat", trial.params, seed)
+
+        with tracking.run(self.name, run_id=self.parent):
+            self._work(ledger, len(jobs), repeat)
+        scores: dict[int, list[float]] = {trial.number: [] for trial in best}
+        for (trial, _), job in zip(jobs, ledger.trials()):
+            scores[trial.number] += [job.value] if job.state == TrialState.COMPLETE else []
+        rows = {
+            trial.number + 1: evaluation.over_seeds(
+                [{"score": score} for score in scores[trial.number] or [trial.value]], ["score"]
+            )
+            .loc["score"]
+            .to_dict()
+            | {"seeds": len(scores[trial.number]), "in_sweep": trial.value}
+            | trial.params
+            for trial in best
+        }
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
+        within = math.sqrt((table["sd"].fillna(0) ** 2).mean() / max(len(seeds), 1))
+        close = table["mean"] >= table["mean"].max() - within
+        order = table.assign(close=~close, spread=table["sd"].where(close, 0).fillna(0), low=-table["mean"])
+        self._line.show(f"{len(jobs)} repeats of the best {len(best)} settings done", final=True)
+        return table.loc[order.sort_values(["close", "spread", "low"], kind="stable").index]
+
+    def final(self, trial: int) -> dict[str, Any]:
+        """Train the winning trial's settings once more, score the model on test, register it.
+
+        Args:
+            trial: its number as tables show it, counted from 1.
+
+        Returns:
+            run_id, version, guards, and validation (scores).
+        """
+        won = self.ledger.trials()[trial - 1].params
+        return self._single(f"winner, trial {trial}", "winner", won)
+
+    # What is known
+
+    def table(self) -> pd.DataFrame:
+        """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
+        rows = []
+        for t in [trial for trial in self.ledger.trials()[: self.n_trials] if trial.params]:
+            done = t.state == TrialState.COMPLETE
+            rows.append(
+                {
+                    "trial": t.number + 1,
+                    "state": t.state.name,
+                    "value": t.value if done else None,
+                    "trained": 1.0 if done else max(t.intermediate_values, default=0) / WHOLE,
+                    **t.params,
+                    _RUN: t.user_attrs.get(_RUN),
+                    _REASON: t.user_attrs.get(_REASON, ""),
+                }
+            )
+        columns = ["trial", "state", "value", "trained", *self.space, _RUN, _REASON]
+        return pd.DataFrame(rows, columns=columns).set_index("trial")
+
+    def best(self, k: int) -> list[FrozenTrial]:
+        """Return the k best completed trials."""
+        done = [t for t in self.ledger.trials()[: self.n_trials] if t.state == TrialState.COMPLETE]
+        return sorted(done, key=lambda t: (-t.value, t.number))[:k]
+
+    def show(self, what: str = "") -> None:
+        """Show a line of progress."""
+        self._line.show(self._summary() + what)
+
+    def _summary(self) -> str:
+        states = [t.state for t in self.ledger.trials()[: self.n_trials]]
+        done, pruned, failed = (
+            sum(s in kinds for s in states) for kinds in (DONE, (TrialState.PRUNED,), (TrialState.FAIL,))
+        )
+        text = f"{done} of {self.n_trials} trials done, {pruned} pruned, {failed} failed"
+        if best := self.best(1):
+            text += f", best {best[0].value:.4f} (trial {best[0].number + 1})"
+        return text
+
+    # Work
+
+    def _work(
+        self,
+        ledger: Ledger,
+        n: int,
+        do: Callable[[optuna.Trial], float],
+        group: Callable[[int], int] = lambda number: 0,
+        deadline: float = math.inf,
+    ) -> None:
+        with _ends_softly() as self._stop:
+            while time.monotonic() < deadline and not self._stop.is_set():
+                job = ledger.claim(n, group)
+                if job is None:
+                    states = [t.state for t in ledger.trials()[:n]]
+                    if len(states) == n and all(state in DONE for state in states):
+                        return
+                    self.show("; waiting for other workers")
+                    time.sleep(0.5)
+                    continue
+                try:
+                    with ledger.alive(job):
+                        value = do(job)
+                    ledger.finish(job, TrialState.COMPLETE, value)
+                except optuna.TrialPruned:
+                    ledger.finish(job, TrialState.PRUNED)
+                except FAILURES as error:
+                    ledger.finish(job, TrialState.FAIL, **{_REASON: first_line(error)})
+                except BaseException:
+                    ledger.release(job)
+                    raise
+
+    def _trial(self, job: optuna.Trial) -> float:
+        earlier = [t for t in self.ledger.trials()[: self.plan.group(job.number)] if t.state in DONE]
+        thought, point = propose(self.plan, job.number, earlier)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            job.study.sampler = optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler())
+        settings = suggest(job, self.space)
+
+        def judge(look: int, value: float) -> None:
+            self.ledger.look(job, look, value)
+            thought.report(value, look)
+            if thought.should_prune():
+                raise optuna.TrialPruned
+
+        return self._train(job, f"trial {job.number + 1}", "trial", settings, self.cfg.seed, judge)
+
+    def _train(
+        self,
+        job: optuna.Trial,
+        name: str,
+        role: str,
+        settings: Mapping[str, Any],
+        seed: int,
+        judge: Callable[[int, float], None] | None = None,
+        register: bool = False,
+    ) -> float:
+        """Do a job as a child run, or take over its result when a worker died between the run's end and the ledger's."""
+        if found := tracking.outcome(self.parent, name):
+            state, run_id, value, reason = found
+            job.set_user_attr(_RUN, run_id)
+            if state == "complete":
+                return value
+            raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
+        if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
+            tracking.close_lost(lost)
+        recipe = dataclasses.replace(self.bench.base, **settings)
+        watch, looks = _Watch(self._stop, judge), [look / WHOLE for look in LOOKS] if judge else ()
+        label = f"{self._summary()}; {name}" if judge else name
+        tags = {tracking.STUDY_TAG: self.name, tracking.ROLE_TAG: role}
+        with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
+            job.set_user_attr(_RUN, child.info.run_id)
+            try:
+                fitted, scores = self.bench.train(
+                    child, recipe, seed, [watch], label, looks, self._line, checkpoints=register
+                )
+                if register:
+                    version, guards = self.bench.register(fitted, scores)
+                    job.set_user_attr(
+                        _RESULT, {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores}
+                    )
+            except optuna.TrialPruned:
+                tracking.set_tags(trial_state="pruned")
+                raise
+            except FAILURES:
+                tracking.set_tags(trial_state="failed")
+                raise
+            tracking.set_tags(trial_state="complete")
+        return scores["macro_f1"]
+
+    def _single(self, name: str, role: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Do a training that ends in the registry, once for all workers."""
+        ledger = Ledger(self.storage, f"{self.name}/{name}", self._identity)
+        with tracking.run(self.name, run_id=self.parent):
+            self._work(ledger, 1, lambda job: self._train(job, name, role, settings, self.cfg.seed, register=True))
+        (job,) = ledger.trials()
+        if job.state != TrialState.COMPLETE:
+            raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))
+        self._line.show(f"{name}: trained and registered", final=True)
+        return job.user_attrs[_RESULT]
+
+
+def join(values: Mapping[str, Any], seconds: float = math.inf) -> pd.DataFrame:
+    """Work on a study's trials, beside any other workers, until all are done or the time is up; return its table.
+
+    Args:
+        values: parameters of notebook 3.
+        seconds: after which no further trial is begun.
+    """
+    environment.quiet()
+    cfg = parameters.check("03_mlflow_tracking", dict(values))
+    cfg.engine = "local"
+    out = machine.output_dir(cfg.output_dir, "03_mlflow_tracking")
+    tracking.connect(cfg.tracking_uri, cfg.experiment)
+    study = Sweep(cfg, Workbench(cfg, out))
+    study.work(time.monotonic() + seconds)
+    study.show()
+    return study.table()
+
+
+def _join_until(values: dict[str, Any], end: float) -> None:
+    """Work on a study in a process of its own, until a time of `time.time`."""
+    join(values, end - time.time())
+
+
+class _Watch(TrainerCallback):
+    """Ends a training after the present step when asked to, and lets a judge look at each validation."""
+
+    def __init__(self, stop: threading.Event, judge: Callable[[int, float], None] | None) -> None:
+        self.stop, self.judge = stop, judge
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        if self.judge:
+            self.judge(max(1, round(WHOLE * state.global_step / state.max_steps)), -metrics["eval_loss"])
+
+
+@contextmanager
+def _ends_softly() -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C sets; a second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number, frame):
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    usual = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if stop.is_set():
+        raise KeyboardInterrupt
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]

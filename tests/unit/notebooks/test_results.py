@@ -1,0 +1,49 @@
+"""Results files: whole or not at all, and never a figure that was not measured."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from textlab import machine
+from textlab.errors import InputError
+from textlab.notebooks import results
+
+
+def test_numbers_are_plain_and_absent_figures_are_left_out(tmp_path):
+    path = results.write(tmp_path, "02_fine_tuning", test=None, accuracy=np.float32(0.5), counts=np.array([1, 2]))
+    assert json.loads(path.read_text()) == {
+        "status": "completed",
+        "notebook": "02_fine_tuning",
+        "accuracy": 0.5,
+        "counts": [1, 2],
+    }
+    assert results.read(tmp_path, "02_fine_tuning")["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("value", [float("nan"), [1.0, float("inf")], {"a": np.float64("nan")}, np.array([1, np.nan])])
+def test_nan_is_refused_and_the_old_file_stays(tmp_path, value):
+    results.write(tmp_path, "n", x=1)
+    with pytest.raises(ValueError, match=r"n\.x"):
+        results.write(tmp_path, "n", x=value)
+    assert results.read(tmp_path, "n")["x"] == 1
+
+
+def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    file = tmp_path / "a.txt"
+    machine.write_text(file, "old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError):
+        machine.write_text(file, "new and longer")
+    assert file.read_text() == "old"
+
+
+def test_reading_what_is_not_there_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match="run notebook 02_fine_tuning first"):
+        results.read(tmp_path, "02_fine_tuning")
+
+
+def test_objects_do_not_slip_in(tmp_path):
+    with pytest.raises(TypeError, match="object does not belong in a results file"):
+        results.write(tmp_path, "n", x=object())

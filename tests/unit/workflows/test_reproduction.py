@@ -1,0 +1,458 @@
+"""Repeating runs: what was tampered with is named, verdicts follow from the figures, and a synced run is repeated from its copy."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from test_record import CSV
+
+from textlab import data, evaluation, hub, settings, tracking, training, workflows
+from textlab.__main__ import main
+from textlab.machine import environment
+from textlab.notebooks import results
+from textlab.settings import parameters
+from textlab.tracking import store, sync
+from textlab.workflows import record, reproduction
+
+CHECKED = "CAN BE REPEATED"
+CHOSEN = {
+    "epochs": 1,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+    "max_length": 16,
+    "recipe_options": {"frozen_share": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory, empty_store):
+    """A folder with data, a model, a store with the run of one training, and the output folder `out` of another."""
+    folder = tmp_path_factory.mktemp("origin")
+    (folder / "mine.csv").write_text(CSV)
+    shutil.copytree(hub.resolve_model("tiny").path, folder / "base")
+    (folder / "mlflow").mkdir()
+    shutil.copy(empty_store, folder / "mlflow")
+    values = CHOSEN | {"dataset": str(folder / "mine.csv"), "model": str(folder / "base")}
+    uri = tracking.connect(store.store_uri(folder / "mlflow"), "mine")
+    cfg = parameters.check(
+        "03_mlflow_tracking", parameters.defaults("03_mlflow_tracking") | {"max_train_rows": None} | values
+    )
+    bench = workflows.Workbench(cfg, folder)
+    with tracking.run("trial 1") as active:
+        fitted, _ = bench.train(active, bench.base, cfg.seed, looks=[0.5])
+        bench.finish(fitted)
+    (folder / "run_id").write_text(active.info.run_id)
+
+    cfg = parameters.check("02_fine_tuning", parameters.defaults("02_fine_tuning") | values)
+    texts, scores, told = bench.texts, {}, {}
+    for split in ("validation", "test"):
+        ids = training.probabilities(fitted.model, bench.tokenizer, texts.splits[split]["text"][:], 16).argmax(1)
+        scores[split], told[split] = evaluation.score(texts.splits[split], ids), record.predictions(texts, split, ids)
+    digest = training.save(fitted, folder / "out" / "model")
+    kept = record.make(
+        "02_fine_tuning", cfg, bench.base, texts, bench.source, fitted.model, cfg.seed, digest, told, scores
+    )
+    record.write_predictions(folder / "out", told)
+    results.write(folder / "out", "02_fine_tuning", **record.for_results(kept))
+    assert uri.startswith("sqlite")
+    return folder
+
+
+@pytest.fixture
+def here(origin, tmp_path, monkeypatch):
+    """A copy of that in another folder, to tamper with; the original data and model stay where they were."""
+    shutil.copytree(origin, tmp_path / "copy")
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path / "copy"
+
+
+def run_id(here):
+    return (here / "run_id").read_text()
+
+
+def check(here, run="", **options):
+    """Check the tracked run against data and model of the copy."""
+    return reproduction.reproduce(
+        run or run_id(here), True, str(here), dataset=str(here / "mine.csv"), model=str(here / "base"), **options
+    )
+
+
+def edit(path, **changes):
+    """Change top-level values of a results file."""
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | changes))
+
+
+def why(receipt):
+    return "; ".join(receipt.content["why"])
+
+
+# Tampering
+
+
+def test_nothing_is_wrong_with_what_nobody_touched(here):
+    receipt = check(here)
+    assert (receipt.verdict, receipt.status) == (CHECKED, 0) and "nothing may differ" in why(receipt)
+    assert {row["same"] for row in receipt.content["same"]} == {"yes"}
+    assert check(here, str(here / "out")).verdict == CHECKED
+
+
+def rows(change):
+    def tamper(here):
+        lines = (here / "mine.csv").read_text().splitlines()
+        change(lines)
+        (here / "mine.csv").write_text("\n".join(lines) + "\n")
+
+    return tamper
+
+
+def swap(lines):
+    lines[3], lines[4] = lines[4], lines[3]
+
+
+def one_byte(here):
+    weights = load_file(here / "base" / "model.safetensors")
+    name = sorted(weights)[0]
+    raw = weights[name].view(torch.uint8)
+    raw.view(-1)[0] ^= 1
+    save_file(weights, here / "base" / "model.safetensors", {"format": "pt"})
+
+
+def tokenizer(here):
+    path = here / "base" / "tokenizer.json"
+    path.write_text(path.read_text().replace('"lowercase": true', '"lowercase": false', 1))
+
+
+@pytest.mark.parametrize(
+    "tamper, words",
+    [
+        (rows(lambda lines: lines.__setitem__(5, lines[5].replace("thing", "theng"))), "data: the "),  # one row
+        (
+            rows(
+                lambda lines: lines.__setitem__(
+                    5, lines[5].replace("good", "bad") if "good" in lines[5] else lines[5].replace("bad", "good")
+                )
+            ),
+            "data: the ",
+        ),  # one label
+        (rows(swap), "data: the "),  # the order of rows
+        (
+            lambda here: (here / "mine.csv").write_text(CSV.replace("thing", "day")),
+            "data: the train rows",
+        ),  # another file
+        (lambda here: (here / "mine.csv").unlink(), "does not exist"),
+        (one_byte, "model: model.safetensors "),
+        (tokenizer, "model: tokenizer.json "),
+        (lambda here: shutil.rmtree(here / "base"), "model: "),
+    ],
+)
+def test_other_data_or_another_model_cannot_be_repeated_with(here, tamper, words):
+    tamper(here)
+    for run in ("", str(here / "out")):
+        receipt = check(here, run)
+        assert (receipt.verdict, receipt.status) == (reproduction.CANNOT, 2) and words in why(receipt), why(receipt)
+
+
+def sql(here, statement):
+    with sqlite3.connect(here / "mlflow" / "mlflow.db") as database:
+        changed = sum(
+            database.execute(statement.format(table=table)).rowcount
+            for table in (("metrics", "latest_metrics") if "{table}" in statement else ("",))
+        )
+    database.close()
+    assert changed >= 1
+
+
+@pytest.mark.parametrize(
+    "tamper, words",
+    [
+        (
+            lambda here: sql(here, "update {table} set value = 0.99 where key = 'test_accuracy'"),
+            "the store says test_accuracy 0.99, its record",
+        ),
+        (
+            lambda here: sql(here, "update params set value = '0.001' where key = 'learning_rate'"),
+            "the store says learning_rate 0.001, its record 0.003",
+        ),
+        (
+            lambda here: sql(here, "update params set value = '43' where key = 'seed'"),
+            "the store says seed 43, its record 42",
+        ),
+        (
+            lambda here: artifact(here, "test.json", '"predicted": [\n    0', '"predicted": [\n    1'),
+            "the predictions file of test was altered",
+        ),
+        (
+            lambda here: artifact(here, "record.json", '"learning_rate": 0.003', '"learning_rate": 0.004'),
+            "its record was altered",
+        ),
+        (lambda here: next(here.rglob("record.json")).unlink(), "it has no record"),
+    ],
+)
+def test_an_edit_in_the_store_is_named(here, tamper, words):
+    tamper(here)
+    receipt = check(here)
+    assert (receipt.verdict, receipt.status) == (reproduction.CANNOT, 2) and words in why(receipt), why(receipt)
+
+
+def artifact(here, name, old, new):
+    path = next(path for path in (here / "mlflow" / "artifacts").rglob(name))
+    text = path.read_text()
+    if old not in text:  # the first answer may be either
+        old, new = new, old
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def predictions_file(here):
+    path = here / "out" / "predictions" / "validation.json"
+    content = json.loads(path.read_text())
+    content["predicted"][0] = 1 - content["predicted"][0]
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "tamper, words",
+    [
+        (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", seed=43), "its record was altered"),
+        (
+            lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", test={"accuracy": 0.99}),
+            "its record was altered",
+        ),
+        (lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", record=None), "it has no record"),
+        (
+            lambda here: edit(here / "out" / "results" / "02_fine_tuning.json", environment={"torch": "9"}),
+            "its record was altered",
+        ),
+        (predictions_file, "the predictions file of validation was altered"),
+        (
+            lambda here: shutil.copy(here / "base" / "model.safetensors", here / "out" / "model"),
+            "is not the model that was trained",
+        ),
+    ],
+)
+def test_an_edit_in_the_output_folder_is_named(here, tamper, words):
+    tamper(here)
+    for run in (here / "out", here / "out" / "results" / "02_fine_tuning.json"):
+        receipt = check(here, str(run))
+        assert (receipt.verdict, receipt.status) == (reproduction.CANNOT, 2) and words in why(receipt), why(receipt)
+
+
+def test_another_package_version_and_changed_code_are_named(here, monkeypatch):
+    usual, code = environment.fingerprint, record.code
+    monkeypatch.setattr(environment, "fingerprint", lambda: usual() | {"torch": "2.12.0"})
+    monkeypatch.setattr(record, "code", lambda notebook: code(notebook) | {"training/trainer.py": "0" * 64})
+    receipt = check(here)
+    table = {row["what"]: row for row in receipt.content["same"]}
+    assert "torch 2.12.0" in table["packages"]["here"] and "training/trainer.py 0000" in table["code"]["here"]
+    assert (
+        receipt.verdict == CHECKED
+        and "the published tolerance applies, since something else is here: code, packages" in why(receipt)
+    )
+    assert "training/trainer.py 0000" in receipt.text()
+
+
+def forge(here, **changes):
+    """Change a record and give it a digest that fits, in the store's parameters too."""
+    path = next((here / "mlflow" / "artifacts").rglob("record.json"))
+    told = json.loads(path.read_text())
+    told["seed"] = changes.get("seed", told["seed"])
+    told["params"]["resolved"] |= {name: value for name, value in changes.items() if name != "seed"}
+    path.write_text(json.dumps(record.seal(told)))
+    for name, value in changes.items():
+        sql(here, f"update params set value = '{value}' where key = '{name}'")
+
+
+@pytest.mark.parametrize("changes", [{"seed": 43}, {"learning_rate": 0.004}], ids=["seed", "learning rate"])
+def test_a_forged_record_does_not_give_the_recorded_weights(here, changes):
+    forge(here, **changes)
+    receipt = reproduction.reproduce(run_id(here), False, str(here))
+    assert (receipt.verdict, receipt.status) == (reproduction.NOT, 1)
+    assert "weights" in why(receipt) or "differs by" in why(receipt) or "are equal" in why(receipt)
+
+
+# Verdicts
+
+
+def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
+    scores = {"accuracy": accuracy, "macro_f1": 0.8, "weighted_f1": 0.7}
+    content = {"true": [0, 1] * (len(predicted) // 2), "predicted": list(predicted)}
+    told = {
+        "test": scores,
+        "weights_sha256": weights,
+        "predictions": {"test": record.digest(content)},
+        "environment": {"precision": precision},
+        "data": {"rows": {"test": len(predicted)}},
+        "labels": ["bad", "good"],
+    }
+    return reproduction.Found("x", told, {"test": content}, [], "")
+
+
+@pytest.mark.parametrize(
+    "new, same, verdict, words",
+    [
+        (found(), True, reproduction.REPRODUCED, ""),
+        (found(), False, reproduction.REPRODUCED, ""),
+        (found(weights="b"), True, reproduction.NOT, "the weights are not the same"),
+        (found(weights="b"), False, reproduction.WITHIN, ""),
+        (found(0.901, weights="b"), False, reproduction.WITHIN, ""),
+        (found(0.901, weights="b"), True, reproduction.NOT, "test accuracy differs by 0.0010, allowed is 0"),
+        (found(0.904, weights="b"), False, reproduction.NOT, "test accuracy differs by 0.0040, allowed is 0.0025"),
+        (found(0.904, weights="b", precision="bf16"), False, reproduction.WITHIN, ""),
+        (found(0.906, weights="b", precision="bf16"), False, reproduction.NOT, "allowed is 0.0045"),
+        (found(0.8, weights="b"), False, reproduction.NOT, "test accuracy differs by 0.1000"),
+        (
+            found(predicted=(1, 1) * 500, weights="b"),
+            False,
+            reproduction.NOT,
+            "50.00% of the test predictions are equal",
+        ),
+        (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, reproduction.WITHIN, "one test answer differs"),
+        (
+            found(predicted=(1, 1, *(0, 1) * 499), weights="b"),
+            True,
+            reproduction.NOT,
+            "99.90% of the test predictions are equal, wanted are 100.0%",
+        ),
+    ],
+)
+def test_verdicts(new, same, verdict, words):
+    said, outcome = reproduction.judge(found(), new, same)
+    assert said == verdict and words in "; ".join(outcome["why"]) and bool(words) == bool(outcome["why"])
+
+
+@pytest.mark.parametrize("wrong, verdict", [(1, reproduction.WITHIN), (2, reproduction.NOT)])
+def test_one_answer_of_a_small_split_may_differ(wrong, verdict):
+    old, new = (
+        found(predicted=[0, 1] * 50),
+        found(0.9 - wrong / 100, [1 - answer if i < wrong else answer for i, answer in enumerate([0, 1] * 50)], "b"),
+    )
+    assert reproduction.judge(old, new, False)[0] == verdict
+
+
+def test_without_the_recorded_predictions_only_their_digest_is_compared():
+    old = found()
+    old.predictions.clear()
+    assert reproduction.judge(old, found(), True)[1]["predictions"][0]["equal"] == 1.0
+    verdict, outcome = reproduction.judge(old, found(predicted=[1] * 1000, weights="b"), False)
+    assert outcome["predictions"][0]["equal"] is None and verdict == reproduction.WITHIN
+    assert outcome["why"] == ["the recorded test answers are not here, so only its metrics were compared"]
+
+
+# Repeats
+
+
+def test_a_run_synced_to_another_store_is_repeated_by_its_id_on_a_folder_that_never_saw_it(here, tmp_path):
+    sync.sync(str(here), str(tmp_path / "other"))
+    told = tracking.recorded(run_id(here), store.store_uri(tmp_path / "other"))
+    assert told["run_id"] != run_id(here)
+    shutil.rmtree(here / "mlflow")
+    for identity in (told["run_id"], run_id(here)):  # the copy's own id, and that of the run it is a copy of
+        receipt = reproduction.reproduce(
+            identity,
+            False,
+            store.store_uri(tmp_path / "other"),
+            tmp_path / "again",
+            str(here / "mine.csv"),
+            str(here / "base"),
+        )
+        assert (receipt.verdict, receipt.status) == (reproduction.REPRODUCED, 0), receipt.text()
+    content = json.loads((tmp_path / "again" / "receipt.json").read_text())
+    assert (
+        content["verdict"] == reproduction.REPRODUCED
+        and record.fault(content) == ""
+        and "REPRODUCED" in (tmp_path / "again" / "receipt.txt").read_text()
+    )
+    assert (
+        all(row["difference"] == 0 and row["tolerance"] == 0 for row in content["metrics"])
+        and len(content["metrics"]) == 6
+    )
+    tracking.connect(store.store_uri(tmp_path / "again" / "mlflow"), reproduction.EXPERIMENT, create=False)
+    table = tracking.runs(reproduction.EXPERIMENT)
+    assert set(table["tags.verdict"]) == {reproduction.REPRODUCED} and told["run_id"] in set(table["tags.reproduces"])
+    client = store.open_client(store.store_uri(tmp_path / "again" / "mlflow"))
+    assert {"receipt.json", "receipt.txt", "record.json"} <= {
+        file.path for file in client.list_artifacts(table["run_id"].iloc[0])
+    }
+
+
+def test_a_trial_after_others_is_the_same_as_alone(tmp_path, store):
+    """What trainings of a sweep share, such as the answers of frozen layers, must not tell in the weights."""
+    cfg = parameters.check(
+        "03_mlflow_tracking",
+        parameters.defaults("03_mlflow_tracking")
+        | CHOSEN
+        | {"model": "packaged", "max_train_rows": 40, "recipe_options": {"attention": "eager"}},
+    )
+    texts = data.load("practice", max_train_rows=40)
+    tracking.connect(store, "sweep")
+
+    def weights(bench, **chosen):
+        bench.texts.splits["validation"] = texts.splits["validation"].select(range(20))
+        with tracking.run("trial") as active:
+            bench.train(active, settings.from_params(cfg).__class__(**vars(bench.base) | chosen), 1)
+        return tracking.recorded(active.info.run_id, store)["record"]["weights_sha256"]
+
+    shared = workflows.Workbench(cfg, tmp_path)
+    for before in ({"attention": "sdpa"}, {"max_length": 8}):
+        weights(shared, **before)
+    assert weights(shared) == weights(workflows.Workbench(cfg, tmp_path))
+
+
+# What users see
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["nowhere"], "accepted are an MLflow run id, a results file, or the output folder of a run"),
+        (["."], "has no results/02_fine_tuning.json"),
+        (["f" * 32], "--tracking-uri names another store"),
+        (["broken.json"], "is no results file"),
+        (["f" * 32, "--tracking-uri", "none"], "no tracking store"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(here, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(here))
+    (tmp_path / "broken.json").write_text("{")
+    assert main(["reproduce", *arguments, "--only-check"]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_the_run_itself_is_not_written_over(here, capsys):
+    assert main(["reproduce", str(here / "out"), "--out", str(here / "out")]) == 2
+    assert "is the folder of the run that is to be repeated" in capsys.readouterr().err
+
+
+def test_the_command_prints_the_table_and_its_status(here, capsys):
+    options = [
+        "--tracking-uri",
+        str(here),
+        "--only-check",
+        "--dataset",
+        str(here / "mine.csv"),
+        "--model",
+        str(here / "base"),
+    ]
+    assert main(["reproduce", run_id(here), *options]) == 0
+    assert "CAN BE REPEATED: all is the same" in (said := capsys.readouterr().out) and "train rows" in said
+    one_byte(here)
+    assert main(["reproduce", run_id(here), *options]) == 2
+    assert "CANNOT BE REPEATED: model: model.safetensors" in capsys.readouterr().out
+
+
+def test_a_hub_source_is_asked_for_at_the_recorded_revision():
+    told = {
+        "params": {"dataset": "owner/data", "model": "packaged", "resolved": {}},
+        "data": {"source": "owner/data", "revision": "a" * 40},
+        "model": {"source": hub.PACKAGED, "revision": "b" * 40},
+    }
+    assert reproduction._parameters(told, {"dataset": "", "model": ""}) == {
+        "dataset": f"owner/data@{'a' * 40}",
+        "model": "packaged",
+    }

@@ -1,0 +1,347 @@
+"""The search space, the points of a study, its ledger, its stages, and the edge-of-range warning."""
+
+import math
+import os
+import signal
+import threading
+import time
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.trial import TrialState
+
+from sweep_bench import SPACE, Bench, outcome, study
+from textlab import tracking
+from textlab.errors import InputError, TrainingError
+from textlab.evaluation import sweep_analysis
+from textlab.settings import search_space
+from textlab.tracking.store import OWNER_TAG
+from textlab.workflows.sweep import suggest
+from textlab.workflows.sweep.job_queue import Ledger, check_storage
+
+CONDITIONAL = {
+    "class_weights": [True, False],
+    "label_smoothing": {"low": 0.01, "high": 0.2, "when": {"class_weights": False}},
+    "epochs": {"low": 1, "high": 4},
+}
+
+
+def draw(plan, n, score=lambda point: 0.0):
+    """Return the points of a study whose trials all complete."""
+    done, found = [], []
+    for number in range(n):
+        _, point = suggest.propose(plan, number, done[: plan.group(number)])
+        found.append(point)
+        study = optuna.create_study()
+        study.enqueue_trial(point)
+        trial = study.ask()
+        assert suggest.suggest(trial, plan.space) == point
+        study.tell(trial, score(point))
+        done.append(study.trials[0])
+    return found
+
+
+# The space
+
+
+def test_settings_have_the_types_of_the_recipe_and_lie_in_range():
+    seen = draw(suggest.Plan(SPACE | {"epochs": {"low": 1, "high": 4}}, seed=1), 12)
+    assert all(isinstance(s["epochs"], int) and 1 <= s["epochs"] <= 4 for s in seen)
+    assert all(1e-5 <= s["learning_rate"] <= 1e-2 for s in seen) and {s["batch_size"] for s in seen} == {8, 16, 32}
+    assert min(s["learning_rate"] for s in seen) < 1e-4  # drawn on a logarithmic scale
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
+def test_a_conditional_setting_is_searched_only_under_its_condition(sampler):
+    seen = draw(suggest.Plan(search_space.check_space(CONDITIONAL), sampler, seed=1), 12)
+    assert {s["class_weights"] for s in seen} == {True, False}
+    assert all(("label_smoothing" in s) == (not s["class_weights"]) for s in seen)
+
+
+@pytest.mark.parametrize(
+    "space, words",
+    [
+        ({}, "is empty"),
+        ({"learning_rat": [1]}, "did you mean 'learning_rate'"),
+        ({"epochs": []}, "list of choices"),
+        ({"epochs": [2, 2]}, "given twice"),
+        ({"epochs": {"low": 3, "high": 1}}, "low must be below high"),
+        ({"learning_rate": {"low": 0.1, "high": 1, "log": True, "step": 0.1}}, "no step"),
+        ({"learning_rate": {"low": 0.1, "high": 1, "step": 0}}, "step: got 0"),
+        ({"dropout": {"low": 0, "high": 1}}, "list of choices"),
+        ({"batch_size": ["many"]}, "whole number"),
+        ({"epochs": {"low": 1, "high": 2, "when": {"dropout": True}}}, "does not stand before it"),
+        ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": {"dropout": "maybe"}}}, "true or false"),
+        ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": True}}, "when is True"),
+    ],
+)
+def test_a_wrong_space_is_refused_before_anything_starts(space, words):
+    with pytest.raises(InputError, match=words):
+        search_space.check_space(space)
+
+
+def test_a_grid_needs_countable_points():
+    with pytest.raises(InputError, match="a step"):
+        search_space.check_space(SPACE, "grid")
+    with pytest.raises(InputError, match="when"):
+        search_space.check_space(
+            {"dropout": [True, False], "epochs": {"choices": [1, 2], "when": {"dropout": True}}}, "grid"
+        )
+    space = search_space.check_space({"epochs": {"low": 1, "high": 3}, "dropout": [True, False]}, "grid")
+    assert suggest.count(space) == 6 and suggest.count(SPACE) is None
+    assert len({tuple(p.values()) for p in draw(suggest.Plan(space, "grid"), 6)}) == 6
+
+
+@pytest.mark.parametrize(
+    "best, words",
+    [
+        ({"learning_rate": 9e-3}, ["learning_rate", "0.01", "higher"]),
+        ({"learning_rate": 1.1e-5}, ["1e-05", "lower"]),
+        ({"learning_rate": 3e-4, "epochs": 2, "batch_size": 8}, []),
+        ({"epochs": 4}, ["epochs", "higher"]),
+        ({}, []),
+    ],
+)
+def test_a_best_value_at_the_edge_is_reported(best, words):
+    found = sweep_analysis.on_edge(SPACE | {"epochs": {"low": 1, "high": 4}, "dropout": {"choices": [True]}}, best)
+    assert len(found) == bool(words)
+    assert all(word in found[0] for word in words)
+
+
+# Points
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
+def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
+    first, again, other = (
+        draw(suggest.Plan(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4)
+    )
+    assert first == again != other
+    assert len({tuple(point.values()) for point in first}) == 14
+
+
+def test_tpe_learns_from_results():
+    away = [
+        abs(math.log10(p["learning_rate"]) + 2.5)
+        for p in draw(suggest.Plan(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))
+    ]
+    assert sum(away[-10:]) / 10 < 0.5 * sum(away[:5]) / 5
+
+
+def test_a_group_of_parallel_trials_does_not_know_of_each_others_results():
+    plan = suggest.Plan(SPACE, parallel=4, seed=2)
+    assert draw(plan, 8, lambda p: 0.0)[:4] == draw(plan, 8, lambda p: p["learning_rate"])[:4]
+    assert len({tuple(p.values()) for p in draw(plan, 8)}) == 8
+
+
+# The ledger
+
+
+def ledger(folder, name="s", **identity):
+    return Ledger(f"sqlite:///{folder / 'studies.db'}", name, identity or {"a": 1})
+
+
+def test_a_job_is_given_to_one_worker_only(tmp_path):
+    one, two = ledger(tmp_path), ledger(tmp_path)
+    claimed = [job.number for worker in (one, two, one) if (job := worker.claim(3))]
+    assert claimed == [0, 1, 2] and two.claim(3) is None
+
+
+def test_groups_are_done_one_after_another(tmp_path):
+    book = ledger(tmp_path)
+    jobs = [book.claim(4, lambda n: n // 2 * 2) for _ in range(3)]
+    assert [job and job.number for job in jobs] == [0, 1, None]
+    book.finish(jobs[1], TrialState.COMPLETE, 1.0)
+    assert book.claim(4, lambda n: n // 2 * 2) is None
+    book.finish(jobs[0], TrialState.COMPLETE, 1.0)
+    assert book.claim(4, lambda n: n // 2 * 2).number == 2
+
+
+def test_a_dead_workers_job_is_given_again_with_the_same_point(tmp_path):
+    path = tmp_path / "claimed"
+    child = os.fork()
+    if child == 0:
+        job = ledger(tmp_path).claim(2)
+        path.write_text(repr(suggest.suggest(job, SPACE)))
+        os._exit(0)
+    os.waitpid(child, 0)
+    book = ledger(tmp_path)
+    job = book.claim(2)
+    assert job.number == 0 and repr(suggest.suggest(job, SPACE)) == path.read_text()
+    assert book.claim(2).number == 1 and book.claim(2) is None  # a living worker's job is left to it
+
+
+def test_a_worker_elsewhere_counts_as_dead_after_silence(tmp_path, monkeypatch):
+    book = ledger(tmp_path)
+    job = book.claim(1)
+    job.set_user_attr("owner", "elsewhere 1 0.00")
+    assert book.claim(1) is None
+    monkeypatch.setattr(book._storage, "grace_period", 0)
+    time.sleep(1.1)
+    assert book.claim(1).number == 0
+
+
+def test_a_list_begun_with_other_settings_is_refused_naming_them(tmp_path):
+    ledger(tmp_path, rows=10, seed=1)
+    with pytest.raises(InputError, match=r"another rows \(10, now 20\)"):
+        ledger(tmp_path, rows=20, seed=1)
+
+
+@pytest.mark.parametrize("address", ["mysql://x", "http://x", "studies.db"])
+def test_other_databases_are_refused(address):
+    with pytest.raises(InputError, match="accepted are sqlite"):
+        check_storage(address)
+
+
+def test_a_database_that_does_not_answer_is_one_line():
+    with pytest.raises(InputError, match="sweep_options: storage") as caught:
+        Ledger("postgresql://nobody:secret@127.0.0.1:9/none", "s", {})
+    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+# The study
+
+
+def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
+    bench = Bench(tmp_path)
+    first = study(store, tmp_path, bench)
+    assert first.first()["validation"]["macro_f1"] == pytest.approx(0.89, abs=0.05)
+    table, confirmed = first.search(), first.confirm()
+    winner = first.final(confirmed.index[0])
+    assert len(table) == 12 and set(table["state"]) == {"COMPLETE", "PRUNED"}
+    assert confirmed["seeds"].tolist() == [2, 2] and set(confirmed.index) <= set(table.index)
+    trained = list(bench.trained)
+    names = [name for name, *_ in trained]
+    assert len(names) == 1 + 12 + 4 + 1 == len(set(names))
+    again = study(store, tmp_path, bench)
+    assert again.first()["run_id"] != winner["run_id"] == again.final(again.confirm().index[0])["run_id"]
+    assert outcome(again.search()) == outcome(table) and bench.trained == trained
+    runs = tracking.runs("sweeps", only_finished=False).set_index("name")
+    assert not (runs["status"] == "RUNNING").any() and runs["parent"].dropna().nunique() == 1
+    pruned = runs[runs["tags.trial_state"] == "pruned"]
+    assert set(pruned["status"]) == {"KILLED"} and len(pruned) == (table["state"] == "PRUNED").sum()
+
+
+def test_more_trials_extend_a_study(store, tmp_path):
+    bench = Bench(tmp_path)
+    short = outcome(study(store, tmp_path, bench, n_trials=5).search())
+    long = outcome(study(store, tmp_path, bench, n_trials=8).search())
+    assert len(bench.trained) == 8 and {k: long[k] for k in short} == short
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median", "hyperband"])
+def test_bad_trials_are_given_up_early_and_good_ones_are_not(store, tmp_path, pruner):
+    bench = Bench(tmp_path)
+    table = study(store, tmp_path, bench, n_trials=14, sampler="random", pruner=pruner).search()
+    whole = study(store, tmp_path, n_trials=14, sampler="random", pruner="none").search()
+    pruned = table["state"] == "PRUNED"
+    assert 4 <= pruned.sum() <= 12 and table.loc[pruned, "trained"].isin([1 / 8, 3 / 8]).all()
+    assert whole.loc[pruned, "value"].mean() < whole.loc[~pruned, "value"].mean() - 0.1
+    assert (table.loc[~pruned, "value"] == whole.loc[~pruned, "value"]).all() and (
+        table.loc[~pruned, "trained"] == 1
+    ).all()
+
+
+def test_a_diverging_trial_is_one_failed_trial(store, tmp_path):
+    table = study(store, tmp_path, Bench(tmp_path, fails=lambda s: s.learning_rate > 3e-3), n_trials=8).search()
+    failed = table[table["state"] == "FAIL"]
+    assert 0 < len(failed) < 8 and set(failed["reason"]) == {"the loss became nan"}
+    runs = tracking.runs("sweeps", only_finished=False)
+    assert (runs["status"] == "FAILED").sum() == len(failed)
+
+
+def test_a_failed_trial_sets_no_bar_for_others():
+    """One that leads early and then diverges, as with a high learning rate."""
+
+    def trial(state, values):
+        return optuna.trial.create_trial(
+            state=state,
+            value=0.5 if state == TrialState.COMPLETE else None,
+            intermediate_values=dict(zip(suggest.LOOKS, values)),
+        )
+
+    plan = suggest.Plan(SPACE, "random")
+    for earlier, given_up in (
+        ([trial(TrialState.FAIL, [-0.5])], False),
+        ([trial(TrialState.COMPLETE, [-0.5, -0.4])], True),
+    ):
+        judge, _ = suggest.propose(plan, 1, earlier)
+        judge.report(-0.9, 1)
+        assert judge.should_prune() == given_up
+
+
+def test_a_sweep_without_any_result_fails(store, tmp_path):
+    with pytest.raises(TrainingError, match="none of the 3 trials"):
+        study(store, tmp_path, Bench(tmp_path, fails=lambda s: True), n_trials=3).search()
+
+
+def test_the_first_interrupt_ends_after_the_step_and_the_trial_is_run_again(store, tmp_path):
+    bench = Bench(tmp_path, seconds=0.3)
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        study(store, tmp_path, bench, n_trials=4).search()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    bench.seconds = 0
+    table = outcome(study(store, tmp_path, bench, n_trials=4).search())
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    assert table == outcome(study(store, fresh, n_trials=4, experiment="sweeps").search())
+
+
+def test_a_result_that_the_ledger_was_not_told_of_is_taken_over(store, tmp_path, monkeypatch):
+    """As when a worker dies after it has ended the run and before it has noted that the trial is done."""
+    bench = Bench(tmp_path)
+    first = study(store, tmp_path, bench, n_trials=2, pruner="none")
+
+    def die(*arguments, **attributes):
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Ledger, "finish", die)
+        first.search()
+    assert len(bench.trained) == 1
+    table = study(store, tmp_path, bench, n_trials=2, pruner="none").search()
+    assert len(bench.trained) == 2 and table["value"].notna().all()
+    assert (tracking.runs("sweeps")["name"] == "trial 1").sum() == 1
+
+
+def test_the_run_of_a_worker_that_died_on_another_machine_is_closed(store, tmp_path, monkeypatch):
+    sweep, elsewhere = study(store, tmp_path, n_trials=1), "elsewhere 1 0.00"
+    experiment = MlflowClient().get_experiment_by_name("sweeps").experiment_id
+    left = (
+        MlflowClient()
+        .create_run(experiment, tags={OWNER_TAG: elsewhere, "mlflow.parentRunId": sweep.parent}, run_name="trial 1")
+        .info.run_id
+    )
+    MlflowClient().log_metric(left, "loss", 1.0, timestamp=5_000)
+    job = sweep.ledger.claim(1)
+    for name, value in {"owner": elsewhere, "run_id": left}.items():
+        job.set_user_attr(name, value)
+    monkeypatch.setattr(sweep.ledger._storage, "grace_period", 0)
+    time.sleep(1.1)
+    table = sweep.search()
+    found = MlflowClient().get_run(left).info
+    assert table.loc[1, "state"] == "COMPLETE" and table.loc[1, "run_id"] != left
+    assert (found.status, found.end_time) == ("KILLED", 5_000)
+
+
+def test_time_is_a_budget_too(store, tmp_path):
+    table = study(store, tmp_path, Bench(tmp_path, seconds=0.3), n_trials=50, max_minutes=0.03, pruner="none").search()
+    assert 1 <= len(table) < 10
+    assert len(study(store, tmp_path, n_trials=12, pruner="none").search()) == 12
+
+
+def test_a_study_whose_runs_are_elsewhere_is_refused(store, tmp_path, empty_store):
+    study(store, tmp_path, n_trials=1).search()
+    MlflowClient(store).delete_run(study(store, tmp_path, n_trials=1).parent)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mlflow.db").write_bytes(empty_store.read_bytes())
+    with pytest.raises(InputError, match="not in this tracking store"):
+        study(f"sqlite:///{other / 'mlflow.db'}", tmp_path, n_trials=1)
+
+
+def test_a_cluster_needs_stores_that_several_machines_can_use(store, tmp_path):
+    with pytest.raises(InputError, match="an SQLite file is for one machine"):
+        study(store, tmp_path, engine="ray")
