@@ -4,6 +4,8 @@ import math
 import time
 from types import SimpleNamespace
 
+from mlflow import MlflowClient
+
 from textlab import settings, tracking, workflows
 from textlab.errors import TrainingError
 from textlab.settings import sweep_options
@@ -16,39 +18,34 @@ class Bench:
 
     base = settings.make_recipe("short_text", epochs=2)
 
-    def __init__(self, out, seconds=0.0, fails=lambda settings: False):
+    def __init__(self, out, seconds=0.0, fails=lambda recipe: False):
         self.out, self.seconds, self.fails, self.trained = out, seconds, fails, []
 
     def about(self):
         return {"dataset": "none", "train_rows": 1}
 
-    def train(self, run, settings, seed, callbacks=(), label="", looks=(), line=None, checkpoints=False):
-        self.trained.append((run.info.run_name, settings.learning_rate, seed))
-        tracking.log_params({"learning_rate": settings.learning_rate, "seed": seed})
-        if self.fails(settings):
+    def train(self, run_id, recipe, seed, callbacks=(), validate_at=(), checkpoints=False):
+        name = MlflowClient().get_run(run_id).info.run_name
+        self.trained.append((name, recipe.learning_rate, seed))
+        tracking.log_params({"learning_rate": recipe.learning_rate, "seed": seed})
+        if self.fails(recipe):
             raise TrainingError("the loss became nan")
-        score = round(
-            1 - abs(math.log10(settings.learning_rate) + 3) / 4 - settings.batch_size / 1000 + seed % 7 / 1000, 6
-        )
-        for share in looks or (1.0,):
+        score = round(1 - abs(math.log10(recipe.learning_rate) + 3) / 4 - recipe.batch_size / 1000 + seed % 7 / 1000, 6)
+        for share in validate_at or (1.0,):
             time.sleep(self.seconds)
-            for callback in callbacks:
+            state = SimpleNamespace(global_step=share, max_steps=1)
+            for callback in callbacks[1:]:  # the first shows progress
                 callback.on_step_end(None, None, None)
-                callback.on_evaluate(
-                    None,
-                    SimpleNamespace(global_step=share, max_steps=1),
-                    None,
-                    metrics={"eval_loss": 1 - score * share},
-                )
+                callback.on_evaluate(None, state, None, metrics={"eval_loss": 1 - score * share})
         tracking.log_scores("validation", {"macro_f1": score})
-        return None, {"macro_f1": score}
+        return SimpleNamespace(scores={"macro_f1": score})
 
-    def register(self, fitted, scores):
+    def register(self, trained):
         return "1", []
 
 
 def study(uri, folder, bench=None, n_trials=12, **chosen):
-    """Return a Sweep on a store, with a ledger in a folder."""
+    """Return a Sweep on a store, with a queue in a folder."""
     tracking.connect(uri, "sweeps")
     options = {name: chosen.pop(name) for name in sweep_options.SWEEP_OPTIONS if name in chosen}
     cfg = SimpleNamespace(

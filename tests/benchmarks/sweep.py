@@ -97,8 +97,7 @@ def train_once(recipe: str, rate: str) -> float:
             data.tokenize(texts.splits, tokenizer, chosen.max_length),
             chosen,
             42,
-            Path(folder),
-            keep_best=False,
+            training.KeepLast(Path(folder)),
         )
     answers = training.probabilities(
         fitted.model, tokenizer, texts.splits["validation"]["text"][:], chosen.max_length

@@ -94,7 +94,7 @@ def one(chosen, threads: int, precision: str, seed: int, strict: bool = False) -
             data.tokenize(texts.splits, tokenizer, recipe.max_length),
             recipe,
             seed,
-            Path(folder),
+            training.KeepBest(Path(folder)),
         )
         seconds = time.process_time() - started
     found = {

@@ -76,7 +76,7 @@ def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
     start = time.perf_counter()
     if recorded:
         with tracking.run("a training") as run:
-            bench.train(run, bench.base, 1, checkpoints=checkpoints)
+            bench.train(run.info.run_id, bench.base, 1, checkpoints=checkpoints)
     else:
         silent = SimpleNamespace(
             **{name: lambda *_, **__: None for name in vars(tracking) if name.startswith(("log_", "set_"))},
@@ -88,7 +88,7 @@ def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
             patch.object(training, "weights_sha256", lambda model: ""),
             patch.object(tracked_training.record, "make", lambda *_, **__: {}),
         ):
-            bench.train(SimpleNamespace(info=SimpleNamespace(run_id="")), bench.base, 1)
+            bench.train("", bench.base, 1)
     return time.perf_counter() - start
 
 

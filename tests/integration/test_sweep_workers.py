@@ -178,7 +178,7 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
             for i in range(2)
         ]
 
-        def kill_a_node(study=spread.ledger):
+        def kill_a_node(study=spread.queue):
             while sum(job.state in DONE for job in study.trials()) < 6:
                 time.sleep(0.2)
             cluster.remove_node(nodes[0], allow_graceful=False)
@@ -193,7 +193,7 @@ def test_a_ray_cluster_postgresql_and_a_server_lose_a_node_and_no_trial(tmp_path
         cluster.shutdown()
         server.stop()
     assert len(table) == 20 and set(table["state"]) <= {"COMPLETE", "PRUNED"}
-    workers = {job.user_attrs["owner"] for job in spread.ledger.trials()}
+    workers = {job.user_attrs["owner"] for job in spread.queue.trials()}
     assert len(workers) >= 3
     alone = workflows.join(values(tmp_path / "local", **patient))
     assert outcome(table) == outcome(alone)

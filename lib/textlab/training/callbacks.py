@@ -1,4 +1,4 @@
-"""What watches a training: its guard, its looks, its progress and checkpoints."""
+"""What watches a training: its guard, its progress, and what asks for validations and checkpoints."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Guard(TrainerCallback):
             self.warnings.append(f"After epoch {state.epoch:.3g} the model {what}.")
 
 
-class Looks(TrainerCallback):
+class ValidateAt(TrainerCallback):
     """Asks for a validation after certain shares of a training."""
 
     def __init__(self, shares: Sequence[float]) -> None:
@@ -63,8 +63,8 @@ class Progress(TrainerCallback, ExportableState):
     """Shows one line of progress, adds up the seconds spent in training steps, and asks for checkpoints by the clock.
 
     Args:
-        label: what the line begins with.
-        save_seconds: time between checkpoints within an epoch; None for none.
+        label: name of the training, which the line begins with.
+        save_seconds: time between checkpoints within an epoch; None for none. The plan of the training sets it.
         seconds: spent in steps before a resume, without validation and saving.
         line: of progress, to go on with; its owner ends it.
     """
@@ -76,14 +76,18 @@ class Progress(TrainerCallback, ExportableState):
         seconds: float = 0.0,
         line: machine.ProgressLine | None = None,
     ) -> None:
-        self.label, self.save_seconds, self.seconds = label, save_seconds, seconds
+        self.label, self.save_seconds, self.seconds = label and f"{label}: ", save_seconds, seconds
         self._line, self._ends = line or machine.ProgressLine(), line is None
         self._started, self._saved = None, time.monotonic()
 
     def state(self) -> dict:
         """Return what a resumed training goes on with."""
         return {
-            "args": {"label": self.label, "save_seconds": self.save_seconds, "seconds": self._elapsed()},
+            "args": {
+                "label": self.label.removesuffix(": "),
+                "save_seconds": self.save_seconds,
+                "seconds": self._elapsed(),
+            },
             "attributes": {},
         }
 

@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import (
@@ -22,28 +23,80 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Trainer,
     TrainerCallback,
     TrainingArguments,
 )
 from transformers.trainer_callback import PrinterCallback
 
-from .. import machine
 from ..data import row_lengths
 from ..machine import environment
 from ..settings import Recipe
 from . import checkpoints
-from .callbacks import Guard, Looks, Progress
+from .callbacks import Guard, Progress, ValidateAt
 from .speedups import FrozenMemory
 from .trainer import TextTrainer
+
+
+@dataclass(frozen=True)
+class KeepBest:
+    """A plan of training: validate every epoch, stop early, end with the best epoch; an interrupted one can go on.
+
+    Args:
+        folder: an interrupted training leaves its checkpoints in `folder/checkpoints-...`.
+        resume: go on from checkpoints of the same training (weights, data, recipe, seed); off deletes them.
+        save_seconds: time between checkpoints within an epoch; each end of an epoch has one too.
+    """
+
+    folder: Path
+    resume: bool = True
+    save_seconds: float = 120
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the plan adds to the Trainer's arguments."""
+        return {
+            "eval_strategy": "epoch",
+            "save_strategy": "epoch",
+            "restore_callback_states_from_checkpoint": True,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "macro_f1",
+            "greater_is_better": True,
+        }
+
+    def callbacks(self, recipe: Recipe) -> list[TrainerCallback]:
+        """Return what the plan adds to the Trainer's callbacks."""
+        return [EarlyStoppingCallback(early_stopping_patience=recipe.patience)]
+
+
+@dataclass(frozen=True)
+class KeepLast:
+    """A plan of training: all epochs, without checkpoints; the last weights stay.
+
+    Args:
+        folder: for what the Trainer may write while it runs.
+        validate_at: shares of the training after which it is validated, such as 0.5; empty means every epoch.
+    """
+
+    folder: Path
+    validate_at: Sequence[float] = ()
+    resume = False
+    save_seconds = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the plan adds to the Trainer's arguments."""
+        return {"eval_strategy": "no" if self.validate_at else "epoch", "save_strategy": "no"}
+
+    def callbacks(self, recipe: Recipe) -> list[TrainerCallback]:
+        """Return what the plan adds to the Trainer's callbacks."""
+        return [ValidateAt(self.validate_at)]
 
 
 @dataclass(frozen=True)
 class Fit:
     """A finished training run."""
 
-    trainer: Trainer
+    trainer: TextTrainer
     recipe: Recipe
+    seed: int
     history: pd.DataFrame  # step, epoch, loss, learning_rate, eval_loss, eval_accuracy, eval_macro_f1, ...
     seconds: float  # in the training loop alone, without validation and saving
     samples_per_second: float
@@ -51,7 +104,7 @@ class Fit:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The best model by validation macro F1."""
+        """The trained model: of the best epoch by validation macro F1, or the last, as the plan says."""
         return self.trainer.model
 
     @property
@@ -60,36 +113,95 @@ class Fit:
         return round(self.trainer.state.epoch, 3)
 
 
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    tokens: DatasetDict,
+    recipe: Recipe,
+    seed: int,
+    plan: KeepBest | KeepLast,
+    callbacks: Sequence[TrainerCallback] = (),
+    memory: FrozenMemory | None = None,
+) -> Fit:
+    """Train, showing one line of progress, and return the trained model with its history.
+
+    With `KeepBest`, the same call goes on from the newest whole checkpoint that an interrupted training left. It gives the
+    same weights, bit for bit on the same machine. Checkpoints are deleted when training has ended.
+
+    Args:
+        tokens: tokenized splits train and validation (columns input_ids, label).
+        seed: of the order of batches and of dropout.
+        plan: which weights are kept, and whether the training can be resumed.
+        callbacks: more callbacks; a `Progress` among them takes the place of the usual line of progress.
+        memory: of the outputs of frozen layers, to share among trainings that freeze the same layers.
+
+    Raises:
+        TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
+        InputError: the disk has no room for a checkpoint.
+    """
+    if isinstance(plan, KeepBest):
+        place = plan.folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
+    else:
+        place = plan.folder / f"no-checkpoints-{os.getpid()}"
+    if not plan.resume:
+        shutil.rmtree(place, ignore_errors=True)
+    newest, notes = checkpoints.newest_whole(place)
+    if not any(isinstance(callback, Progress) for callback in callbacks):
+        callbacks = [Progress(), *callbacks]
+    plan = dataclasses.replace(plan, folder=place)
+    trainer = build(model, tokenizer, tokens, recipe, seed, plan, callbacks, memory)
+    if newest:
+        notes.append(f"Training went on from {newest.name}, which an interrupted run of the same training had left.")
+    try:
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        shutil.rmtree(place, ignore_errors=True)
+    finally:
+        if not checkpoints.in_order(place):
+            shutil.rmtree(place, ignore_errors=True)
+    progress, guard = trainer.callback(Progress), trainer.callback(Guard)
+    samples = len(tokens["train"]) * trainer.state.epoch
+    seconds = progress.seconds + trainer.preparing
+    return Fit(trainer, recipe, seed, history(trainer), seconds, samples / seconds, (*notes, *guard.warnings))
+
+
 def build(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     tokens: DatasetDict,
     recipe: Recipe,
     seed: int,
-    folder: Path,
+    plan: KeepBest | KeepLast,
     callbacks: Sequence[TrainerCallback] = (),
-    keep_best: bool = True,
     memory: FrozenMemory | None = None,
-    looks: Sequence[float] = (),
 ) -> TextTrainer:
-    """Return the Trainer for a recipe; validation runs every epoch and early stopping watches macro F1.
+    """Return the Trainer for a recipe and a plan, which writes into the plan's folder; see `fit` for the arguments."""
+    tokenizer.model_max_length = recipe.max_length  # saved with it, so that prediction cuts texts as training did
+    for callback in callbacks:
+        if isinstance(callback, Progress):
+            callback.save_seconds = plan.save_seconds
+    n_classes = model.config.num_labels
+    guard = Guard(n_classes, _majority_f1(tokens, n_classes))
+    trainer = TextTrainer(
+        recipe=recipe,
+        memory=memory,
+        class_weights=_class_weights(tokens["train"], n_classes) if recipe.class_weights else None,
+        model=model,
+        args=_arguments(recipe, seed, plan, len(tokens["train"])),
+        train_dataset=tokens["train"],
+        eval_dataset=tokens["validation"],
+        processing_class=tokenizer,
+        compute_metrics=epoch_metrics,
+        data_collator=_collator(tokenizer, tokens, recipe),
+        callbacks=[guard, *plan.callbacks(recipe), *callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
-    Args:
-        tokens: tokenized splits train and validation (columns input_ids, label).
-        seed: of the order of batches and of dropout.
-        folder: for checkpoints.
-        callbacks: added to the guard and early stopping.
-        keep_best: save a checkpoint each epoch and end with the best one; off, the last epoch's model stays.
-        memory: of what frozen layers say, to share among trainings that freeze the same layers.
-        looks: shares of the training after which it is validated, instead of every epoch; with `keep_best` off.
-    """
-    tokenizer.model_max_length = (
-        recipe.max_length
-    )  # saved with the tokenizer, so that prediction cuts texts as training did
-    precision, train = _precision(recipe), tokens["train"]
-    every_epoch = "epoch" if keep_best else "no"
-    arguments = TrainingArguments(
-        output_dir=str(folder),
+
+def _arguments(recipe: Recipe, seed: int, plan: KeepBest | KeepLast, rows: int) -> TrainingArguments:
+    precision, device = _precision(recipe), environment.device()
+    return TrainingArguments(
+        output_dir=str(plan.folder),
         seed=seed,
         data_seed=seed,
         learning_rate=recipe.learning_rate,
@@ -103,110 +215,36 @@ def build(
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         torch_compile=recipe.torch_compile,
-        eval_strategy="no" if looks else "epoch",
-        save_strategy=every_epoch,
-        restore_callback_states_from_checkpoint=True,
-        load_best_model_at_end=keep_best,
-        metric_for_best_model="macro_f1",
-        greater_is_better=True,
-        logging_steps=max(1, -(-len(train) // recipe.batch_size) // 20),
+        logging_steps=max(1, -(-rows // recipe.batch_size) // 20),
         logging_nan_inf_filter=False,
-        dataloader_pin_memory=environment.device() == "cuda",
+        dataloader_pin_memory=device == "cuda",
         report_to="none",
         disable_tqdm=True,
-        use_cpu=environment.device() == "cpu",
+        use_cpu=device == "cpu",
+        **plan.arguments(),
     )
-    labels, n_classes = np.array(train["label"]), model.config.num_labels
-    weights = None
-    if recipe.class_weights:
-        weights = np.zeros(n_classes)
-        present = np.unique(labels)
-        weights[present] = compute_class_weight("balanced", classes=present, y=labels)
-    validation = tokens["validation"]["label"][:]
-    constant = f1_score(
-        validation,
-        np.full(len(validation), np.bincount(labels).argmax()),
-        labels=range(n_classes),
-        average="macro",
-        zero_division=0,
-    )
-    stop_early = [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if keep_best else []
+
+
+def _class_weights(train: Dataset, n_classes: int) -> torch.Tensor:
+    """Return for each class the inverse of its frequency, 0 for one that does not occur, shape (n_classes,)."""
+    labels, weights = np.array(train["label"]), np.zeros(n_classes)
+    present = np.unique(labels)
+    weights[present] = compute_class_weight("balanced", classes=present, y=labels)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def _majority_f1(tokens: DatasetDict, n_classes: int) -> float:
+    """Return macro F1 on validation of always answering the class that is most frequent in training."""
+    labels = tokens["validation"]["label"][:]
+    constant = np.full(len(labels), np.bincount(tokens["train"]["label"][:]).argmax())
+    return f1_score(labels, constant, labels=range(n_classes), average="macro", zero_division=0)
+
+
+def _collator(tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe) -> DataCollatorWithPadding:
+    if recipe.batches != "padded":
+        return DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if environment.device() == "cuda" else None)
     longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
-    padding = (
-        {"padding": "max_length", "max_length": int(longest)}
-        if recipe.batches == "padded"
-        else {"pad_to_multiple_of": 8 if environment.device() == "cuda" else None}
-    )
-    trainer = TextTrainer(
-        recipe=recipe,
-        memory=memory,
-        class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float32),
-        model=model,
-        args=arguments,
-        train_dataset=train,
-        eval_dataset=tokens["validation"],
-        processing_class=tokenizer,
-        compute_metrics=epoch_metrics,
-        data_collator=DataCollatorWithPadding(tokenizer, **padding),
-        callbacks=[Looks(looks), Guard(n_classes, constant), *stop_early, *callbacks],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-def fit(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    tokens: DatasetDict,
-    recipe: Recipe,
-    seed: int,
-    folder: Path,
-    callbacks: Sequence[TrainerCallback] = (),
-    keep_best: bool = True,
-    label: str = "",
-    resume: bool = True,
-    save_seconds: float = 120,
-    memory: FrozenMemory | None = None,
-    looks: Sequence[float] = (),
-    line: machine.ProgressLine | None = None,
-) -> Fit:
-    """Train, showing one line of progress, and return the best model by validation macro F1.
-
-    An interrupted training leaves its checkpoints in `folder/checkpoints-...`; the same call goes on from the newest whole
-    one and gives the same weights, bit for bit on the same machine. They are deleted when training has ended.
-
-    Args:
-        label: for the line of progress.
-        resume: go on from checkpoints of the same training (weights, data, recipe, seed); off deletes them.
-        save_seconds: time between checkpoints within an epoch; each end of an epoch has one too.
-        line: of progress, to go on with; its owner ends it.
-        The others are those of `build`.
-
-    Raises:
-        trainer.TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
-        InputError: the disk has no room for a checkpoint.
-    """
-    place = folder / (
-        f"checkpoints-{_identity(model, tokens, recipe, seed)}" if keep_best else f"no-checkpoints-{os.getpid()}"
-    )
-    if not resume:
-        shutil.rmtree(place, ignore_errors=True)
-    newest, notes = checkpoints.newest_whole(place)
-    progress = Progress(f"{label}: " if label else "", save_seconds if keep_best else None, line=line)
-    trainer = build(model, tokenizer, tokens, recipe, seed, place, [progress, *callbacks], keep_best, memory, looks)
-    if newest:
-        notes.append(f"Training went on from {newest.name}, which an interrupted run of the same training had left.")
-    try:
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-        shutil.rmtree(place, ignore_errors=True)
-    finally:
-        if not checkpoints.in_order(place):
-            shutil.rmtree(place, ignore_errors=True)
-    used = trainer.callback_handler.callbacks  # a resume puts new ones in the place of those that were passed
-    progress, guard = (next(callback for callback in used if isinstance(callback, kind)) for kind in (Progress, Guard))
-    samples = len(tokens["train"]) * trainer.state.epoch
-    seconds = progress.seconds + trainer.preparing
-    return Fit(trainer, recipe, history(trainer), seconds, samples / seconds, (*notes, *guard.warnings))
+    return DataCollatorWithPadding(tokenizer, padding="max_length", max_length=int(longest))
 
 
 def _precision(recipe: Recipe) -> str:
@@ -215,12 +253,12 @@ def _precision(recipe: Recipe) -> str:
 
 def _identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: int) -> str:
     """Return a short name for a training: a digest of all that decides its outcome on this machine."""
-    settings = dataclasses.asdict(recipe) | {
+    decisive = dataclasses.asdict(recipe) | {
         "precision": _precision(recipe),
         "seed": seed,
         "labels": model.config.id2label,
     }
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     for split in ("train", "validation"):
@@ -230,7 +268,7 @@ def _identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed:
     return digest.hexdigest()[:12]
 
 
-def history(trainer: Trainer) -> pd.DataFrame:
+def history(trainer: TextTrainer) -> pd.DataFrame:
     """Return what the Trainer logged: one row a step, training and validation figures of a step merged."""
     logged = pd.DataFrame([row for row in trainer.state.log_history if "train_runtime" not in row])
     return logged.groupby("step", as_index=False).first()

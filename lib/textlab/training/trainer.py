@@ -162,9 +162,8 @@ class TextTrainer(Trainer):
         with first_token_only(self.model), self._remembered():
             self.preparing = time.perf_counter() - started
             outcome = super().train(*args, **kwargs)
-        self.accelerator.unwrap_model(
-            self.model, keep_fp32_wrapper=False
-        )  # else it computes in training's precision for ever
+        # Without this, the model would compute in the precision of its training for ever.
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         if self._average and not self.state.best_model_checkpoint:
             self.model.load_state_dict(self._average, strict=False)
         self._average = None
@@ -173,10 +172,14 @@ class TextTrainer(Trainer):
     def _remembered(self):
         if self.recipe.dropout or self.recipe.torch_compile:
             return nullcontext()
-        shown = [callback for callback in self.callback_handler.callbacks if isinstance(callback, Progress)]
+        progress = self.callback(Progress)
         return self.memory.used_by(
-            self.model, [self.train_dataset, self.eval_dataset], self.args.bf16, shown[0].show if shown else None
+            self.model, [self.train_dataset, self.eval_dataset], self.args.bf16, progress and progress.show
         )
+
+    def callback(self, kind: type[TrainerCallback]) -> TrainerCallback | None:
+        """Return the callback of a kind that is in use; a resume puts new ones in the place of those that were passed."""
+        return next((callback for callback in self.callback_handler.callbacks if isinstance(callback, kind)), None)
 
     def begin(self) -> None:
         """Begin to average the trained weights, or go on as the checkpoint says that training is resumed from."""

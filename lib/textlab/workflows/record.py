@@ -11,12 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
-from transformers import PreTrainedModel
 
 from .. import data, hub, machine
 from ..errors import InputError
 from ..machine import environment
-from ..settings import Recipe
+from ..training import Fit
 
 #: What a results file has at its top level in any case; the record in it holds only the rest, and its digest covers both.
 SHARED = ("notebook", "params", "seed", "environment", "data", "model", "validation", "test", "weights_sha256")
@@ -28,11 +27,9 @@ METRICS = ("accuracy", "macro_f1", "weighted_f1")
 def make(
     notebook: str,
     cfg: SimpleNamespace,
-    settings: Recipe,
     texts: data.Data,
     source: hub.Source,
-    model: PreTrainedModel,
-    seed: int,
+    fitted: Fit,
     weights_sha256: str,
     predicted: Mapping[str, Mapping[str, Any]],
     scores: Mapping[str, Mapping[str, Any]],
@@ -42,9 +39,8 @@ def make(
 
     Args:
         notebook: whose parameters `cfg` holds, checked and after defaults.
-        settings: of the training, all of them.
-        texts, source, model: data, pretrained model and trained model.
-        seed: of the training.
+        texts, source: data and pretrained model.
+        fitted: the finished training.
         weights_sha256: of the trained weights, as a safetensors file.
         predicted: split -> what `predictions` returns.
         scores: split -> what `evaluation.score` returns.
@@ -54,14 +50,14 @@ def make(
     return seal(
         {
             "notebook": notebook,
-            "params": params | {"resolved": dataclasses.asdict(settings)},
-            "seed": seed,
+            "params": params | {"resolved": dataclasses.asdict(fitted.recipe)},
+            "seed": fitted.seed,
             "environment": environment.fingerprint(),
             "code": code(notebook),
             "data": texts.source.record() | {"rows": texts.rows()},
             "labels": texts.labels,
             "splits": texts.digests,
-            "model": source.record() | {"parameters": model.num_parameters()},
+            "model": source.record() | {"parameters": fitted.model.num_parameters()},
             "model_files": source.files,
             "weights_sha256": weights_sha256,
             "predictions": {split: digest(content) for split, content in predicted.items()},

@@ -21,6 +21,7 @@ from ..machine import environment
 from ..notebooks import jobs
 from ..settings import make_recipe, parameters
 from ..tracking import store
+from ..training import Progress
 from . import tracked_training
 from .record import METRICS, compare, digest, fault, from_results, seal
 
@@ -330,9 +331,9 @@ def _repeat_training(old: Found, values: dict[str, Any], folder: Path, own_store
     uri = tracking.connect(store.store_uri(folder / "mlflow") if own_store else "", EXPERIMENT)
     with tracking.run(f"repeat of {old.name[:12]}", tags={"reproduces": old.name}) as active:
         bench = tracked_training.Workbench(cfg, folder)
-        fitted, _ = bench.train(active, recipe, told["seed"], label="repeat", looks=told["looks"])
+        trained = bench.train(active.info.run_id, recipe, told["seed"], [Progress("repeat")], told["looks"])
         if told.get("finished"):
-            bench.finish(fitted)
+            bench.finish(trained)
     return find(active.info.run_id, uri)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,19 +13,27 @@ from typing import Any
 
 import numpy as np
 from datasets import DatasetDict
-from mlflow.entities import Run
 from transformers import PreTrainedModel, TrainerCallback
 
-from .. import data, evaluation, hub, machine, tracking, training
+from .. import data, evaluation, hub, tracking, training
 from ..evaluation import plots
 from ..hub import card
 from ..machine import environment
 from ..settings import Recipe, from_params
-from ..training import Fit, FrozenMemory
+from ..training import Fit, FrozenMemory, KeepLast
 from . import record
 
-#: Rows of validation that a look at a training on its way is taken at.
-LOOK_ROWS = 256
+#: Rows of validation that a training is scored on while it is under way, to decide whether it is pruned.
+INTERIM_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training as it was recorded."""
+
+    fit: Fit
+    scores: dict[str, Any]  # on validation, or on the split of the final score, as `evaluation.score` gives them
+    record: dict[str, Any]  # as `record.make` returns it
 
 
 class Workbench:
@@ -45,7 +54,6 @@ class Workbench:
         self._tokenized: dict[int, DatasetDict] = {}
         self._models: dict[tuple[int, str], PreTrainedModel] = {}
         self._memory = FrozenMemory()
-        self._record: dict[str, Any] = {}  # of the last training
 
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
@@ -77,159 +85,152 @@ class Workbench:
 
     def train(
         self,
-        run: Run,
-        settings: Recipe,
+        run_id: str,
+        recipe: Recipe,
         seed: int,
         callbacks: Sequence[TrainerCallback] = (),
-        label: str = "",
-        looks: Sequence[float] = (),
-        line: machine.ProgressLine | None = None,
+        validate_at: Sequence[float] = (),
         checkpoints: bool = False,
-    ) -> tuple[Fit, dict]:
-        """Train a fresh model in a run, record what decided the outcome, and score it on validation.
+    ) -> Training:
+        """Train a fresh model in the active run, record what decided the outcome, and score it on validation.
 
         Args:
-            run: the active run.
-            settings: of this training.
+            run_id: of the active run.
+            recipe: of this training.
             seed: of the new head, the order of batches, and dropout.
-            callbacks, label, looks, line: see `training.fit`; looks are taken at `LOOK_ROWS` rows of validation.
+            callbacks: see `training.fit`.
+            validate_at: shares of the training after which it is validated, on `INTERIM_ROWS` rows; empty: every epoch.
             checkpoints: see `tracking.RunLogger`; the model of the last epoch is for `register` to log.
-
-        Returns:
-            The fit, and the scores on validation as `evaluation.score` gives them.
         """
-        tracking.log_params(self.about() | dataclasses.asdict(settings) | {"seed": seed})
+        tracking.log_params(self.about() | dataclasses.asdict(recipe) | {"seed": seed})
         tracking.log_environment()
         tracking.log_inputs(self._inputs)
         tracking.log_card(self.source.path)
-        tokens = self._tokens(settings.max_length, bool(looks))
         fitted = training.fit(
-            self._fresh(settings, seed),
+            self._fresh(recipe, seed),
             self.tokenizer,
-            tokens,
-            settings,
+            self._tokens(recipe.max_length, bool(validate_at)),
+            recipe,
             seed,
-            self.out,
-            [tracking.RunLogger(run.info.run_id, checkpoints), *callbacks],
-            keep_best=False,
-            label=label,
-            memory=self._memory,
-            looks=looks,
-            line=line,
+            KeepLast(self.out, validate_at),
+            [tracking.RunLogger(run_id, checkpoints), *callbacks],
+            self._memory,
         )
         answers = self.answers(fitted, "validation")
         scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
         tracking.log_scores("validation", scores)
-        if looks:
+        if validate_at:
             tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
-        told = record.predictions(self.texts, "validation", answers)
-        tracking.log_predictions(told, "validation")
-        weights = training.weights_sha256(fitted.model)
-        self._record = record.make(
+        predictions = record.predictions(self.texts, "validation", answers)
+        tracking.log_predictions(predictions, "validation")
+        sealed = record.make(
             "03_mlflow_tracking",
             self.cfg,
-            settings,
             self.texts,
             self.source,
-            fitted.model,
-            seed,
-            weights,
-            {"validation": told},
+            fitted,
+            training.weights_sha256(fitted.model),
+            {"validation": predictions},
             {"validation": scores},
-            looks=list(looks),
+            looks=list(validate_at),
         )
-        tracking.log_table(self._record, "record.json")
+        tracking.log_table(sealed, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})
-        return fitted, scores
+        return Training(fitted, scores, sealed)
 
-    def finish(self, fitted: Fit) -> tuple[np.ndarray, dict]:
+    def finish(self, trained: Training) -> tuple[np.ndarray, Training]:
         """Score the active run's model on test where there is one, once, and add that to its record.
 
         Args:
-            fitted: what `train` has just returned.
+            trained: what `train` has just returned.
 
         Returns:
-            The class ids, and the scores as `evaluation.score` gives them.
+            The class ids, and the training with `scores` on that split and the longer record.
         """
-        predicted = self.answers(fitted, self.split)
-        final = evaluation.score(self.texts.splits[self.split], predicted, self.cfg.seed)
+        predicted = self.answers(trained.fit, self.split)
+        scores = evaluation.score(self.texts.splits[self.split], predicted, self.cfg.seed)
         if self.split != "validation":  # which `train` has logged
-            tracking.log_scores(self.split, final)
-        told = record.predictions(self.texts, self.split, predicted)
-        tracking.log_predictions(told, self.split)
-        digests = self._record["predictions"] | {self.split: record.digest(told)}
-        self._record = record.seal(self._record | {self.split: final, "predictions": digests, "finished": True})
-        tracking.log_table(self._record, "record.json")
-        return predicted, final
+            tracking.log_scores(self.split, scores)
+        predictions = record.predictions(self.texts, self.split, predicted)
+        tracking.log_predictions(predictions, self.split)
+        digests = trained.record["predictions"] | {self.split: record.digest(predictions)}
+        more = {self.split: scores, "predictions": digests, "finished": True}
+        sealed = record.seal(trained.record | more)
+        tracking.log_table(sealed, "record.json")
+        return predicted, Training(trained.fit, scores, sealed)
 
-    def register(self, fitted: Fit, scores: dict) -> tuple[str, list[str]]:
+    def register(self, trained: Training) -> tuple[str, list[str]]:
         """Score the active run's model on test where there is one, once; check, log and register it as `candidate`.
 
         Args:
-            fitted, scores: what `train` returned.
+            trained: what `train` has just returned.
 
         Returns:
             The version in the registry, and what the guards found.
         """
         split, labels = self.split, self.texts.labels
-        (predicted, final), true = self.finish(fitted), self.texts.splits[split]["label"][:]
-        guards = evaluation.guards(predicted, self.baselines | {"fine-tuned": final}, labels)
+        (predicted, final), true = self.finish(trained), self.texts.splits[split]["label"][:]
+        guards = evaluation.guards(predicted, self.baselines | {"fine-tuned": final.scores}, labels)
         for name, scored in self.baselines.items():
             tracking.log_scores(f"{split}_{name}", scored)
-            told = record.predictions(self.texts, split, self._baseline_answers[name][split])
-            tracking.log_predictions(told, split, name)
+            answers = record.predictions(self.texts, split, self._baseline_answers[name][split])
+            tracking.log_predictions(answers, split, name)
         tracking.set_tags(guards=" ".join(guards) or "passed")
-        fitted.model.config.guards = guards
-        tracking.log_figure(plots.learning_curves(fitted.history), "learning_curves")
+        trained.fit.model.config.guards = guards
+        tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
         tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
-        stands_on = {
-            tracking.SELECTION_METRIC: round(scores["macro_f1"], 4),
-            f"{split}_macro_f1": round(final["macro_f1"], 4),
+        tags = {
+            tracking.SELECTION_METRIC: round(trained.scores["macro_f1"], 4),
+            f"{split}_macro_f1": round(final.scores["macro_f1"], 4),
             "data": self.texts.source.id,
         }
-        figures = [*tracking.flat("validation", scores) | tracking.flat(split, final)]
-        measured = self._record | {
-            "baselines": {
-                name: {metric: scored[metric] for metric in ("accuracy", "macro_f1")}
-                for name, scored in self.baselines.items()
-            },
-            "train": {"seconds": fitted.seconds, "epochs": fitted.epochs},
-            "guards": guards,
-            "notes": [*self.texts.notes, *fitted.notes],
-        }
         version = tracking.log_model(
-            fitted.model,
+            trained.fit.model,
             self.tokenizer,
             self.texts.splits["validation"][:2]["text"],
             self.cfg.registered_model,
-            stands_on,
-            figures,
-            fitted.trainer.state.global_step,
-            card.text(measured, labels, evaluation.headline_rows(measured)),
+            tags,
+            [*tracking.flat("validation", trained.scores) | tracking.flat(split, final.scores)],
+            trained.fit.trainer.state.global_step,
+            self._card(final, guards),
         )
         return version, guards
 
+    def _card(self, final: Training, guards: Sequence[str]) -> str:
+        """Return the model card of a training that `finish` returned."""
+        baselines = {
+            name: {metric: scored[metric] for metric in ("accuracy", "macro_f1")}
+            for name, scored in self.baselines.items()
+        }
+        measured = final.record | {
+            "baselines": baselines,
+            "train": {"seconds": final.fit.seconds, "epochs": final.fit.epochs},
+            "guards": guards,
+            "notes": [*self.texts.notes, *final.fit.notes],
+        }
+        return card.text(measured, self.texts.labels, evaluation.headline_rows(measured))
+
     def answers(self, fitted: Fit, split: str) -> np.ndarray:
         """Return the class ids that a fitted model gives for a split."""
-        found = self.texts.splits[split]["text"][:]
-        return training.probabilities(fitted.model, self.tokenizer, found, fitted.recipe.max_length).argmax(1)
+        texts = self.texts.splits[split]["text"][:]
+        return training.probabilities(fitted.model, self.tokenizer, texts, fitted.recipe.max_length).argmax(1)
 
-    def _tokens(self, max_length: int, for_looks: bool) -> DatasetDict:
-        """Return the tokenized splits; for looks on the way, with `LOOK_ROWS` rows of validation, drawn with a seed."""
+    def _tokens(self, max_length: int, interim: bool) -> DatasetDict:
+        """Return the tokenized splits; for interim validations with `INTERIM_ROWS` rows of it, drawn with a seed."""
         if max_length not in self._tokenized:
             self._tokenized[max_length] = data.tokenize(self.texts.splits, self.tokenizer, max_length)
         tokens = self._tokenized[max_length]
-        if not for_looks:
+        if not interim:
             return tokens
-        drawn = np.random.default_rng(self.cfg.seed).permutation(len(tokens["validation"]))[:LOOK_ROWS]
+        drawn = np.random.default_rng(self.cfg.seed).permutation(len(tokens["validation"]))[:INTERIM_ROWS]
         return DatasetDict(tokens | {"validation": tokens["validation"].select(np.sort(drawn))})
 
-    def _fresh(self, settings: Recipe, seed: int) -> PreTrainedModel:
-        key = seed, training.attention_of(settings)
+    def _fresh(self, recipe: Recipe, seed: int) -> PreTrainedModel:
+        key = seed, training.attention_of(recipe)
         if key not in self._models:
             self._models = {key: training.read_model(self.source, self.texts.labels, *key)}
         model = copy.deepcopy(self._models[key])
-        training.prepare(model, settings)
+        training.prepare(model, recipe)
         return model

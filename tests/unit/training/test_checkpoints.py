@@ -54,7 +54,7 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-def train(folder, callback, **chosen):
+def train(folder, callback, resume=True, **chosen):
     """Train on texts of all lengths, with dropout, so that batches and random numbers have to be found again."""
     source = hub.resolve_model("tiny")
     tokenizer = training.load_tokenizer(source)
@@ -68,7 +68,8 @@ def train(folder, callback, **chosen):
     )
     model = training.load_model(source, ["bad", "good"], recipe, 1)
     folder.mkdir(exist_ok=True)
-    return training.fit(model, tokenizer, tokens, recipe, 1, folder, [callback], label="test", save_seconds=1e9)
+    plan = training.KeepBest(folder, resume, save_seconds=1e9)
+    return training.fit(model, tokenizer, tokens, recipe, 1, plan, [callback])
 
 
 def digest(fitted, folder):
@@ -178,11 +179,7 @@ def test_a_moved_folder_is_resumed_too(undisturbed, tmp_path):
 def test_resume_can_be_refused(tmp_path):
     place = interrupted(tmp_path)[0].parent
     shutil.copytree(place, tmp_path / "copy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            training, "fit", lambda *args, original=training.fit, **kwargs: original(*args, resume=False, **kwargs)
-        )
-        assert not any("went on" in note for note in train(tmp_path, At()).notes)
+    assert not any("went on" in note for note in train(tmp_path, At(), resume=False).notes)
 
 
 def test_only_the_best_and_the_two_newest_are_kept(tmp_path):

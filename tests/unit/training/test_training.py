@@ -43,7 +43,7 @@ def run(setting, folder, seed=1, callbacks=(), **chosen):
         **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "average": 0.0} | chosen),
     )
     model = training.load_model(source, LABELS, recipe, seed)
-    return training.fit(model, tokenizer, tokens, recipe, seed, folder, callbacks)
+    return training.fit(model, tokenizer, tokens, recipe, seed, training.KeepBest(folder), callbacks)
 
 
 def weights(fitted):
@@ -366,7 +366,7 @@ def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
         "short_text", layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8
     )
     model = training.load_model(source, LABELS, recipe, 1)
-    trainer = training.build(model, tokenizer, tokens, recipe, 1, tmp_path)
+    trainer = training.build(model, tokenizer, tokens, recipe, 1, training.KeepBest(tmp_path))
     rates = {id(p): group["lr"] for group in trainer.create_optimizer().param_groups for p in group["params"]}
     found = {name: rates[id(p)] for name, p in model.named_parameters()}
     assert {rate for name, rate in found.items() if "layer.1." in name or "classifier" in name or "pooler" in name} == {
@@ -384,7 +384,9 @@ def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path
     labels = torch.tensor([0, 1])
 
     def loss(in_training=True, **chosen):
-        trainer = training.build(model, tokenizer, rare, settings.make_recipe("short_text", **chosen), 1, tmp_path)
+        trainer = training.build(
+            model, tokenizer, rare, settings.make_recipe("short_text", **chosen), 1, training.KeepBest(tmp_path)
+        )
         trainer.model.train(in_training)
         return trainer.compute_loss_func(SimpleNamespace(logits=logits), labels).item()
 
@@ -435,7 +437,7 @@ def test_the_labs_mistake_is_called_out(tmp_path):
         data.tokenize(first, tokenizer, recipe.max_length),
         recipe,
         1,
-        tmp_path,
+        training.KeepBest(tmp_path),
     )
     assert len(fitted.notes) == 3 and all("one class" in note for note in fitted.notes)
     answers = training.probabilities(fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length).argmax(

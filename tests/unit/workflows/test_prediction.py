@@ -377,7 +377,12 @@ def test_training_records_the_length_that_prediction_cuts_at(tmp_path):
     tokenizer = training.load_tokenizer(source)
     tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, 17)
     fitted = training.fit(
-        training.load_model(source, ["bad", "good"], recipe, 1), tokenizer, tokens, recipe, 1, tmp_path
+        training.load_model(source, ["bad", "good"], recipe, 1),
+        tokenizer,
+        tokens,
+        recipe,
+        1,
+        training.KeepBest(tmp_path),
     )
     training.save(fitted, tmp_path / "model")
     assert workflows.load(str(tmp_path)).max_length == 17

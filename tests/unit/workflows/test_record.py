@@ -35,15 +35,14 @@ def made(tmp_path_factory):
         )
     }
     model = SimpleNamespace(num_parameters=lambda: 7)
+    fitted = SimpleNamespace(recipe=settings.RECIPES["short_text"], seed=3, model=model)
     return (
         record.make(
             "02_fine_tuning",
             cfg,
-            settings.RECIPES["short_text"],
             texts,
             source,
-            model,
-            3,
+            fitted,
             "0" * 64,
             told,
             {"test": {"accuracy": np.float64(0.1) + 0.2}},

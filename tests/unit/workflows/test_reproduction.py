@@ -42,19 +42,17 @@ def origin(tmp_path_factory, empty_store):
     )
     bench = workflows.Workbench(cfg, folder)
     with tracking.run("trial 1") as active:
-        fitted, _ = bench.train(active, bench.base, cfg.seed, looks=[0.5])
-        bench.finish(fitted)
+        trained = bench.train(active.info.run_id, bench.base, cfg.seed, validate_at=[0.5])
+        bench.finish(trained)
     (folder / "run_id").write_text(active.info.run_id)
 
     cfg = parameters.check("02_fine_tuning", parameters.defaults("02_fine_tuning") | values)
     texts, scores, told = bench.texts, {}, {}
     for split in ("validation", "test"):
-        ids = training.probabilities(fitted.model, bench.tokenizer, texts.splits[split]["text"][:], 16).argmax(1)
+        ids = training.probabilities(trained.fit.model, bench.tokenizer, texts.splits[split]["text"][:], 16).argmax(1)
         scores[split], told[split] = evaluation.score(texts.splits[split], ids), record.predictions(texts, split, ids)
-    digest = training.save(fitted, folder / "out" / "model")
-    kept = record.make(
-        "02_fine_tuning", cfg, bench.base, texts, bench.source, fitted.model, cfg.seed, digest, told, scores
-    )
+    digest = training.save(trained.fit, folder / "out" / "model")
+    kept = record.make("02_fine_tuning", cfg, texts, bench.source, trained.fit, digest, told, scores)
     record.write_predictions(folder / "out", told)
     results.write(folder / "out", "02_fine_tuning", **record.for_results(kept))
     assert uri.startswith("sqlite")

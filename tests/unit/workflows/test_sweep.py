@@ -1,4 +1,4 @@
-"""The search space, the points of a study, its ledger, its stages, and the edge-of-range warning."""
+"""The search space, the points of a study, its queue, its stages, and the edge-of-range warning."""
 
 import math
 import os
@@ -15,10 +15,10 @@ from sweep_bench import SPACE, Bench, outcome, study
 from textlab import tracking
 from textlab.errors import InputError, TrainingError
 from textlab.evaluation import sweep_analysis
-from textlab.settings import search_space
+from textlab.settings import SweepOptions, search_space
 from textlab.tracking.store import OWNER_TAG
-from textlab.workflows.sweep import suggest
-from textlab.workflows.sweep.job_queue import Ledger, check_storage
+from textlab.workflows.sweep.job_queue import JobQueue, check_storage
+from textlab.workflows.sweep.suggest import REPORTS, Suggester, count, suggest
 
 CONDITIONAL = {
     "class_weights": [True, False],
@@ -27,18 +27,19 @@ CONDITIONAL = {
 }
 
 
-def draw(plan, n, score=lambda point: 0.0):
+def suggester(space=SPACE, sampler="tpe", seed=42, **options):
+    return Suggester(space, SweepOptions(sampler=sampler, **options), seed)
+
+
+def draw(suggester, n, score=lambda point: 0.0):
     """Return the points of a study whose trials all complete."""
     done, found = [], []
     for number in range(n):
-        _, point = suggest.propose(plan, number, done[: plan.group(number)])
-        found.append(point)
-        study = optuna.create_study()
-        study.enqueue_trial(point)
-        trial = study.ask()
-        assert suggest.suggest(trial, plan.space) == point
-        study.tell(trial, score(point))
-        done.append(study.trials[0])
+        drawn = suggester.point(number, done[: suggester.group(number)])
+        found.append(drawn.params)
+        done.append(
+            optuna.trial.create_trial(params=drawn.params, distributions=drawn.distributions, value=score(drawn.params))
+        )
     return found
 
 
@@ -46,7 +47,7 @@ def draw(plan, n, score=lambda point: 0.0):
 
 
 def test_settings_have_the_types_of_the_recipe_and_lie_in_range():
-    seen = draw(suggest.Plan(SPACE | {"epochs": {"low": 1, "high": 4}}, seed=1), 12)
+    seen = draw(suggester(SPACE | {"epochs": {"low": 1, "high": 4}}, seed=1), 12)
     assert all(isinstance(s["epochs"], int) and 1 <= s["epochs"] <= 4 for s in seen)
     assert all(1e-5 <= s["learning_rate"] <= 1e-2 for s in seen) and {s["batch_size"] for s in seen} == {8, 16, 32}
     assert min(s["learning_rate"] for s in seen) < 1e-4  # drawn on a logarithmic scale
@@ -54,7 +55,7 @@ def test_settings_have_the_types_of_the_recipe_and_lie_in_range():
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
 def test_a_conditional_setting_is_searched_only_under_its_condition(sampler):
-    seen = draw(suggest.Plan(search_space.check_space(CONDITIONAL), sampler, seed=1), 12)
+    seen = draw(suggester(search_space.check_space(CONDITIONAL), sampler, seed=1), 12)
     assert {s["class_weights"] for s in seen} == {True, False}
     assert all(("label_smoothing" in s) == (not s["class_weights"]) for s in seen)
 
@@ -89,8 +90,8 @@ def test_a_grid_needs_countable_points():
             {"dropout": [True, False], "epochs": {"choices": [1, 2], "when": {"dropout": True}}}, "grid"
         )
     space = search_space.check_space({"epochs": {"low": 1, "high": 3}, "dropout": [True, False]}, "grid")
-    assert suggest.count(space) == 6 and suggest.count(SPACE) is None
-    assert len({tuple(p.values()) for p in draw(suggest.Plan(space, "grid"), 6)}) == 6
+    assert count(space) == 6 and count(SPACE) is None
+    assert len({tuple(p.values()) for p in draw(suggester(space, "grid"), 6)}) == 6
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_best_value_at_the_edge_is_reported(best, words):
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
 def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
     first, again, other = (
-        draw(suggest.Plan(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4)
+        draw(suggester(SPACE, sampler, seed=seed), 14, lambda p: p["learning_rate"]) for seed in (3, 3, 4)
     )
     assert first == again != other
     assert len({tuple(point.values()) for point in first}) == 14
@@ -124,68 +125,68 @@ def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
 def test_tpe_learns_from_results():
     away = [
         abs(math.log10(p["learning_rate"]) + 2.5)
-        for p in draw(suggest.Plan(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))
+        for p in draw(suggester(SPACE, seed=1), 25, lambda p: -abs(math.log10(p["learning_rate"]) + 2.5))
     ]
     assert sum(away[-10:]) / 10 < 0.5 * sum(away[:5]) / 5
 
 
 def test_a_group_of_parallel_trials_does_not_know_of_each_others_results():
-    plan = suggest.Plan(SPACE, parallel=4, seed=2)
+    plan = suggester(SPACE, parallel=4, seed=2)
     assert draw(plan, 8, lambda p: 0.0)[:4] == draw(plan, 8, lambda p: p["learning_rate"])[:4]
     assert len({tuple(p.values()) for p in draw(plan, 8)}) == 8
 
 
-# The ledger
+# The queue
 
 
-def ledger(folder, name="s", **identity):
-    return Ledger(f"sqlite:///{folder / 'studies.db'}", name, identity or {"a": 1})
+def queue(folder, name="s", **identity):
+    return JobQueue(f"sqlite:///{folder / 'studies.db'}", name, identity or {"a": 1})
 
 
 def test_a_job_is_given_to_one_worker_only(tmp_path):
-    one, two = ledger(tmp_path), ledger(tmp_path)
+    one, two = queue(tmp_path), queue(tmp_path)
     claimed = [job.number for worker in (one, two, one) if (job := worker.claim(3))]
     assert claimed == [0, 1, 2] and two.claim(3) is None
 
 
 def test_groups_are_done_one_after_another(tmp_path):
-    book = ledger(tmp_path)
-    jobs = [book.claim(4, lambda n: n // 2 * 2) for _ in range(3)]
+    jobs_of = queue(tmp_path)
+    jobs = [jobs_of.claim(4, lambda n: n // 2 * 2) for _ in range(3)]
     assert [job and job.number for job in jobs] == [0, 1, None]
-    book.finish(jobs[1], TrialState.COMPLETE, 1.0)
-    assert book.claim(4, lambda n: n // 2 * 2) is None
-    book.finish(jobs[0], TrialState.COMPLETE, 1.0)
-    assert book.claim(4, lambda n: n // 2 * 2).number == 2
+    jobs_of.finish(jobs[1], TrialState.COMPLETE, 1.0)
+    assert jobs_of.claim(4, lambda n: n // 2 * 2) is None
+    jobs_of.finish(jobs[0], TrialState.COMPLETE, 1.0)
+    assert jobs_of.claim(4, lambda n: n // 2 * 2).number == 2
 
 
 def test_a_dead_workers_job_is_given_again_with_the_same_point(tmp_path):
     path = tmp_path / "claimed"
     child = os.fork()
     if child == 0:
-        job = ledger(tmp_path).claim(2)
-        path.write_text(repr(suggest.suggest(job, SPACE)))
+        job = queue(tmp_path).claim(2)
+        path.write_text(repr(suggest(job, SPACE)))
         os._exit(0)
     os.waitpid(child, 0)
-    book = ledger(tmp_path)
-    job = book.claim(2)
-    assert job.number == 0 and repr(suggest.suggest(job, SPACE)) == path.read_text()
-    assert book.claim(2).number == 1 and book.claim(2) is None  # a living worker's job is left to it
+    jobs_of = queue(tmp_path)
+    job = jobs_of.claim(2)
+    assert job.number == 0 and repr(suggest(job, SPACE)) == path.read_text()
+    assert jobs_of.claim(2).number == 1 and jobs_of.claim(2) is None  # a living worker's job is left to it
 
 
 def test_a_worker_elsewhere_counts_as_dead_after_silence(tmp_path, monkeypatch):
-    book = ledger(tmp_path)
-    job = book.claim(1)
+    jobs_of = queue(tmp_path)
+    job = jobs_of.claim(1)
     job.set_user_attr("owner", "elsewhere 1 0.00")
-    assert book.claim(1) is None
-    monkeypatch.setattr(book._storage, "grace_period", 0)
+    assert jobs_of.claim(1) is None
+    monkeypatch.setattr(jobs_of._storage, "grace_period", 0)
     time.sleep(1.1)
-    assert book.claim(1).number == 0
+    assert jobs_of.claim(1).number == 0
 
 
 def test_a_list_begun_with_other_settings_is_refused_naming_them(tmp_path):
-    ledger(tmp_path, rows=10, seed=1)
+    queue(tmp_path, rows=10, seed=1)
     with pytest.raises(InputError, match=r"another rows \(10, now 20\)"):
-        ledger(tmp_path, rows=20, seed=1)
+        queue(tmp_path, rows=20, seed=1)
 
 
 @pytest.mark.parametrize("address", ["mysql://x", "http://x", "studies.db"])
@@ -196,7 +197,7 @@ def test_other_databases_are_refused(address):
 
 def test_a_database_that_does_not_answer_is_one_line():
     with pytest.raises(InputError, match="sweep_options: storage") as caught:
-        Ledger("postgresql://nobody:secret@127.0.0.1:9/none", "s", {})
+        JobQueue("postgresql://nobody:secret@127.0.0.1:9/none", "s", {})
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -258,17 +259,17 @@ def test_a_failed_trial_sets_no_bar_for_others():
         return optuna.trial.create_trial(
             state=state,
             value=0.5 if state == TrialState.COMPLETE else None,
-            intermediate_values=dict(zip(suggest.LOOKS, values)),
+            intermediate_values=dict(zip(REPORTS, values)),
         )
 
-    plan = suggest.Plan(SPACE, "random")
+    plan = suggester(SPACE, "random")
     for earlier, given_up in (
         ([trial(TrialState.FAIL, [-0.5])], False),
         ([trial(TrialState.COMPLETE, [-0.5, -0.4])], True),
     ):
-        judge, _ = suggest.propose(plan, 1, earlier)
-        judge.report(-0.9, 1)
-        assert judge.should_prune() == given_up
+        reporter = plan.reporter(earlier)
+        reporter.report(-0.9, 1)
+        assert reporter.should_prune() == given_up
 
 
 def test_a_sweep_without_any_result_fails(store, tmp_path):
@@ -289,7 +290,7 @@ def test_the_first_interrupt_ends_after_the_step_and_the_trial_is_run_again(stor
     assert table == outcome(study(store, fresh, n_trials=4, experiment="sweeps").search())
 
 
-def test_a_result_that_the_ledger_was_not_told_of_is_taken_over(store, tmp_path, monkeypatch):
+def test_a_result_that_the_queue_was_not_told_of_is_taken_over(store, tmp_path, monkeypatch):
     """As when a worker dies after it has ended the run and before it has noted that the trial is done."""
     bench = Bench(tmp_path)
     first = study(store, tmp_path, bench, n_trials=2, pruner="none")
@@ -298,7 +299,7 @@ def test_a_result_that_the_ledger_was_not_told_of_is_taken_over(store, tmp_path,
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Ledger, "finish", die)
+        patch.setattr(JobQueue, "finish", die)
         first.search()
     assert len(bench.trained) == 1
     table = study(store, tmp_path, bench, n_trials=2, pruner="none").search()
@@ -315,10 +316,10 @@ def test_the_run_of_a_worker_that_died_on_another_machine_is_closed(store, tmp_p
         .info.run_id
     )
     MlflowClient().log_metric(left, "loss", 1.0, timestamp=5_000)
-    job = sweep.ledger.claim(1)
+    job = sweep.queue.claim(1)
     for name, value in {"owner": elsewhere, "run_id": left}.items():
         job.set_user_attr(name, value)
-    monkeypatch.setattr(sweep.ledger._storage, "grace_period", 0)
+    monkeypatch.setattr(sweep.queue._storage, "grace_period", 0)
     time.sleep(1.1)
     table = sweep.search()
     found = MlflowClient().get_run(left).info

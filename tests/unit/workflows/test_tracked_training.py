@@ -41,10 +41,10 @@ def bench(tmp_path_factory):
 
 def train(bench, **options):
     with tracking.run("a training") as active:
-        fitted, scores = bench.train(active, bench.base, 1, **options)
+        trained = bench.train(active.info.run_id, bench.base, 1, **options)
         if options:
-            bench.register(fitted, scores)
-    return active.info.run_id, training.weights_sha256(fitted.model)
+            bench.register(trained)
+    return active.info.run_id, training.weights_sha256(trained.fit.model)
 
 
 def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(bench, store, tmp_path):
@@ -94,7 +94,7 @@ def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, st
 
     monkeypatch.setattr(mlflow.transformers, "save_model", full)
     with tracking.run("a training") as active:
-        bench.train(active, bench.base, 1, checkpoints=True)
+        bench.train(active.info.run_id, bench.base, 1, checkpoints=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tracking:")]
     assert len(told) == 2 and all(line.endswith("could not be recorded: no space left") for line in told)
     assert (
@@ -120,12 +120,12 @@ def test_a_training_outlives_the_server_that_it_records_into(bench, store, tmp_p
     revival = threading.Timer(40, server.start)
     revival.start()
     with tracking.run("a training") as active:
-        fitted, scores = bench.train(active, bench.base, 1, callbacks=[Kill()], checkpoints=True)
-        bench.register(fitted, scores)
+        trained = bench.train(active.info.run_id, bench.base, 1, callbacks=[Kill()], checkpoints=True)
+        bench.register(trained)
     told = capsys.readouterr().err
     assert "the store does not answer; what is to be recorded waits for it" in told
     found = MlflowClient().get_run(active.info.run_id)
-    assert found.info.status == "FINISHED" and training.weights_sha256(fitted.model) == weights
+    assert found.info.status == "FINISHED" and training.weights_sha256(trained.fit.model) == weights
     assert tracking.models(active.info.run_id).index.tolist()[-1] == "model"
     curve = tracking.metric_history(active.info.run_id, "eval_loss")
     tracking.connect(store, "tests")

@@ -28,7 +28,7 @@ DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _OWNER, _IDENTITY, _PARENT = "owner", "identity", "parent_run_id"
 
 
-class Ledger:
+class JobQueue:
     """A numbered list of jobs in a database, each waiting, in the hands of a living worker, or done.
 
     A job whose worker died waits again, with what it was given to do: at once when the worker was a process of this machine,
@@ -130,7 +130,7 @@ class Ledger:
     def _lost(self, job: FrozenTrial, silent: Sequence[int]) -> bool:
         return processes.gone(job.user_attrs.get(_OWNER, "")) or job._trial_id in silent
 
-    def alive(self, job: optuna.Trial):
+    def heartbeat(self, job: optuna.Trial):
         """Return a context that gives signs of life while the job is worked on."""
         return get_heartbeat_thread(job._trial_id, self._storage)
 
@@ -138,8 +138,15 @@ class Ledger:
         """Put a job back, to be begun again with what it was given."""
         self._storage.set_trial_state_values(job._trial_id, TrialState.WAITING)
 
-    def look(self, job: optuna.Trial, step: int, value: float) -> None:
-        """Note a value on the way."""
+    def set_point(self, job: optuna.Trial, point: optuna.Trial) -> None:
+        """Note the settings that a job is done with; one that is begun again has them already."""
+        for name, distribution in point.distributions.items():
+            if name not in job.params:
+                value = distribution.to_internal_repr(point.params[name])
+                self._storage.set_trial_param(job._trial_id, name, value, distribution)
+
+    def report(self, job: optuna.Trial, step: int, value: float) -> None:
+        """Note an intermediate value."""
         self._storage.set_trial_intermediate_value(job._trial_id, step, value)
 
     def finish(self, job: optuna.Trial, state: TrialState, value: float | None = None, **attributes: Any) -> None:

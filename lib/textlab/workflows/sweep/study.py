@@ -1,8 +1,8 @@
 """A hyper-parameter study that survives anything: a first run, trials, repeats of the best over seeds, and the winner.
 
-Its points depend only on its settings and on finished trials (`points`), and all its workers share a ledger in a database
-(`ledger`): so a study that was killed and started again, or spread over machines, tries the same points. Each trial is a run in
-MLflow.
+Its points depend only on its settings and on finished trials (`suggest`), and all its workers share a queue in a database
+(`job_queue`). So a study that was killed and started again, or spread over machines, tries the same points. Each trial is
+a run in MLflow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -30,10 +29,11 @@ from ... import evaluation, machine, tracking
 from ...errors import InputError, TrainingError, first_line
 from ...machine import environment
 from ...settings import SweepOptions, parameters
+from ...training import Progress
 from ..tracked_training import Workbench
 from . import ray_workers
-from .job_queue import DONE, Ledger
-from .suggest import LOOKS, WHOLE, Plan, count, propose, suggest
+from .job_queue import DONE, JobQueue
+from .suggest import REPORTS, WHOLE, Suggester, count
 
 #: What ends one trial and not the study.
 FAILURES = (TrainingError, MemoryError, torch.OutOfMemoryError)
@@ -56,39 +56,34 @@ class Sweep:
     def __init__(self, cfg: SimpleNamespace, bench: Workbench) -> None:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = SweepOptions(**cfg.sweep_options)
-        self.plan = Plan(self.space, self.options.sampler, self.options.pruner, self.options.parallel, cfg.seed)
-        identity = bench.about() | dataclasses.asdict(bench.base) | dataclasses.asdict(self.plan)
-        identity["tracking"] = cfg.experiment
-        self._identity = identity
-        self.name = cfg.study or f"sweep-{_digest(identity)}"
+        self.suggester = Suggester(self.space, self.options, cfg.seed)
+        identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
+        self._identity = identity | {"tracking": cfg.experiment}
+        self.name = cfg.study or f"sweep-{_digest(self._identity)}"
         self.storage = self.options.storage or f"sqlite:///{machine.outputs_root() / 'studies.db'}"
         if cfg.engine == "ray":
-            for name, address in (
-                ("sweep_options: storage", self.storage),
-                ("tracking_uri", cfg.tracking_uri or "sqlite://"),
-            ):
-                if address.startswith("sqlite"):
-                    raise InputError(
-                        f"{name}: an SQLite file is for one machine; engine ray needs "
-                        + ("postgresql://..." if name != "tracking_uri" else "an MLflow server's address")
-                    )
-        self.ledger = Ledger(self.storage, self.name, identity)
-        self.parent = self.ledger.parent(self._make_parent)
+            self._check_addresses()
+        self.queue = JobQueue(self.storage, self.name, self._identity)
+        self.parent = self.queue.parent(self._make_parent)
         tracking.require_run(self.parent, self.name)
         self.n_trials = min(cfg.n_trials, count(self.space) or cfg.n_trials)
         self._line = machine.ProgressLine()
         if self.options.trial_cpus:
             torch.set_num_threads(self.options.trial_cpus)
 
-    def _make_parent(self) -> str:
-        settings = {
-            "engine": self.cfg.engine,
-            "seed": self.cfg.seed,
-            "sampler": self.plan.sampler,
-            "pruner": self.plan.pruner,
-            "parallel": self.plan.parallel,
+    def _check_addresses(self) -> None:
+        """Refuse stores that several machines cannot share."""
+        addresses = {
+            "sweep_options: storage": (self.storage, "postgresql://..."),
+            "tracking_uri": (self.cfg.tracking_uri or "sqlite://", "an MLflow server's address"),
         }
-        return tracking.make_run(self.name, settings, {"search_space.json": self.space})
+        for name, (address, accepted) in addresses.items():
+            if address.startswith("sqlite"):
+                raise InputError(f"{name}: an SQLite file is for one machine; engine ray needs {accepted}")
+
+    def _make_parent(self) -> str:
+        values = {"engine": self.cfg.engine} | self.suggester.identity()
+        return tracking.make_run(self.name, values, {"search_space.json": values.pop("space")})
 
     # Stages
 
@@ -119,7 +114,7 @@ class Sweep:
 
     def work(self, deadline: float = math.inf) -> None:
         """Take trials until all are done or the time is up, beside any other workers."""
-        self._work(self.ledger, self.n_trials, self._trial, self.plan.group, deadline)
+        self._work(self.queue, self.n_trials, self._trial, self.suggester.group, deadline)
 
     def confirm(self) -> pd.DataFrame:
         """Repeat the best settings with fresh seeds and return what came of each, the winner first.
@@ -133,16 +128,16 @@ class Sweep:
         seeds = [self.cfg.seed + 1 + i for i in range(self.options.confirm_seeds)]
         jobs = [(trial, seed) for trial in best for seed in seeds]
         key = [[trial.number for trial in best], seeds]
-        ledger = Ledger(self.storage, f"{self.name}/confirm-{_digest(key)}", {"trials and seeds": key})
+        queue = JobQueue(self.storage, f"{self.name}/confirm-{_digest(key)}", {"trials and seeds": key})
 
         def repeat(job: optuna.Trial) -> float:
             trial, seed = jobs[job.number]
             return self._train(job, f"trial {trial.number + 1}, seed {seed}", "repeat", trial.params, seed)
 
         with tracking.run(self.name, run_id=self.parent):
-            self._work(ledger, len(jobs), repeat)
+            self._work(queue, len(jobs), repeat)
         scores: dict[int, list[float]] = {trial.number: [] for trial in best}
-        for (trial, _), job in zip(jobs, ledger.trials()):
+        for (trial, _), job in zip(jobs, queue.trials()):
             scores[trial.number] += [job.value] if job.state == TrialState.COMPLETE else []
         rows = {
             trial.number + 1: evaluation.over_seeds(
@@ -170,7 +165,7 @@ class Sweep:
         Returns:
             run_id, version, guards, and validation (scores).
         """
-        won = self.ledger.trials()[trial - 1].params
+        won = self.queue.trials()[trial - 1].params
         return self._single(f"winner, trial {trial}", "winner", won)
 
     # What is known
@@ -178,7 +173,7 @@ class Sweep:
     def table(self) -> pd.DataFrame:
         """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
         rows = []
-        for t in [trial for trial in self.ledger.trials()[: self.n_trials] if trial.params]:
+        for t in [trial for trial in self.queue.trials()[: self.n_trials] if trial.params]:
             done = t.state == TrialState.COMPLETE
             rows.append(
                 {
@@ -196,7 +191,7 @@ class Sweep:
 
     def best(self, k: int) -> list[FrozenTrial]:
         """Return the k best completed trials."""
-        done = [t for t in self.ledger.trials()[: self.n_trials] if t.state == TrialState.COMPLETE]
+        done = [t for t in self.queue.trials()[: self.n_trials] if t.state == TrialState.COMPLETE]
         return sorted(done, key=lambda t: (-t.value, t.number))[:k]
 
     def show(self, what: str = "") -> None:
@@ -204,7 +199,7 @@ class Sweep:
         self._line.show(self._summary() + what)
 
     def _summary(self) -> str:
-        states = [t.state for t in self.ledger.trials()[: self.n_trials]]
+        states = [t.state for t in self.queue.trials()[: self.n_trials]]
         done, pruned, failed = (
             sum(s in kinds for s in states) for kinds in (DONE, (TrialState.PRUNED,), (TrialState.FAIL,))
         )
@@ -217,7 +212,7 @@ class Sweep:
 
     def _work(
         self,
-        ledger: Ledger,
+        queue: JobQueue,
         n: int,
         do: Callable[[optuna.Trial], float],
         group: Callable[[int], int] = lambda number: 0,
@@ -225,76 +220,79 @@ class Sweep:
     ) -> None:
         with _ends_softly() as self._stop:
             while time.monotonic() < deadline and not self._stop.is_set():
-                job = ledger.claim(n, group)
+                job = queue.claim(n, group)
                 if job is None:
-                    states = [t.state for t in ledger.trials()[:n]]
+                    states = [t.state for t in queue.trials()[:n]]
                     if len(states) == n and all(state in DONE for state in states):
                         return
                     self.show("; waiting for other workers")
                     time.sleep(0.5)
                     continue
                 try:
-                    with ledger.alive(job):
+                    with queue.heartbeat(job):
                         value = do(job)
-                    ledger.finish(job, TrialState.COMPLETE, value)
+                    queue.finish(job, TrialState.COMPLETE, value)
                 except optuna.TrialPruned:
-                    ledger.finish(job, TrialState.PRUNED)
+                    queue.finish(job, TrialState.PRUNED)
                 except FAILURES as error:
-                    ledger.finish(job, TrialState.FAIL, **{_REASON: first_line(error)})
+                    queue.finish(job, TrialState.FAIL, **{_REASON: first_line(error)})
                 except BaseException:
-                    ledger.release(job)
+                    queue.release(job)
                     raise
 
     def _trial(self, job: optuna.Trial) -> float:
-        earlier = [t for t in self.ledger.trials()[: self.plan.group(job.number)] if t.state in DONE]
-        thought, point = propose(self.plan, job.number, earlier)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            job.study.sampler = optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler())
-        settings = suggest(job, self.space)
+        earlier = [t for t in self.queue.trials()[: self.suggester.group(job.number)] if t.state in DONE]
+        point = self.suggester.point(job.number, earlier)
+        self.queue.set_point(job, point)
+        reporter = self.suggester.reporter(earlier)
 
-        def judge(look: int, value: float) -> None:
-            self.ledger.look(job, look, value)
-            thought.report(value, look)
-            if thought.should_prune():
+        def report(step: int, value: float) -> None:
+            self.queue.report(job, step, value)
+            reporter.report(value, step)
+            if reporter.should_prune():
                 raise optuna.TrialPruned
 
-        return self._train(job, f"trial {job.number + 1}", "trial", settings, self.cfg.seed, judge)
+        return self._train(job, f"trial {job.number + 1}", "trial", point.params, self.cfg.seed, report)
 
     def _train(
         self,
         job: optuna.Trial,
         name: str,
         role: str,
-        settings: Mapping[str, Any],
+        values: Mapping[str, Any],
         seed: int,
-        judge: Callable[[int, float], None] | None = None,
+        report: Callable[[int, float], None] | None = None,
         register: bool = False,
     ) -> float:
-        """Do a job as a child run, or take over its result when a worker died between the run's end and the ledger's."""
-        if found := tracking.outcome(self.parent, name):
-            state, run_id, value, reason = found
+        """Do a job as a child run, or take over its result when a worker died between the run's end and the queue's."""
+        if ended := tracking.outcome(self.parent, name):
+            state, run_id, value, reason = ended
             job.set_user_attr(_RUN, run_id)
             if state == "complete":
                 return value
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
             tracking.close_lost(lost)
-        recipe = dataclasses.replace(self.bench.base, **settings)
-        watch, looks = _Watch(self._stop, judge), [look / WHOLE for look in LOOKS] if judge else ()
-        label = f"{self._summary()}; {name}" if judge else name
+        recipe = dataclasses.replace(self.bench.base, **values)
+        label = f"{self._summary()}; {name}" if report else name
+        callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
+        validate_at = [step / WHOLE for step in REPORTS] if report else ()
         tags = {tracking.STUDY_TAG: self.name, tracking.ROLE_TAG: role}
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                fitted, scores = self.bench.train(
-                    child, recipe, seed, [watch], label, looks, self._line, checkpoints=register
+                trained = self.bench.train(
+                    child.info.run_id, recipe, seed, callbacks, validate_at, checkpoints=register
                 )
                 if register:
-                    version, guards = self.bench.register(fitted, scores)
-                    job.set_user_attr(
-                        _RESULT, {_RUN: child.info.run_id, "version": version, "guards": guards, "validation": scores}
-                    )
+                    version, guards = self.bench.register(trained)
+                    result = {
+                        _RUN: child.info.run_id,
+                        "version": version,
+                        "guards": guards,
+                        "validation": trained.scores,
+                    }
+                    job.set_user_attr(_RESULT, result)
             except optuna.TrialPruned:
                 tracking.set_tags(trial_state="pruned")
                 raise
@@ -302,14 +300,14 @@ class Sweep:
                 tracking.set_tags(trial_state="failed")
                 raise
             tracking.set_tags(trial_state="complete")
-        return scores["macro_f1"]
+        return trained.scores["macro_f1"]
 
-    def _single(self, name: str, role: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _single(self, name: str, role: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Do a training that ends in the registry, once for all workers."""
-        ledger = Ledger(self.storage, f"{self.name}/{name}", self._identity)
+        queue = JobQueue(self.storage, f"{self.name}/{name}", self._identity)
         with tracking.run(self.name, run_id=self.parent):
-            self._work(ledger, 1, lambda job: self._train(job, name, role, settings, self.cfg.seed, register=True))
-        (job,) = ledger.trials()
+            self._work(queue, 1, lambda job: self._train(job, name, role, values, self.cfg.seed, register=True))
+        (job,) = queue.trials()
         if job.state != TrialState.COMPLETE:
             raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))
         self._line.show(f"{name}: trained and registered", final=True)
@@ -340,18 +338,18 @@ def _join_until(values: dict[str, Any], end: float) -> None:
 
 
 class _Watch(TrainerCallback):
-    """Ends a training after the present step when asked to, and lets a judge look at each validation."""
+    """Ends a training after the present step when asked to, and reports each validation: its eighth and minus its loss."""
 
-    def __init__(self, stop: threading.Event, judge: Callable[[int, float], None] | None) -> None:
-        self.stop, self.judge = stop, judge
+    def __init__(self, stop: threading.Event, report: Callable[[int, float], None] | None) -> None:
+        self.stop, self.report = stop, report
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.stop.is_set():
             raise KeyboardInterrupt
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
-        if self.judge:
-            self.judge(max(1, round(WHOLE * state.global_step / state.max_steps)), -metrics["eval_loss"])
+        if self.report:
+            self.report(max(1, round(WHOLE * state.global_step / state.max_steps)), -metrics["eval_loss"])
 
 
 @contextmanager

@@ -1,36 +1,115 @@
-"""Which settings a sweep tries: a point follows from the plan and from finished trials before it, never from timing."""
+"""Which settings a sweep tries: a point follows from the study's settings and finished trials, never from timing."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from ...settings import Recipe
+from ...settings import Recipe, SweepOptions
 
-#: Eighths of a training after which a trial may be given up.
-LOOKS = (1, 3)
+#: Eighths of a training after which a trial reports its loss and may be pruned.
+REPORTS = (1, 3)
 WHOLE = 8
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What decides the points of a study."""
+@dataclass(frozen=True)
+class Suggester:
+    """Suggests the points of a study, and prunes its trials; the same arguments give the same.
 
-    space: Mapping[str, Any]  # as `search_space.check_space` returns it
-    sampler: str = "tpe"  # tpe (Bergstra et al. 2011), random, quasi_random (Sobol), grid
-    pruner: str = "halving"  # halving (ASHA, Li et al. 2020), median, hyperband (Li et al. 2018), none
-    parallel: int = 1  # trials that may run at once: a point knows of the trials before its group of so many
-    seed: int = 42
+    Args:
+        space: as `settings.check_space` returns it.
+        options: sampler, pruner, and how many trials may run at once.
+        seed: of the sampler.
+    """
+
+    space: Mapping[str, Any]
+    options: SweepOptions
+    seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that decides the points, as the study's name and database hold it."""
+        chosen = {name: getattr(self.options, name) for name in ("sampler", "pruner", "parallel")}
+        return {"space": self.space, "seed": self.seed} | chosen
 
     def group(self, number: int) -> int:
-        """Return the first trial of the group of a trial, whose points know of the same results."""
-        return number // self.parallel * self.parallel
+        """Return the first trial of a trial's group, whose points are suggested from the same results."""
+        return number // self.options.parallel * self.options.parallel
+
+    def point(self, number: int, earlier: Sequence[FrozenTrial]) -> optuna.Trial:
+        """Return a trial in memory with the point of a trial of the study: its `params` and `distributions`.
+
+        Args:
+            number: of the trial, counted from 0.
+            earlier: the finished trials before its group, in order.
+        """
+        adaptive = self.options.sampler == "tpe"
+        first = self.group(number) if adaptive else 0
+        with _experimental():
+            study = optuna.create_study(direction="maximize", sampler=self._sampler(self.seed + first))
+        study.add_trials(earlier if adaptive else [])
+        tried = [trial.params for trial in earlier if adaptive]
+        for _ in range(first, number + 1):
+            for _ in range(50):  # a point that was tried already is drawn again, for as long as there may be others
+                trial = study.ask()
+                point = suggest(trial, self.space)
+                if point not in tried:
+                    break
+                study.tell(trial, state=TrialState.FAIL)
+            tried.append(point)
+        return trial
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        if self.options.sampler == "tpe":  # Bergstra et al. 2011
+            return TPESampler(seed=seed, n_startup_trials=5, constant_liar=True)
+        if self.options.sampler == "random":
+            return RandomSampler(seed=seed)
+        if self.options.sampler == "quasi_random":  # Sobol
+            return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        return GridSampler({name: _values(name, spec) for name, spec in self.space.items()}, seed=seed)
+
+    def reporter(self, earlier: Sequence[FrozenTrial]) -> optuna.Trial:
+        """Return a trial in memory that knows, when values are reported to it, whether to prune.
+
+        Args:
+            earlier: the finished trials that it is compared with; failed ones set no bar.
+        """
+        pruner = {
+            "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=1, reduction_factor=3
+            ),  # Li et al. 2020
+            "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4),
+            "hyperband": lambda: optuna.pruners.HyperbandPruner(  # Li et al. 2018
+                min_resource=1, max_resource=WHOLE, reduction_factor=3
+            ),
+            "none": optuna.pruners.NopPruner,
+        }[self.options.pruner]
+        with _experimental():
+            study = optuna.create_study(direction="maximize", study_name="judge", pruner=pruner())
+        for trial in earlier:
+            if trial.state == TrialState.FAIL:
+                continue
+            again = study.ask()  # a pruner compares with what it was asked about itself
+            for step, value in sorted(trial.intermediate_values.items()):
+                again.report(value, step)
+                again.should_prune()
+            study.tell(again, trial.value if trial.state == TrialState.COMPLETE else None, trial.state)
+        return study.ask()
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """Silence Optuna's warning that a class of it is experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,14 +120,11 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if "choices" in spec:
             values[name] = trial.suggest_categorical(name, spec["choices"])
-        elif isinstance(getattr(Recipe, name), int):
-            values[name] = trial.suggest_int(
-                name, int(spec["low"]), int(spec["high"]), step=spec.get("step", 1), log=spec.get("log", False)
-            )
-        else:
-            values[name] = trial.suggest_float(
-                name, float(spec["low"]), float(spec["high"]), step=spec.get("step"), log=spec.get("log", False)
-            )
+            continue
+        whole = isinstance(getattr(Recipe, name), int)
+        draw, kind, step = (trial.suggest_int, int, 1) if whole else (trial.suggest_float, float, None)
+        low, high = kind(spec["low"]), kind(spec["high"])
+        values[name] = draw(name, low, high, step=spec.get("step", step), log=spec.get("log", False))
     return values
 
 
@@ -67,57 +143,3 @@ def _values(name: str, spec: Mapping[str, Any]) -> list | None:
         return None
     step = spec.get("step", 1)
     return [kind(spec["low"] + i * step) for i in range(int((spec["high"] - spec["low"]) / step + 1e-9) + 1)]
-
-
-def propose(plan: Plan, number: int, earlier: Sequence[FrozenTrial]) -> tuple[optuna.Trial, dict[str, Any]]:
-    """Return the point of a trial, and a trial in memory that knows when to give up; the same arguments give the same.
-
-    Args:
-        plan: of the study.
-        number: of the trial, counted from 0.
-        earlier: the finished trials before its group (`Plan.group`), in order.
-    """
-    adaptive = plan.sampler == "tpe"
-    first = plan.group(number) if adaptive else 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = {
-            "tpe": lambda: optuna.samplers.TPESampler(seed=plan.seed + first, n_startup_trials=5, constant_liar=True),
-            "random": lambda: optuna.samplers.RandomSampler(seed=plan.seed),
-            "quasi_random": lambda: optuna.samplers.QMCSampler(
-                seed=plan.seed, scramble=True, warn_independent_sampling=False
-            ),
-            "grid": lambda: optuna.samplers.GridSampler(
-                {name: _values(name, spec) for name, spec in plan.space.items()}, seed=plan.seed
-            ),
-        }[plan.sampler]()
-        thinker = optuna.create_study(direction="maximize", sampler=sampler)
-        thinker.add_trials(earlier if adaptive else [])
-        tried = [trial.params for trial in earlier if adaptive]
-        for _ in range(first, number + 1):
-            for _ in range(50):  # a point that was tried already is drawn again, for as long as there may be others
-                drawn = thinker.ask()
-                point = suggest(drawn, plan.space)
-                if point not in tried:
-                    break
-                thinker.tell(drawn, state=TrialState.FAIL)
-            tried.append(point)
-        judge = optuna.create_study(
-            direction="maximize",
-            study_name="judge",
-            pruner={
-                "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
-                "median": optuna.pruners.MedianPruner(n_startup_trials=4),
-                "hyperband": optuna.pruners.HyperbandPruner(min_resource=1, max_resource=WHOLE, reduction_factor=3),
-                "none": optuna.pruners.NopPruner(),
-            }[plan.pruner],
-        )
-        for trial in [
-            trial for trial in earlier if trial.state != TrialState.FAIL
-        ]:  # a pruner knows of what it has seen itself
-            again = judge.ask()
-            for look, value in sorted(trial.intermediate_values.items()):
-                again.report(value, look)
-                again.should_prune()
-            judge.tell(again, trial.value if trial.state == TrialState.COMPLETE else None, trial.state)
-        return judge.ask(), point
