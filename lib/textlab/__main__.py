@@ -23,9 +23,14 @@ from .settings import parameters, read_yaml
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, str], tuple]] = {}
 
 
+class _Parser(argparse.ArgumentParser):  # sub-parsers are of this class too
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` shows what is accepted\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="textlab",
         description="Run the notebooks as jobs, use what they trained, carry models, data and runs to and fro.",
     )
@@ -51,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fill(parser: argparse.ArgumentParser, accepted: tuple) -> None:
-    """Add arguments to a parser: `_arg` makes one, a list holds some that exclude each other, a dict holds sub-verbs."""
+    """Add arguments to a parser: those of `_arg`, a list of some that exclude each other, or a dict of sub-verbs."""
     for item in accepted:
         if isinstance(item, dict):
             actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(item))
@@ -81,8 +86,8 @@ def _verb(help: str, description: str, examples: str, *accepted: Any) -> Callabl
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"got {text!r}; accepted is a number from 0 to 65535")
+    if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}; accepted is a number from 0 to 65535")
     return int(text)
 
 

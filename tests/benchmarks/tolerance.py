@@ -1,7 +1,7 @@
 """How far one training moves with threads, precision and instruction sets: `python tests/benchmarks/tolerance.py TABLE -o FILE.json`.
 
 spread   the same training under each setting, in a process of its own, against the first: weights, metrics, predictions. What
-         `textlab.reproduction.TOLERANCE` allows follows from it.
+         `textlab.receipt.TOLERANCE` allows follows from it.
 strict   processor seconds of training with `strict` off and on, in turn, which other work on the machine hardly moves
 
 Run by hand; each writes its measurements as JSON.

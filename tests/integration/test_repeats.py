@@ -17,7 +17,7 @@ from conftest import ROOT
 from mlflow_stores import Server
 from textlab.notebooks import results
 from textlab.tracking import store
-from textlab.workflows import reproduction
+from textlab.workflows import receipt
 
 pytestmark = pytest.mark.slow
 REPEATS = int(os.environ.get("TEXTLAB_REPEATS", 10))
@@ -113,7 +113,7 @@ def test_the_committed_notebook_comes_out_again(tmp_path):
     assert len(figures) == 2, "the committed notebook has no outputs"
     done = textlab("run", "02", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    found, limits = results.read(tmp_path / "run", "02_fine_tuning"), reproduction.TOLERANCE["other precision"]
+    found, limits = results.read(tmp_path / "run", "02_fine_tuning"), receipt.TOLERANCE["other precision"]
     for split, accuracy, macro_f1 in figures:
         assert abs(found[split]["accuracy"] - float(accuracy)) <= limits["accuracy"] + 5e-5
         assert abs(found[split]["macro_f1"] - float(macro_f1)) <= limits["macro_f1"] + 5e-5

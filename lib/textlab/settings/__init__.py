@@ -1,4 +1,4 @@
-"""What may be set: rules and ranges, strict YAML, the recipe, search spaces, sweep options, each notebook's parameters."""
+"""What may be set: rules and ranges, strict YAML, recipe, search space, sweep options, each notebook's parameters."""
 
 from . import parameters
 from .recipe import RECIPE, RECIPES, Recipe, from_params, make_recipe

@@ -120,7 +120,8 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     if rule.keys:
         if unknown := [key for key in value if key not in rule.keys]:
             raise InputError(
-                f"{name}: there is no {unknown[0]!r}; accepted is {rule.accepted()}{did_you_mean(unknown[0], rule.keys)}"
+                f"{name}: there is no {unknown[0]!r}; accepted is {rule.accepted()}"
+                f"{did_you_mean(unknown[0], rule.keys)}"
             )
         return {key: convert(f"{name}: {key}", item, rule.keys[key]) for key, item in value.items()}
     if rule.choices and value not in rule.choices:

@@ -20,12 +20,12 @@ def with_space(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[str, Any]]:
-    """Return a search space, checked and converted: setting name -> a mapping with choices, or low, high and log or step.
+    """Return a search space, checked and converted: setting -> a mapping with choices, or low, high and log or step.
 
     Args:
-        space: setting name -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`, or `{choices: [...]}`.
-            A mapping may have `when: {other: value or list}`: the setting is searched only where another one, which stands
-            before it in the space, has such a value; elsewhere it is the recipe's.
+        space: setting -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`, or
+            `{choices: [...]}`. A mapping may have `when: {other: value or list}`: the setting is searched only where
+            another one, which stands before it in the space, has such a value. Elsewhere it is the recipe's.
         sampler: grid needs points that can be counted.
 
     Raises:
@@ -43,7 +43,8 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
         where = f"search_space: {name}"
         if name not in RECIPE:
             raise InputError(
-                f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}{did_you_mean(name, RECIPE)}"
+                f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}"
+                f"{did_you_mean(name, RECIPE)}"
             )
         extra = (
             {"when": _check_condition(where, spec["when"], checked)}

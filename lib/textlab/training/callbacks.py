@@ -32,8 +32,9 @@ class Guard(TrainerCallback):
             value = (logs or {}).get(name, 0.0)
             if not value <= DIVERGED * self.chance:  # also true for NaN
                 raise TrainingError(
-                    f"the {'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step {state.global_step} "
-                    f"(epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), far above the {self.chance:.2f} of guessing; "
+                    f"the {'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step "
+                    f"{state.global_step} (epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), "
+                    f"far above the {self.chance:.2f} of guessing; "
                     "no model was saved; try a learning rate ten times smaller"
                 )
 

@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 
 
 def publish(draft: Path, place: Path) -> None:
-    """Seal a checkpoint folder with its manifest and move it to its place, so that no half-written one is ever there."""
+    """Seal a checkpoint folder with its manifest and move it to its place, where no half-written one ever is."""
     for file in draft.iterdir():
         with file.open("rb") as stream:
             os.fsync(stream.fileno())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from datasets import Dataset
-from transformers import (
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 
 from ..data import row_lengths
 from ..settings import Recipe
@@ -16,7 +14,7 @@ from .trainer import SimilarLengthSampler
 
 
 def padded_tokens(tokens: Dataset, batch_size: int, seed: int, max_length: int) -> pd.DataFrame:
-    """Return how many tokens an epoch computes under four ways of padding: columns own and padding, indexed by the way."""
+    """Return the tokens that an epoch computes under four ways of padding: columns own and padding, indexed by way."""
     lengths = row_lengths(tokens)
 
     def widths(order: np.ndarray) -> int:

@@ -125,8 +125,8 @@ def fit(
 ) -> Fit:
     """Train, showing one line of progress, and return the trained model with its history.
 
-    With `KeepBest`, the same call goes on from the newest whole checkpoint that an interrupted training left. It gives the
-    same weights, bit for bit on the same machine. Checkpoints are deleted when training has ended.
+    With `KeepBest`, the same call goes on from the newest whole checkpoint that an interrupted training left. It gives
+    the same weights, bit for bit on the same machine. Checkpoints are deleted when training has ended.
 
     Args:
         tokens: tokenized splits train and validation (columns input_ids, label).

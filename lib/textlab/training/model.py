@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from transformers import (
@@ -14,8 +13,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.core_model_loading import revert_weight_conversion
-from transformers.modeling_utils import remove_tied_weights_from_state_dict
 
 from ..errors import InputError
 from ..hub import Source
@@ -23,9 +20,6 @@ from ..machine import environment, hash_files
 from ..settings import Recipe
 from .fitting import Fit
 from .speedups import layers_of
-
-#: Names of data types in safetensors files.
-DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -130,23 +124,7 @@ def save(fitted: Fit, folder: Path, guards: Sequence[str] = ()) -> str:
 
 
 def weights_sha256(model: PreTrainedModel) -> str:
-    """Return the SHA-256 that the weights of a model have when they are saved.
-
-    It is computed from the tensors, as they follow each other in a safetensors file: writing one takes several times as long.
-    """
-    tensors = revert_weight_conversion(model, remove_tied_weights_from_state_dict(model.state_dict(), model))
-    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header, end = {"__metadata__": {"format": "pt"}}, 0
-    for name in names:
-        start, end = end, end + tensors[name].numel() * tensors[name].element_size()
-        header[name] = {
-            "dtype": DTYPES[tensors[name].dtype],
-            "shape": list(tensors[name].shape),
-            "data_offsets": [start, end],
-        }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    digest = hashlib.sha256(len(text).to_bytes(8, "little") + text)
-    for name in names:
-        digest.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    """Return the SHA-256 that the weights of a model have when they are saved."""
+    with TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return hash_files(Path(folder) / "model.safetensors")["model.safetensors"]

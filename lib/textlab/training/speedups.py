@@ -1,4 +1,4 @@
-"""Ways to the same result with less to compute: what the head does not read, and what frozen layers say again and again."""
+"""Ways to the same result with less to compute: what the head does not read, and the outputs of frozen layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AFTER_ATTENTION = {
 }
 #: Model types whose embeddings go straight into the first layer.
 PLAIN_STACKS = ("bert", "roberta", "xlm-roberta", "distilbert")
-#: Most bytes that the answers of frozen layers may take.
+#: Most bytes that the outputs of frozen layers may take.
 MEMORY_LIMIT = 2**30
 
 
@@ -40,8 +40,9 @@ def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
 def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
     """Let the last layer compute only what the head reads, inside the context; gives whether it does.
 
-    Heads of BERT and its kin read the first token alone. What follows the attention of the last layer works on each token
-    by itself, so for the others it is work for nothing: half of a layer and more. The results stay the same but for rounding.
+    Heads of BERT and its kin read the first token alone. What follows the attention of the last layer works on each
+    token by itself, so for the other tokens half of a layer and more is work for nothing. The results stay the same but
+    for rounding.
     """
     place = AFTER_ATTENTION.get(model.config.model_type)
     if place is None:
@@ -59,12 +60,12 @@ def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
 
 
 class FrozenMemory:
-    """Remembers what the frozen lower layers of a model make of each text, so that it is computed once and not every epoch.
+    """Remembers the outputs of a model's frozen lower layers for each text: computed once, and not every epoch.
 
-    The answers do not depend on the batch that a text is in, but for rounding, and they are always computed in the same
-    batches: a resumed training, or the next trial of a sweep that shares the memory, gets the same bits as one that begins
-    with an empty memory. So a training on other texts, or with another attention, begins afresh. It is used on a CPU,
-    where it spares a quarter of an epoch when half of the layers are frozen, and costs 1.5 kB a token of MiniLM.
+    The outputs do not depend on the batch that a text is in, but for rounding. They are always computed in the same
+    batches, so a resumed training gets the same bits as one that begins with an empty memory. So does the next trial of
+    a sweep that shares the memory. A training on other texts, or with another attention, begins afresh. The memory is
+    used on a CPU: it spares a quarter of an epoch when half of the layers are frozen, at 1.5 kB a token of MiniLM.
     """
 
     def __init__(self) -> None:
@@ -80,7 +81,7 @@ class FrozenMemory:
         bf16: bool = False,
         show: Callable[[str], None] | None = None,
     ) -> Iterator[bool]:
-        """Let a model look up the answers of its frozen layers inside the context; gives whether it does.
+        """Let a model look up the outputs of its frozen layers inside the context; gives whether it does.
 
         Args:
             model: without dropout in its frozen layers.
@@ -157,7 +158,7 @@ class _Enough(Exception):
 
 
 def _frozen_stack(model: PreTrainedModel) -> list[torch.nn.Module]:
-    """Return the embeddings and the lower layers when none of them is trained; empty when there is nothing to remember."""
+    """Return the embeddings and the lower layers that are not trained; empty when there is nothing to remember."""
 
     def still(module: torch.nn.Module) -> bool:
         return not any(weight.requires_grad for weight in module.parameters())

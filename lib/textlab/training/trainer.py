@@ -60,7 +60,7 @@ class TextTrainer(Trainer):
     Args:
         recipe: the `settings.Recipe` that the arguments were made from.
         class_weights: weight of each class in the loss, or None.
-        memory: of what frozen layers say; None begins an empty one.
+        memory: of the outputs of frozen layers; None begins an empty one.
         The others are those of Trainer.
     """
 
@@ -69,7 +69,7 @@ class TextTrainer(Trainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.recipe, self.memory = recipe, memory or FrozenMemory()
-        self.preparing = 0.0  # seconds before the first step, for what frozen layers say
+        self.preparing = 0.0  # seconds before the first step, for the outputs of frozen layers
         self._draft: Path | None = None  # where a checkpoint is being written
         self._average: dict[str, torch.Tensor] | None = None
         self._loss: torch.Tensor | None = None
@@ -114,7 +114,7 @@ class TextTrainer(Trainer):
         return super().create_optimizer(model)
 
     def _training_loss(self, outputs, labels: torch.Tensor, **others) -> torch.Tensor:
-        """Return the cross-entropy with the recipe's weights and smoothing, but plain in validation: one measure for all recipes."""
+        """Return the cross-entropy, with the recipe's weights and smoothing in training, and plain in validation."""
         if not self.model.training:
             return cross_entropy(outputs.logits, labels)
         return cross_entropy(
@@ -178,7 +178,7 @@ class TextTrainer(Trainer):
         )
 
     def callback(self, kind: type[TrainerCallback]) -> TrainerCallback | None:
-        """Return the callback of a kind that is in use; a resume puts new ones in the place of those that were passed."""
+        """Return the callback of a kind that is in use; a resume replaces those that were passed."""
         return next((callback for callback in self.callback_handler.callbacks if isinstance(callback, kind)), None)
 
     def begin(self) -> None:

@@ -92,12 +92,12 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
 
 
 def load(model: str, tracking_uri: str = "") -> Classifier:
-    """Return a trained classifier, ready to use on the fastest device here; warn of what its guards found after its training.
+    """Return a trained classifier on the fastest device here, and warn of what its guards found after its training.
 
     Args:
         model: a folder with a saved model, or one that has it under `model`; `models:/name@alias` or `models:/name/3`
             from the registry; `runs:/<run id>` or the id alone; `owner/name[@revision]` from the Hub.
-        tracking_uri: of the MLflow store; empty means the project's own. Models from a store are data to this, not code.
+        tracking_uri: of the MLflow store; empty means the project's own. No code from a store is run.
 
     Raises:
         InputError: it is not there, cannot be read, or was never trained to classify.

@@ -24,16 +24,16 @@ def promote(name: str, version: int, split: str) -> tuple[bool, str]:
         old, new = (predictions(versions.loc[number, "run_id"], split) for number in (champions[0], version))
         if not old or not new or old["rows_sha256"] != new["rows_sha256"] or old["labels"] != new["labels"]:
             return False, (
-                f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on the "
-                f"same {split} rows. Choose another registered_model, or set the alias by hand."
+                f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on "
+                f"the same {split} rows. Choose another registered_model, or set the alias by hand."
             )
-        found = evaluation.compare(
+        test = evaluation.compare(
             new["true"], new["predicted"], old["predicted"]
-        )  # the difference is first minus second
+        )  # the new one's accuracy minus the old
         measured = "difference {:+.3f}, 95 % interval {:+.3f} to {:+.3f}, p {:.2g}".format(
-            found["difference"], *found["difference_ci95"], found["p_value"]
+            test["difference"], *test["difference_ci95"], test["p_value"]
         )
-        if found["difference"] <= 0 or found["p_value"] >= 0.05:
+        if test["difference"] <= 0 or test["p_value"] >= 0.05:
             return (
                 False,
                 f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured}).",

@@ -10,14 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
-
 from .. import data, hub, machine
-from ..errors import InputError
 from ..machine import environment
 from ..training import Fit
 
-#: What a results file has at its top level in any case; the record in it holds only the rest, and its digest covers both.
+#: What a results file has at its top level in any case. Its record holds only the rest; the digest covers both.
 SHARED = ("notebook", "params", "seed", "environment", "data", "model", "validation", "test", "weights_sha256")
 #: Parameters that say where a run is kept; they decide nothing, and may name machines.
 PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
@@ -126,7 +123,7 @@ def fault(record: Mapping[str, Any]) -> str:
 
 
 def for_results(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record as the arguments of `results.write`, each fact once: the shared ones, and the rest under `record`."""
+    """Return a record as arguments of `results.write`, each fact once: the shared ones, and the rest under `record`."""
     shared = {
         name: record[name] for name in SHARED if name in record and name != "notebook"
     }  # `write` adds that itself
@@ -141,7 +138,7 @@ def from_results(found: Mapping[str, Any]) -> dict[str, Any]:
 def code(notebook: str) -> dict[str, str]:
     """Return file name -> SHA-256 of the sources: the library, and a notebook's code cells.
 
-    Left out are the parameters cell, since what it sets is recorded by its values, and the one that fetches the project.
+    The parameters cell is left out, since its values are recorded; so is the one that fetches the project.
     """
     root = machine.project_root()
     library = root / "lib" / "textlab"
@@ -154,80 +151,3 @@ def code(notebook: str) -> dict[str, str]:
         "".join(cell["source"]) for cell in cells if not {"parameters", "hosted"} & {*cell["metadata"].get("tags", [])}
     )
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-
-
-def compare(told: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[pd.DataFrame, list[str]]:
-    """Return what is the same here as in a record and what differs, and why the run cannot be repeated, a sentence each.
-
-    Data and model are fetched where they are not here; rows and files are compared by SHA-256.
-
-    Args:
-        told: the record.
-        values: parameters, with data and model as they are to be had here.
-
-    Returns:
-        Columns what, recorded, here, same (yes, no, or "no matter").
-    """
-    rows, faults = [], []
-
-    def row(what: str, recorded: Any, here: Any, matters: bool = True) -> None:
-        same = "yes" if recorded == here else "no" if matters else "no matter"
-        rows.append({"what": what, "recorded": recorded, "here": here, "same": same})
-
-    was, here = told["environment"], environment.fingerprint()
-    row("commit", _commit(was), _commit(here), matters=False)
-    row("code", *_differing(told["code"], code(told["notebook"])))
-    versions = ("python", *environment.PACKAGES)
-    row("packages", *_differing({name: was.get(name) for name in versions}, {name: here[name] for name in versions}))
-    for name in [name for name in here if name not in versions and not name.startswith(("git_", "textlab"))]:
-        row(name.replace("_", " "), was.get(name, ""), here[name])
-    try:
-        texts = data.load(
-            values["dataset"],
-            values["text_column"],
-            values["label_column"],
-            told["params"]["seed"],
-            values["max_train_rows"],
-        )
-        row("data", told["data"]["sha256"][:12], texts.source.sha256[:12])
-        for split in told["splits"] | texts.rows():
-            before, now = told["splits"].get(split, "none"), texts.digests.get(split, "none")
-            counts = told["data"]["rows"].get(split, 0), texts.rows().get(split, 0)
-            row(f"{split} rows", f"{counts[0]}, {before[:12]}", f"{counts[1]}, {now[:12]}")
-            if before != now:
-                faults.append(f"data: the {split} rows of {values['dataset']} are not the recorded ones")
-        if told["labels"] != texts.labels:
-            faults.append(f"data: the labels of {values['dataset']} are not the recorded ones")
-    except InputError as error:
-        faults.append(f"{error}; wanted is SHA-256 {told['data']['sha256']}, and --dataset says where it is")
-    try:
-        files = hub.resolve_model(values["model"]).files
-        row(
-            "model",
-            *_differing(
-                *(
-                    {name: digest for name, digest in some.items() if not name.endswith(".md")}
-                    for some in (told["model_files"], files)
-                )
-            ),
-        )
-        if rows[-1]["same"] == "no":
-            faults.append(f"model: {rows[-1]['here']} of {values['model']}: not the recorded files")
-    except InputError as error:
-        faults.append(f"{error}; wanted is SHA-256 {told['model']['sha256']}, and --model says where it is")
-    return pd.DataFrame(rows), faults
-
-
-def _commit(facts: Mapping[str, Any]) -> str:
-    return facts.get("git_commit", "none")[:12] + (" and changes" if facts.get("git_dirty") == "yes" else "")
-
-
-def _differing(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:
-    """Return two cells of the table: the names that differ with the beginning of their values, or the number of equal ones."""
-    names = [name for name in {**recorded, **here} if recorded.get(name) != here.get(name)]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    cells = [
-        ", ".join(f"{name} {str(some.get(name, 'none'))[:10]}" for name in names[:4]) + more
-        for some in (recorded, here)
-    ]
-    return tuple(cells) if names else (f"{len(recorded)} the same",) * 2

@@ -1,4 +1,4 @@
-"""A training as a recorded run: what all trainings of an experiment share is loaded once, and each is recorded alike."""
+"""A training as a recorded run. What the trainings of an experiment share is loaded once; all are recorded alike."""
 
 from __future__ import annotations
 
@@ -42,13 +42,17 @@ class Workbench:
     Args:
         cfg: checked parameters of notebook 3.
         out: folder for what trainings leave while they run.
+        texts, source: data and pretrained model, where they are loaded already.
     """
 
-    def __init__(self, cfg: SimpleNamespace, out: Path) -> None:
+    def __init__(
+        self, cfg: SimpleNamespace, out: Path, texts: data.Data | None = None, source: hub.Source | None = None
+    ) -> None:
         environment.fix(cfg.seed, cfg.strict)
         self.cfg, self.out = cfg, out
-        self.texts = data.load(cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, cfg.max_train_rows)
-        self.source, self.base = hub.resolve_model(cfg.model), from_params(cfg)
+        columns = cfg.text_column, cfg.label_column
+        self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows)
+        self.source, self.base = source or hub.resolve_model(cfg.model), from_params(cfg)
         self.tokenizer = training.load_tokenizer(self.source)
         self.split = "test" if "test" in self.texts.splits else "validation"  # for the final score
         self._tokenized: dict[int, DatasetDict] = {}

@@ -16,6 +16,8 @@ from textlab.notebooks import results
 from textlab.settings import parameters
 from textlab.tracking import store, sync
 from textlab.workflows import record, reproduction
+from textlab.workflows.receipt import CANNOT, NOT, REPRODUCED, WITHIN, judge
+from textlab.workflows.recorded_run import RecordedRun
 
 CHECKED = "CAN BE REPEATED"
 CHOSEN = {
@@ -151,7 +153,7 @@ def test_other_data_or_another_model_cannot_be_repeated_with(here, tamper, words
     tamper(here)
     for run in ("", str(here / "out")):
         receipt = check(here, run)
-        assert (receipt.verdict, receipt.status) == (reproduction.CANNOT, 2) and words in why(receipt), why(receipt)
+        assert (receipt.verdict, receipt.status) == (CANNOT, 2) and words in why(receipt), why(receipt)
 
 
 def sql(here, statement):
@@ -193,7 +195,7 @@ def sql(here, statement):
 def test_an_edit_in_the_store_is_named(here, tamper, words):
     tamper(here)
     receipt = check(here)
-    assert (receipt.verdict, receipt.status) == (reproduction.CANNOT, 2) and words in why(receipt), why(receipt)
+    assert (receipt.verdict, receipt.status) == (CANNOT, 2) and words in why(receipt), why(receipt)
 
 
 def artifact(here, name, old, new):
@@ -236,7 +238,7 @@ def test_an_edit_in_the_output_folder_is_named(here, tamper, words):
     tamper(here)
     for run in (here / "out", here / "out" / "results" / "02_fine_tuning.json"):
         receipt = check(here, str(run))
-        assert (receipt.verdict, receipt.status) == (reproduction.CANNOT, 2) and words in why(receipt), why(receipt)
+        assert (receipt.verdict, receipt.status) == (CANNOT, 2) and words in why(receipt), why(receipt)
 
 
 def test_another_package_version_and_changed_code_are_named(here, monkeypatch):
@@ -268,7 +270,7 @@ def forge(here, **changes):
 def test_a_forged_record_does_not_give_the_recorded_weights(here, changes):
     forge(here, **changes)
     receipt = reproduction.reproduce(run_id(here), False, str(here))
-    assert (receipt.verdict, receipt.status) == (reproduction.NOT, 1)
+    assert (receipt.verdict, receipt.status) == (NOT, 1)
     assert "weights" in why(receipt) or "differs by" in why(receipt) or "are equal" in why(receipt)
 
 
@@ -286,57 +288,57 @@ def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
         "data": {"rows": {"test": len(predicted)}},
         "labels": ["bad", "good"],
     }
-    return reproduction.Found("x", told, {"test": content}, [], "")
+    return RecordedRun("x", told, {"test": content}, [], "")
 
 
 @pytest.mark.parametrize(
     "new, same, verdict, words",
     [
-        (found(), True, reproduction.REPRODUCED, ""),
-        (found(), False, reproduction.REPRODUCED, ""),
-        (found(weights="b"), True, reproduction.NOT, "the weights are not the same"),
-        (found(weights="b"), False, reproduction.WITHIN, ""),
-        (found(0.901, weights="b"), False, reproduction.WITHIN, ""),
-        (found(0.901, weights="b"), True, reproduction.NOT, "test accuracy differs by 0.0010, allowed is 0"),
-        (found(0.904, weights="b"), False, reproduction.NOT, "test accuracy differs by 0.0040, allowed is 0.0025"),
-        (found(0.904, weights="b", precision="bf16"), False, reproduction.WITHIN, ""),
-        (found(0.906, weights="b", precision="bf16"), False, reproduction.NOT, "allowed is 0.0045"),
-        (found(0.8, weights="b"), False, reproduction.NOT, "test accuracy differs by 0.1000"),
+        (found(), True, REPRODUCED, ""),
+        (found(), False, REPRODUCED, ""),
+        (found(weights="b"), True, NOT, "the weights are not the same"),
+        (found(weights="b"), False, WITHIN, ""),
+        (found(0.901, weights="b"), False, WITHIN, ""),
+        (found(0.901, weights="b"), True, NOT, "test accuracy differs by 0.0010, allowed is 0"),
+        (found(0.904, weights="b"), False, NOT, "test accuracy differs by 0.0040, allowed is 0.0025"),
+        (found(0.904, weights="b", precision="bf16"), False, WITHIN, ""),
+        (found(0.906, weights="b", precision="bf16"), False, NOT, "allowed is 0.0045"),
+        (found(0.8, weights="b"), False, NOT, "test accuracy differs by 0.1000"),
         (
             found(predicted=(1, 1) * 500, weights="b"),
             False,
-            reproduction.NOT,
+            NOT,
             "50.00% of the test predictions are equal",
         ),
-        (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, reproduction.WITHIN, "one test answer differs"),
+        (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, WITHIN, "one test answer differs"),
         (
             found(predicted=(1, 1, *(0, 1) * 499), weights="b"),
             True,
-            reproduction.NOT,
+            NOT,
             "99.90% of the test predictions are equal, wanted are 100.0%",
         ),
     ],
 )
 def test_verdicts(new, same, verdict, words):
-    said, outcome = reproduction.judge(found(), new, same)
+    said, outcome = judge(found(), new, same)
     assert said == verdict and words in "; ".join(outcome["why"]) and bool(words) == bool(outcome["why"])
 
 
-@pytest.mark.parametrize("wrong, verdict", [(1, reproduction.WITHIN), (2, reproduction.NOT)])
+@pytest.mark.parametrize("wrong, verdict", [(1, WITHIN), (2, NOT)])
 def test_one_answer_of_a_small_split_may_differ(wrong, verdict):
     old, new = (
         found(predicted=[0, 1] * 50),
         found(0.9 - wrong / 100, [1 - answer if i < wrong else answer for i, answer in enumerate([0, 1] * 50)], "b"),
     )
-    assert reproduction.judge(old, new, False)[0] == verdict
+    assert judge(old, new, False)[0] == verdict
 
 
 def test_without_the_recorded_predictions_only_their_digest_is_compared():
     old = found()
     old.predictions.clear()
-    assert reproduction.judge(old, found(), True)[1]["predictions"][0]["equal"] == 1.0
-    verdict, outcome = reproduction.judge(old, found(predicted=[1] * 1000, weights="b"), False)
-    assert outcome["predictions"][0]["equal"] is None and verdict == reproduction.WITHIN
+    assert judge(old, found(), True)[1]["predictions"][0]["equal"] == 1.0
+    verdict, outcome = judge(old, found(predicted=[1] * 1000, weights="b"), False)
+    assert outcome["predictions"][0]["equal"] is None and verdict == WITHIN
     assert outcome["why"] == ["the recorded test answers are not here, so only its metrics were compared"]
 
 
@@ -357,10 +359,10 @@ def test_a_run_synced_to_another_store_is_repeated_by_its_id_on_a_folder_that_ne
             str(here / "mine.csv"),
             str(here / "base"),
         )
-        assert (receipt.verdict, receipt.status) == (reproduction.REPRODUCED, 0), receipt.text()
+        assert (receipt.verdict, receipt.status) == (REPRODUCED, 0), receipt.text()
     content = json.loads((tmp_path / "again" / "receipt.json").read_text())
     assert (
-        content["verdict"] == reproduction.REPRODUCED
+        content["verdict"] == REPRODUCED
         and record.fault(content) == ""
         and "REPRODUCED" in (tmp_path / "again" / "receipt.txt").read_text()
     )
@@ -370,7 +372,7 @@ def test_a_run_synced_to_another_store_is_repeated_by_its_id_on_a_folder_that_ne
     )
     tracking.connect(store.store_uri(tmp_path / "again" / "mlflow"), reproduction.EXPERIMENT, create=False)
     table = tracking.runs(reproduction.EXPERIMENT)
-    assert set(table["tags.verdict"]) == {reproduction.REPRODUCED} and told["run_id"] in set(table["tags.reproduces"])
+    assert set(table["tags.verdict"]) == {REPRODUCED} and told["run_id"] in set(table["tags.reproduces"])
     client = store.open_client(store.store_uri(tmp_path / "again" / "mlflow"))
     assert {"receipt.json", "receipt.txt", "record.json"} <= {
         file.path for file in client.list_artifacts(table["run_id"].iloc[0])

@@ -1,4 +1,4 @@
-"""A numbered list of jobs in a database that all workers share, and that no kill can bring out of order."""
+"""A numbered queue of jobs in a database that all workers share, and that no kill can bring out of order."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _OWNER, _IDENTITY, _PARENT = "owner", "identity", "parent_run_id"
 
 
 class JobQueue:
-    """A numbered list of jobs in a database, each waiting, in the hands of a living worker, or done.
+    """A numbered queue of jobs in a database: each waits, is worked on by a living worker, or is done.
 
-    A job whose worker died waits again, with what it was given to do: at once when the worker was a process of this machine,
-    else after some silence.
+    A job whose worker died waits again, with the same point. That happens at once when the worker was a process of this
+    machine, else after `SILENCE`.
 
     Args:
         storage: an SQLite or PostgreSQL address.
-        name: of the list.
+        name: of the queue.
         identity: what all workers on it must agree on.
 
     Raises:
-        InputError: the database does not answer, or the list was begun with another identity.
+        InputError: the database does not answer, or the queue was begun with another identity.
     """
 
     def __init__(self, storage: str, name: str, identity: Mapping[str, Any]) -> None:
@@ -77,7 +77,8 @@ class JobQueue:
                 if known.get(key) != wanted.get(key)
             ]
             raise InputError(
-                f"study: {name!r} was begun with another {', '.join(changed)[:300]}; choose another name, or leave it empty"
+                f"study: {name!r} was begun with another {', '.join(changed)[:300]}; "
+                "choose another name, or leave it empty"
             )
 
     @contextmanager
@@ -92,7 +93,7 @@ class JobQueue:
             yield
 
     def parent(self, make: Callable[[], str]) -> str:
-        """Return the id of the MLflow run that belongs to the list, made by the first who asks."""
+        """Return the id of the MLflow run that belongs to the queue, made by the first who asks."""
         with self._alone():
             if _PARENT not in self.study.user_attrs:
                 self.study.set_user_attr(_PARENT, make())

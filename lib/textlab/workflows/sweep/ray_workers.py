@@ -1,4 +1,4 @@
-"""Workers of a study on a Ray cluster: Ray places them and starts them again when a node dies; the ledger does the rest."""
+"""Workers of a study on a Ray cluster. Ray places them, and starts them again when a node dies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ...errors import InputError
 
 
 def run(study: Any, work: Callable[[dict, float], None], deadline: float) -> None:
-    """Let as many workers as trials may run at once work on a study until it is done or the time is up.
+    """Run the trials of a study, as many at once as its options say, until all are done or the time is up.
 
-    Uses the cluster that RAY_ADDRESS names, or makes one of this machine. Each worker loads data and model by itself, so a
-    `dataset` that is a path must be there on every node.
+    It uses the cluster that RAY_ADDRESS names, or makes one of this machine. Each worker loads data and model by
+    itself, so a `dataset` that is a path must be there on every node.
 
     Args:
         study: the `Sweep` whose trials to run.

@@ -1,8 +1,8 @@
 """A hyper-parameter study that survives anything: a first run, trials, repeats of the best over seeds, and the winner.
 
-Its points depend only on its settings and on finished trials (`suggest`), and all its workers share a queue in a database
-(`job_queue`). So a study that was killed and started again, or spread over machines, tries the same points. Each trial is
-a run in MLflow.
+Its points depend only on its settings and on finished trials (`suggest`). All its workers share a queue in a database
+(`job_queue`). So a study that was killed and started again, or spread over machines, tries the same points. Each trial
+is a run in MLflow.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Sweep:
         self._line.show(self._summary(), final=True)
         if not self.best(1):
             raise TrainingError(
-                f"none of the {len(table)} trials of the sweep came to its end; search lower learning rates, or give it "
-                "more time"
+                f"none of the {len(table)} trials of the sweep came to its end; "
+                "search lower learning rates, or give it more time"
             )
         return table
 
@@ -119,10 +119,10 @@ class Sweep:
     def confirm(self) -> pd.DataFrame:
         """Repeat the best settings with fresh seeds and return what came of each, the winner first.
 
-        The winner is, of the settings whose mean is within one standard error of the best mean, the one that varies least.
+        Of the settings whose mean is within one standard error of the best mean, the one that varies least wins.
 
         Returns:
-            One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), and its settings.
+            One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), settings.
         """
         best = self.best(self.options.confirm_top)
         seeds = [self.cfg.seed + 1 + i for i in range(self.options.confirm_seeds)]
@@ -171,7 +171,11 @@ class Sweep:
     # What is known
 
     def table(self) -> pd.DataFrame:
-        """Return the trials begun, indexed by number from 1: state, value (validation macro F1), trained (share), settings, run_id."""
+        """Return the trials begun, indexed by number from 1.
+
+        Returns:
+            Columns state, value (validation macro F1), trained (share), the settings, run_id, reason.
+        """
         rows = []
         for t in [trial for trial in self.queue.trials()[: self.n_trials] if trial.params]:
             done = t.state == TrialState.COMPLETE
@@ -338,7 +342,7 @@ def _join_until(values: dict[str, Any], end: float) -> None:
 
 
 class _Watch(TrainerCallback):
-    """Ends a training after the present step when asked to, and reports each validation: its eighth and minus its loss."""
+    """Ends a training after the present step when asked to; reports each validation as its eighth and minus its loss."""
 
     def __init__(self, stop: threading.Event, report: Callable[[int, float], None] | None) -> None:
         self.stop, self.report = stop, report
