@@ -78,7 +78,9 @@ class House:
             if not one.inside:
                 leads[one.file].add(self.file(one.target, one.name))
         reached = {file: _reach(file, leads) for file in self.trees}
-        groups = {frozenset({file, *(other for other in reached[file] if file in reached[other])}) for file in self.trees}
+        groups = {
+            frozenset({file, *(other for other in reached[file] if file in reached[other])}) for file in self.trees
+        }
         return sorted(sorted(group) for group in groups if len(group) > 1)
 
     def inside_functions(self) -> list[tuple[str, int]]:
@@ -87,7 +89,9 @@ class House:
         for file, tree in self.trees.items():
             for function in ast.walk(tree):
                 if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    lines = (node.lineno for node in ast.walk(function) if isinstance(node, (ast.Import, ast.ImportFrom)))
+                    lines = (
+                        node.lineno for node in ast.walk(function) if isinstance(node, (ast.Import, ast.ImportFrom))
+                    )
                     places |= {(file, line) for line in lines}
         return sorted(places)
 

@@ -342,7 +342,7 @@ def _join_until(values: dict[str, Any], end: float) -> None:
 
 
 class _Watch(TrainerCallback):
-    """Ends a training after the present step when asked to; reports each validation as its eighth and minus its loss."""
+    """Ends a training after the present step when asked to; reports each validation: its eighth, and minus its loss."""
 
     def __init__(self, stop: threading.Event, report: Callable[[int, float], None] | None) -> None:
         self.stop, self.report = stop, report
