@@ -1,5 +1,4 @@
-"""Honest figures: baselines, metrics with intervals, comparisons, calibration, errors, and the guards that call out a
-useless model."""
+"""How good a model is: metrics with their intervals, over rows and seeds, beside baselines and other models."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from datasets import Dataset, DatasetDict
 from scipy.stats import binomtest
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+from sklearn.metrics import classification_report, confusion_matrix, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
@@ -23,8 +22,7 @@ BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SV
 def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
     """Return accuracy, macro F1 and weighted F1, the first two with 95 % intervals.
 
-    The intervals are percentile bootstrap intervals over rows (Efron 1979). Rows that share true and predicted class
-    are interchangeable, so a resample of rows is a multinomial draw of the confusion matrix, which is fast.
+    The intervals are percentile bootstrap intervals over rows (Efron 1979).
 
     Args:
         split: its `label` column holds the true classes; classes that never occur count into macro F1 as 0.
@@ -41,41 +39,39 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
     >>> scores["accuracy"], scores["accuracy_ci95"]
     (0.75, [0.25, 1.0])
     """
-    true, n_classes = split["label"][:], split.features["label"].num_classes
-    classes = range(n_classes)
-    matrix = confusion_matrix(true, predicted, labels=list(classes))
-    draws = np.random.default_rng(seed).multinomial(matrix.sum(), matrix.ravel() / matrix.sum(), size=resamples)
-    samples = draws.reshape(resamples, n_classes, n_classes)
-    figures = {
-        "accuracy": accuracy_score(true, predicted),
-        "macro_f1": f1_score(true, predicted, labels=list(classes), average="macro", zero_division=0),
-        "weighted_f1": f1_score(true, predicted, labels=list(classes), average="weighted", zero_division=0),
-        "accuracy_ci95": np.percentile(_accuracy(samples), [2.5, 97.5]).tolist(),
-        "macro_f1_ci95": np.percentile(_macro_f1(samples), [2.5, 97.5]).tolist(),
-    }
-    return {name: value if isinstance(value, list) else float(value) for name, value in figures.items()}
+    true, n = split["label"][:], split.features["label"].num_classes
+    # The seed decides the draw together with the kinds, so pairs of classes without a row stay among them.
+    kinds, counts = np.indices((n, n)).reshape(2, -1), confusion_matrix(true, predicted, labels=range(n)).ravel()
+    values = _bootstrap(kinds, counts, n, np.random.default_rng(seed), resamples)
+    return _figures(values[..., 0], _weighted_f1(true, predicted, n))
 
 
 def score_table(scores: dict[str, dict]) -> pd.DataFrame:
     """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval."""
 
-    def words(found: dict, metric: str) -> str:
-        low, high = found[f"{metric}_ci95"]
-        return f"{found[metric]:.3f}  ({low:.3f} to {high:.3f})"
+    def words(figures: dict, metric: str) -> str:
+        low, high = figures[f"{metric}_ci95"]
+        return f"{figures[metric]:.3f}  ({low:.3f} to {high:.3f})"
 
-    return pd.DataFrame(
-        {
-            name: {"accuracy": words(found, "accuracy"), "macro F1": words(found, "macro_f1")}
-            for name, found in scores.items()
-        }
-    ).T.rename(BASELINES)
+    rows = {
+        name: {"accuracy": words(figures, "accuracy"), "macro F1": words(figures, "macro_f1")}
+        for name, figures in scores.items()
+    }
+    return pd.DataFrame(rows).T.rename(BASELINES)
 
 
 def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]]:
-    """Return what two models without any pretraining predict: name -> split -> class ids.
+    """Return what two models without any pretraining predict.
 
     `majority` always answers the most frequent class of train. `tfidf_svm` is a linear SVM on TF-IDF of words and
     word pairs, the model that any fine-tuned one has to beat.
+
+    Args:
+        splits: each with columns text and label; the models learn from train and answer the others.
+        seed: of the SVM.
+
+    Returns:
+        Name of the baseline -> split -> class ids, one a row.
     """
     models = {
         "majority": DummyClassifier(strategy="most_frequent"),
@@ -93,9 +89,12 @@ def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]
 def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the headline table of a fine-tuning result: a row for each baseline and for the model.
 
+    Args:
+        fine_tuning: what `results/02_fine_tuning.json` holds.
+
     Returns:
-        Rows with name, split, accuracy, macro_f1 and, for the model, their intervals; on test where it was measured,
-        else on validation.
+        Rows with name, split, accuracy, macro_f1 and, for the model, their intervals. The split is test where that was
+        measured, else validation; without either there are no rows.
     """
     split = "test" if "test" in fine_tuning else "validation"
     if split not in fine_tuning:
@@ -126,12 +125,15 @@ def compare(
         resamples: number of bootstrap samples.
 
     Returns:
-        first_right, second_right: rows that only this one gets right; p_value of the exact McNemar test (1947; binomial)
-        that both are equally likely; difference (of accuracy) and macro_f1_difference, first minus second, each with a
-        95 % interval of a paired bootstrap over rows (`..._ci95`: [low, high]).
+        first_right and second_right: how many rows only this model gets right. p_value: of the exact McNemar test
+        (1947; binomial) that both are equally good. difference (of accuracy) and macro_f1_difference: first minus
+        second, each with a 95 % interval of a paired bootstrap over rows (`..._ci95`: [low, high]).
 
-    >>> found = compare(true=[0, 0, 1, 1, 1, 1], first=[0, 0, 1, 1, 1, 1], second=[0, 1, 0, 0, 0, 1])
-    >>> found["first_right"], found["second_right"], found["p_value"]  # four times heads may still be chance
+    Raises:
+        ValueError: the labels and the answers differ in number.
+
+    >>> test = compare(true=[0, 0, 1, 1, 1, 1], first=[0, 0, 1, 1, 1, 1], second=[0, 1, 0, 0, 0, 1])
+    >>> test["first_right"], test["second_right"], test["p_value"]  # four times heads may still be chance
     (4, 0, 0.125)
     """
     true, first, second = (np.asarray(ids) for ids in (true, first, second))
@@ -142,19 +144,19 @@ def compare(
     first_right = int(((first == true) & (second != true)).sum())
     second_right = int(((second == true) & (first != true)).sum())
     n = int(max(true.max(), first.max(), second.max())) + 1
-    # Rows with the same label and the same two answers are interchangeable: a resample is a multinomial draw of their counts.
-    cells, counts = np.unique(np.stack([true, first, second]), axis=1, return_counts=True)
-    draws = np.vstack([counts, np.random.default_rng(seed).multinomial(len(true), counts / len(true), size=resamples)])
-    matrices = np.zeros((2, len(draws), n, n))
-    for matrix, answers in zip(matrices, cells[1:]):
-        np.add.at(matrix, (slice(None), cells[0], answers), draws)
-    figures = {}
-    for name, figure in (("difference", _accuracy), ("macro_f1_difference", _macro_f1)):
-        gaps = figure(matrices[0]) - figure(matrices[1])  # the first is that of the rows themselves
-        figures |= {name: float(gaps[0]), f"{name}_ci95": np.percentile(gaps[1:], [2.5, 97.5]).tolist()}
+    values = _bootstrap(*_kinds(true, first, second), n, np.random.default_rng(seed), resamples)
+    gaps = _figures(values[..., 0] - values[..., 1])
     discordant = first_right + second_right
     p_value = binomtest(first_right, discordant).pvalue if discordant else 1.0
-    return {"first_right": first_right, "second_right": second_right, "p_value": float(p_value), **figures}
+    return {
+        "first_right": first_right,
+        "second_right": second_right,
+        "p_value": float(p_value),
+        "difference": gaps["accuracy"],
+        "difference_ci95": gaps["accuracy_ci95"],
+        "macro_f1_difference": gaps["macro_f1"],
+        "macro_f1_difference_ci95": gaps["macro_f1_ci95"],
+    }
 
 
 def over_seeds(
@@ -171,10 +173,11 @@ def over_seeds(
 
 
 def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0, resamples: int = 2000) -> dict:
-    """Return the mean scores of one recipe trained with several seeds, with 95 % intervals over seeds and rows together.
+    """Return the mean scores of a recipe trained with several seeds, with 95 % intervals over seeds and rows together.
 
-    A bootstrap sample draws rows, the same for all seeds since all answered the same rows, and draws seeds too, both with
-    repetition (the two-way bootstrap of Owen 2007). With few seeds it says too little about them: `over_seeds` has their sd.
+    A bootstrap sample draws rows and seeds, both with repetition (the two-way bootstrap of Owen 2007). The rows are the
+    same for all seeds, since all seeds answered the same rows. A few seeds tell little about others: `over_seeds` has
+    their sd.
 
     Args:
         split: as for `score`.
@@ -185,32 +188,49 @@ def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0,
     Returns:
         The keys of `score`.
     """
-    true, n = np.array(split["label"][:]), split.features["label"].num_classes
-    single = [score(split, ids, seed, 1) for ids in answers]
+    true, n, k = split["label"][:], split.features["label"].num_classes, len(answers)
     dice = np.random.default_rng(seed)
-    # Rows with the same label and the same answers are interchangeable: a resample is a multinomial draw of their counts.
-    cells, counts = np.unique(np.stack([true, *map(np.asarray, answers)]), axis=1, return_counts=True)
-    draws = dice.multinomial(len(true), counts / len(true), size=resamples)
-    chosen = dice.integers(len(answers), size=(resamples, len(answers)))
-    figures = {
-        metric: float(np.mean([one[metric] for one in single])) for metric in ("accuracy", "macro_f1", "weighted_f1")
-    }
-    for metric, figure in (("accuracy", _accuracy), ("macro_f1", _macro_f1)):
-        values = np.empty((resamples, len(answers)))
-        for column, predicted in enumerate(cells[1:]):
-            matrices = np.zeros((resamples, n, n))
-            np.add.at(matrices, (slice(None), cells[0], predicted), draws)
-            values[:, column] = figure(matrices)
-        means = np.take_along_axis(values, chosen, axis=1).mean(axis=1)
-        figures[f"{metric}_ci95"] = np.percentile(means, [2.5, 97.5]).tolist()
-    return figures
+    values = _bootstrap(*_kinds(true, *answers), n, dice, resamples)
+    seeds = np.vstack([np.arange(k), dice.integers(k, size=(resamples, k))])
+    means = np.take_along_axis(values, seeds[None], axis=2).mean(axis=2)
+    return _figures(means, float(np.mean([_weighted_f1(true, ids, n) for ids in answers])))
 
 
-def _accuracy(matrices: np.ndarray) -> np.ndarray:
-    return np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))
+def _kinds(*classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kinds of rows, a kind a column (its label, then each model's answer), and how many rows each has."""
+    return np.unique(np.stack([np.asarray(ids) for ids in classes]), axis=1, return_counts=True)
 
 
-def _macro_f1(matrices: np.ndarray) -> np.ndarray:
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
-    either = matrices.sum(1) + matrices.sum(2)
-    return np.divide(2 * hits, either, out=np.zeros(hits.shape), where=either > 0).mean(1)
+def _bootstrap(
+    kinds: np.ndarray, counts: np.ndarray, n_classes: int, dice: np.random.Generator, resamples: int
+) -> np.ndarray:
+    """Return accuracy and macro F1 of every model on the rows themselves and on resamples of them.
+
+    Rows of one kind are interchangeable, so a resample of rows is a multinomial draw of the counts, which is fast.
+
+    Returns:
+        Shape (2 metrics, 1 + resamples, models); the first of the second axis are the rows themselves.
+    """
+    draws = np.vstack([counts, dice.multinomial(counts.sum(), counts / counts.sum(), size=resamples)])
+    draws, (labels, *models) = draws[:, counts > 0].astype(float), kinds[:, counts > 0]
+    one_hot = np.eye(n_classes)
+    values = []
+    for answers in models:
+        hits = draws @ (one_hot[labels] * (labels == answers)[:, None])
+        either = draws @ (one_hot[labels] + one_hot[answers])
+        f1 = np.divide(2 * hits, either, out=np.zeros(hits.shape), where=either > 0)
+        values.append([hits.sum(1) / counts.sum(), f1.mean(1)])
+    return np.stack(values, axis=-1)
+
+
+def _figures(values: np.ndarray, weighted_f1: float | None = None) -> dict:
+    """Return the keys of `score` from the values of one model, shape (2 metrics, 1 + resamples)."""
+    accuracy, macro_f1 = values[:, 0].tolist()
+    accuracy_ci95, macro_f1_ci95 = np.percentile(values[:, 1:], [2.5, 97.5], axis=1).T.tolist()
+    weighted = {} if weighted_f1 is None else {"weighted_f1": weighted_f1}
+    intervals = {"accuracy_ci95": accuracy_ci95, "macro_f1_ci95": macro_f1_ci95}
+    return {"accuracy": accuracy, "macro_f1": macro_f1} | weighted | intervals
+
+
+def _weighted_f1(true: Sequence[int], predicted: Sequence[int], n_classes: int) -> float:
+    return float(f1_score(true, predicted, labels=range(n_classes), average="weighted", zero_division=0))
