@@ -127,9 +127,9 @@ def test_the_best_run_is_marked(drawn):
     assert orange[0].get_xdata() == [4e-4] and orange[0].get_ydata() == [0.9]
 
 
-def test_a_run_that_was_given_up_is_never_the_best():
+def test_a_pruned_run_is_never_the_best():
     figure = plots.contour(
-        TABLE.assign(given_up=[False, True, False]), "learning_rate", "batch_size", "validation_macro_f1"
+        TABLE.assign(pruned=[False, True, False]), "learning_rate", "batch_size", "validation_macro_f1"
     )
     ring = figure.axes[0].collections[1]
     assert ring.get_offsets().tolist() == [[9e-4, 32]]
