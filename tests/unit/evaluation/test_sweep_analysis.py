@@ -85,7 +85,7 @@ def test_other_validation_rows_are_no_fair_comparison(connected):
     assert runs.table["run_id"].tolist() == [new] and runs.left_out == 1
 
 
-def test_a_trial_that_was_given_up_counts_as_tried_with_what_it_had_come_to(connected):
+def test_a_pruned_trial_counts_with_its_last_validation(connected):
     whole = record("whole", {"x": 1}, {METRIC: 0.6})
     with (
         pytest.raises(KeyError),
@@ -95,11 +95,11 @@ def test_a_trial_that_was_given_up_counts_as_tried_with_what_it_had_come_to(conn
         mlflow.log_metrics({"eval_macro_f1": 0.2})
         raise KeyError
     runs = comparable(METRIC)
-    assert runs.table["run_id"].tolist() == [whole] and runs.given_up["run_id"].tolist() == [pruned.info.run_id]
+    assert runs.table["run_id"].tolist() == [whole] and runs.pruned["run_id"].tolist() == [pruned.info.run_id]
     assert (
         runs.settings == ["x"]
         and runs.trials[METRIC].tolist() == [0.6, 0.2]
-        and runs.trials["given_up"].tolist() == [False, True]
+        and runs.trials["pruned"].tolist() == [False, True]
     )
     assert runs.states["runs"].to_dict() == {"completed": 1, "pruned": 1} and runs.left_out == 0
     assert sweep_analysis.budget_curve(runs)["expected"].tolist() == pytest.approx([0.4, 0.6])
