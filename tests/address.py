@@ -1,5 +1,6 @@
-"""The repository's address, which Colab and Kaggle fetch the project from: one place in pyproject.toml, copied to the notebooks.
+"""The repository's address, which Colab and Kaggle fetch the project from.
 
+It stands once, in pyproject.toml, and is copied from there to the notebooks.
 `python tests/address.py` takes it from git's remote `origin`, once the project has moved there.
 """
 

@@ -3,8 +3,8 @@
     .venv/bin/python tests/benchmarks/prediction.py --out outputs/benchmarks
     .venv/bin/python tests/benchmarks/prediction.py --model tiny --rows 50000 200000 1000000 --out outputs/benchmarks
 
-All variants run in one process, in turn, on the same model, texts and threads, so that their ratios can be compared also
-where other jobs disturb the machine. Files: `prediction.json` and `prediction.png`.
+All variants run in one process, in turn, on the same model, texts and threads, so that their ratios can be compared
+also where other jobs disturb the machine. Files: `prediction.json` and `prediction.png`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def fresh(name: str, folder: Path) -> str:
 
 
 def throughput(model: str, texts: list[str], repeats: int) -> dict:
-    """Return texts/s of each variant (median, lowest, highest), and the share of labels that are the plain pipeline's."""
+    """Return texts/s of each variant (median, lowest, highest), and the share of labels that equal the pipeline's."""
     classifier = workflows.load(model)
     usual = pipeline("text-classification", model=model, device=environment.device())
     cut = {"truncation": True, "max_length": classifier.max_length}

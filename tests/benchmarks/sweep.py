@@ -1,7 +1,8 @@
 """What a sweep costs beside separate trainings, run by hand: `python tests/benchmarks/sweep.py -o FILE.json`.
 
-A sweep of notebook 3's defaults with so many trials, then trainings of the same data in fresh processes, with our recipe and
-with the course script's, each at settings drawn from the same space. Of the separate ones a few are run and multiplied.
+A sweep of notebook 3's defaults with so many trials, then trainings of the same data in fresh processes, with our
+recipe and with the course script's, each at settings drawn from the same space. Of the separate trainings a few are run
+and multiplied.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def main() -> None:
     for name in CASES:
         shares = [row["sweep_seconds"] / row[f"{name}, seconds"] for row in found]
         print(
-            f"a sweep of {chosen.trials} takes {statistics.median(shares):.3f} of {chosen.trials} separate trainings, {name} "
-            f"({', '.join(f'{share:.3f}' for share in shares)})"
+            f"a sweep of {chosen.trials} takes {statistics.median(shares):.3f} of {chosen.trials} separate trainings, "
+            f"{name} ({', '.join(f'{share:.3f}' for share in shares)})"
         )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(found, indent=1))

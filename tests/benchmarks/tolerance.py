@@ -1,10 +1,12 @@
-"""How far one training moves with threads, precision and instruction sets: `python tests/benchmarks/tolerance.py TABLE -o FILE.json`.
+"""How far one training moves with threads, precision and instruction sets. Run by hand:
 
-spread   the same training under each setting, in a process of its own, against the first: weights, metrics, predictions. What
-         `textlab.receipt.TOLERANCE` allows follows from it.
+    python tests/benchmarks/tolerance.py TABLE -o FILE.json
+
+spread   the same training under each setting, in its own process, against the first: weights, metrics, predictions.
+         What `textlab.workflows.receipt.TOLERANCE` allows follows from it.
 strict   processor seconds of training with `strict` off and on, in turn, which other work on the machine hardly moves
 
-Run by hand; each writes its measurements as JSON.
+Each writes its measurements as JSON.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Tracking benchmarks, run by hand: `python tests/benchmarks/tracking.py TABLE -o FILE.json`.
 
 logging   seconds of a training with and without a record of it, the model of each epoch among it, by turns
-live      seconds of a training whose runs are carried to a server that is killed again and again, and of one that is not carried,
-          by turns; that server runs here too, and its restarts take time from both
-sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each; with --beside, in stores that
-          hold so many other runs already
+live      seconds of a training whose runs are carried to a server that is killed again and again, and of one whose
+          runs are not, by turns; that server runs here too, and its restarts take time from both
+sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each; with --beside, in stores
+          that hold so many other runs already
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def workbench(chosen, folder: Path):
 
 
 def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
-    """Train once, and return the seconds that it took; unrecorded, all that would be recorded is dropped, digests too."""
+    """Train once, and return the seconds that it took; unrecorded, it logs nothing and computes no digest."""
     from transformers import TrainerCallback
 
     start = time.perf_counter()
@@ -102,9 +102,8 @@ def measure_logging(chosen, folder: Path) -> list[dict]:
         found.append({"recorded": seconds[True], "unrecorded": seconds[False]})
         print(found[-1], file=sys.stderr, flush=True)
     added = [row["recorded"] / row["unrecorded"] - 1 for row in found]
-    print(
-        f"a record adds {statistics.median(added):+.1%} (median of {len(added)}, {min(added):+.1%} to {max(added):+.1%})"
-    )
+    spread = f"median of {len(added)}, {min(added):+.1%} to {max(added):+.1%}"
+    print(f"a record adds {statistics.median(added):+.1%} ({spread})")
     return found
 
 
@@ -159,8 +158,9 @@ def measure_live(chosen, folder: Path) -> dict:
     sync.carry(uri, server.uri, bench.cfg.experiment)
     same = content(server.uri) == content(uri)
     server.stop()
+    share = statistics.median(one["share"] for one in rounds)
     print(
-        f"{kills} kills: a synced training takes {statistics.median(one['share'] for one in rounds):+.1%} (median of {len(rounds)} rounds); "
+        f"{kills} kills: a synced training takes {share:+.1%} (median of {len(rounds)} rounds); "
         f"the sync itself used {sum(one['sync_seconds'] for one in rounds):.0f} s of processor time in "
         f"{sum(sum(one['synced']) for one in rounds):.0f} s; the server's content is {'equal' if same else 'NOT EQUAL'}"
     )
@@ -168,7 +168,10 @@ def measure_live(chosen, folder: Path) -> dict:
 
 
 def step_back(pid: int) -> None:
-    """Give the training all time that it wants: the server would be another machine, but Linux weighs sessions alike, nice or not."""
+    """Let the training have all the time that it wants, as if the server ran on another machine.
+
+    Linux shares time evenly between sessions, whatever their processes' niceness.
+    """
     group = Path(f"/proc/{pid}/autogroup")
     if group.exists():
         group.write_text("19")
@@ -204,7 +207,10 @@ def carry_once(source: str, target: str) -> dict:
 
 
 def many_runs(folder: Path, experiment: str, runs: int) -> str:
-    """Return the address of a store with so many runs of 100 metrics of 100 points; one is recorded, the others are copies in SQL."""
+    """Return the address of a store with so many runs of 100 metrics of 100 points.
+
+    One run is recorded; the others are copies of it, made in SQL.
+    """
     from mlflow.entities import Metric, Param
 
     uri = store.store_uri(folder)

@@ -1,6 +1,6 @@
 """Training benchmarks, run by hand: `python tests/benchmarks/training.py TABLE --dataset FOLDER -o FILE.json`.
 
-throughput   the course script, `run_classification.py` in its two forms, and our recipe, in turn, each in a process of its own
+throughput   the course script, `run_classification.py` in its two forms, and our recipe, in turn, in a process each
 time-to      seconds of training until a validation accuracy is reached, our recipe and the course script
 rows         seconds and memory of loading, tokenizing and 50 steps as the number of rows grows
 
@@ -78,7 +78,7 @@ def setting(chosen, max_rows=None):
 
 
 def matrix_rate(kind: str) -> float:
-    """Return the measured rate of the matrix product of these shapes (704 x 384 x 1536), in 10^12 operations a second."""
+    """Return the measured rate of the matrix product of 704 x 384 and 384 x 1536, in 10^12 operations a second."""
     import torch
 
     a, b = torch.randn(704, 384).to(getattr(torch, kind)), torch.randn(384, 1536).to(getattr(torch, kind))
@@ -210,8 +210,9 @@ def show_throughput(found, picture):
             statistics.median(row["nominal_tflops"] / row["matrix_tflops"][kind] for row in rows)
             for kind in ("float32", "bfloat16")
         ]
+        tokens = statistics.median(row["tokens_per_second"] for row in rows)
         print(
-            f"{name:<48} {medians[name]:6.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) {statistics.median(r['tokens_per_second'] for r in rows):10.0f}"
+            f"{name:<48} {medians[name]:6.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) {tokens:10.0f}"
             f" {max(r['peak_memory_mb'] for r in rows):6.0f}  {shares[0]:.2f}, {shares[1]:.2f}"
         )
     for name, rate in medians.items():

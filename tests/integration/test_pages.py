@@ -24,11 +24,13 @@ FAULTS = r"""(async () => {
   if (root.scrollWidth > root.clientWidth)
     faults.push(`the page is ${root.scrollWidth} pixels wide in a window of ${innerWidth}`);
 
-  // Every piece of text lies inside all boxes that could cut it off, and inside the window; a table may scroll by itself.
+  // Every piece of text lies inside all boxes that could cut it off, and inside the window.
+  // A table may scroll by itself.
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
   for (let text; (text = walker.nextNode());) {
     const owner = text.parentElement;
-    if (!text.data.trim() || owner.matches("script, style") || !owner.checkVisibility({visibilityProperty: true})) continue;
+    if (!text.data.trim() || owner.matches("script, style")) continue;
+    if (!owner.checkVisibility({visibilityProperty: true})) continue;
     const rects = [...text.data.matchAll(/\S+/g)].flatMap(word => {  // the space at the end of a line may hang over
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);
@@ -36,11 +38,13 @@ FAULTS = r"""(async () => {
     });
     const left = Math.min(...rects.map(r => r.left)), right = Math.max(...rects.map(r => r.right));
     for (let box = owner; box; box = box.parentElement) {
-      const {overflowX} = getComputedStyle(box), edge = box === document.documentElement ? {left: 0, right: root.clientWidth}
+      const {overflowX} = getComputedStyle(box);
+      const edge = box === document.documentElement ? {left: 0, right: root.clientWidth}
         : box === document.body || overflowX === "visible" ? null : box.getBoundingClientRect();
       if (!edge || left >= edge.left - 1 && right <= edge.right + 1) continue;
       if (scrolls(box) && owner.closest("table") && box.contains(owner.closest("table"))) break;
-      faults.push(`text is cut off in ${box.tagName}, from ${left} to ${right} instead of ${edge.left} to ${edge.right}: ` +
+      faults.push(`text is cut off in ${box.tagName}, ` +
+                  `from ${left} to ${right} instead of ${edge.left} to ${edge.right}: ` +
                   text.data.trim().slice(0, 60));
       break;
     }
@@ -75,10 +79,12 @@ BROKEN = {
 }
 #: Console errors in JupyterLab that are not ours, with the reason for each.
 NOISE = [
-    "colab.research.google.com/assets/colab-badge.svg",  # badges are pictures from elsewhere, and there may be no network
+    # Badges are pictures from elsewhere, and there may be no network.
+    "colab.research.google.com/assets/colab-badge.svg",
     "kaggle.com/static/images/open-in-kaggle.svg",
+    # JupyterLab asks the kernel while that is being restarted.
     "Could not restore the debugger state: Canceled future",
-]  # it asks the kernel while that is being restarted
+]
 #: JavaScript for the notebook that is open in JupyterLab, and for its code cells.
 NOTEBOOK = "jupyterapp.shell.currentWidget"
 CELLS = f"{NOTEBOOK}.content.widgets.filter(cell => cell.model.type === 'code')"

@@ -1,7 +1,7 @@
 """README's commands, run as they are written and in their order, in a folder that looks like a clone.
 
-What names other machines is replaced by servers on this one, and trainings are made shorter; no command is left out but those
-of NOT_RUN, each with the reason and with the place where README says so.
+What names other machines is replaced by servers on this one, and trainings are made shorter. No command is left out but
+those of NOT_RUN, each with the reason and with the place where README says so.
 """
 
 import functools
@@ -70,7 +70,7 @@ REPLACED = {
     "./run_all.sh": f".venv/bin/python -m textlab run all {SHORT}",
     "textlab ui DIR": ".venv/bin/python -m textlab ui outputs/try",
 }
-#: How a command that ran is found -> the files that README promises, and an expression for what has to stand in its output.
+#: A pattern for the command -> the files that README promises, and an expression for what has to stand in its output.
 PROMISED = {
     r"run_all\.sh": (
         ["outputs/demo/index.html", "outputs/demo/results/02_fine_tuning.json", "outputs/mlflow/mlflow.db"],
@@ -146,7 +146,11 @@ class Clone:
         )
 
     def visit(self, command):
-        """Start a command that serves pages, open the address that it prints, stop it with Ctrl-C; return status and output."""
+        """Start a command that serves pages, open the address that it prints, and stop it with Ctrl-C.
+
+        Returns:
+            Its exit status and its output.
+        """
         process = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
             stdout=subprocess.PIPE,

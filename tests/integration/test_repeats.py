@@ -1,6 +1,7 @@
-"""The same bits again: from a copy of the project, with another hash seed, on a busy machine; from a server; the committed figures.
+"""The same bits again: from a copy of the project, with another hash seed, on a busy machine, and from a server.
 
-Ten repeats take a quarter of an hour; `TEXTLAB_REPEATS=3 tests/run.sh -m slow tests/integration/test_repeats.py` does fewer.
+The committed figures come again too. Ten repeats take a quarter of an hour;
+`TEXTLAB_REPEATS=3 tests/run.sh -m slow tests/integration/test_repeats.py` does fewer.
 """
 
 import json
@@ -106,7 +107,7 @@ def test_a_run_on_a_server_is_repeated_by_its_id_on_a_folder_that_never_saw_it(t
 
 
 def test_the_committed_notebook_comes_out_again(tmp_path):
-    """The figures that notebook 2 shows to readers, against a run of it now: the tolerance, and half a digit of rounding."""
+    """The figures that notebook 2 shows equal those of a run now, within the tolerance and half a digit of rounding."""
     book = nbformat.read(ROOT / "notebooks" / "02_fine_tuning.ipynb", as_version=4)
     shown = "\n".join(out.get("text", "") for cell in book.cells if cell.cell_type == "code" for out in cell.outputs)
     figures = re.findall(r"^(validation|test): accuracy (0\.\d{4}), macro F1 (0\.\d{4})$", shown, re.MULTILINE)

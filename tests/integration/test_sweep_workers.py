@@ -1,6 +1,7 @@
-"""Sweeps that are killed again and again, that share a database, and that are spread over a Ray cluster with real servers.
+"""Sweeps that are killed again and again, that share a database, and that run on a Ray cluster with real servers.
 
-Repeats are small by default; `TEXTLAB_REPEATS=100 tests/run.sh -m slow tests/integration/test_sweep_workers.py` does more.
+Repeats are few by default; `TEXTLAB_REPEATS=100 tests/run.sh -m slow tests/integration/test_sweep_workers.py` does
+more.
 """
 
 import os
@@ -66,6 +67,11 @@ def forked(work, *arguments):
     return child
 
 
+def save_trials(folder, file):
+    """Join the sweep in a folder, and save the table of its trials."""
+    workflows.join(values(folder)).to_pickle(file)
+
+
 def runs(folder):
     tracking.connect(store.store_uri(folder / "mlflow"), "sweeps")
     return tracking.runs("sweeps", only_finished=False)
@@ -94,7 +100,7 @@ def test_killed_at_random_moments_a_sweep_ends_as_if_nothing_had_happened(tmp_pa
             break
         result = tmp_path / f"{rounds}.pkl"
         for place in (calm, folder):
-            os.waitpid(forked(lambda: workflows.join(values(place)).to_pickle(result.with_stem(place.name))), 0)
+            os.waitpid(forked(save_trials, place, result.with_stem(place.name)), 0)
         undisturbed, table = (pd.read_pickle(result.with_stem(place.name)) for place in (calm, folder))
         assert len(table) == 20 and set(table["state"]) <= {"COMPLETE", "PRUNED"}
         assert not table.duplicated(["learning_rate", "batch_size"]).any()

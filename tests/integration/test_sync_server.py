@@ -1,6 +1,6 @@
-"""Carrying runs to a real server that is killed, by a sync that is killed, onto SQLite and PostgreSQL, and into a live training.
+"""Carrying runs to a real server: server and sync are killed, on SQLite and PostgreSQL, and beside a live training.
 
-Repeats are small by default; `TEXTLAB_REPEATS=50 tests/run.sh -m slow tests/integration/test_sync_server.py` does more.
+Repeats are few by default; `TEXTLAB_REPEATS=50 tests/run.sh -m slow tests/integration/test_sync_server.py` does more.
 """
 
 import datetime

@@ -91,7 +91,7 @@ def test_further_seeds_make_the_headline_a_mean(tmp_path):
 
 
 def test_a_useless_model_is_called_out_everywhere(smoke):
-    """The tiny model learns nothing from 60 rows: results, page, index and registry must say so, and nobody promotes it."""
+    """The tiny model learns nothing from 60 rows: results, page, index and registry say so, and nobody promotes it."""
     _, folder = smoke
     guards = json.loads((folder / "results" / "02_fine_tuning.json").read_text())["guards"]
     assert any("does not beat" in guard for guard in guards)

@@ -132,7 +132,8 @@ def test_a_command_would_be_accepted(command, parser_of, at_home):
         (".venv/bin/python -m textlab train 02", SystemExit),
         ("textlab predict outputs/mine", SystemExit),
         (
-            ".venv/bin/papermill notebooks/02_fine_tuning.ipynb out.ipynb -f params/demo/02_fine_tuning.yaml -p epochs many",
+            ".venv/bin/papermill notebooks/02_fine_tuning.ipynb out.ipynb"
+            " -f params/demo/02_fine_tuning.yaml -p epochs many",
             InputError,
         ),
         (
@@ -237,7 +238,10 @@ def value_of(part, module):
 
 
 def said(message, sources):
-    """Tell whether the fixed pieces of a message stand, in order, in one source, or in two that meet at a colon or semicolon."""
+    """Return whether the fixed pieces of a message stand, in order, in one source.
+
+    They may also stand in two sources that meet at a colon or semicolon.
+    """
     pieces = [re.escape(piece.strip()) for piece in message.split("…") if piece.strip()]
     if pieces and any(re.search(".*".join(pieces), source, re.DOTALL) for source in sources):
         return True

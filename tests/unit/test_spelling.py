@@ -10,7 +10,7 @@ import pytest
 
 from conftest import NOTEBOOKS, ROOT
 
-#: Words that codespell takes for others: what `to and fro` has, and half of an escaped `café` in the tests of file formats.
+#: Words that codespell takes for others: one of `to and fro`, and half of an escaped `café` in tests of file formats.
 WANTED = "fro,caf"
 #: Nouns that the two kinds of English spell differently, and that codespell's list of verbs and adjectives has not.
 AMERICAN = {
@@ -95,7 +95,7 @@ def misspelt(*paths):
 
 
 def foreign(text, words):
-    """Return the words of a text that the other English spells so; a word with a capital inside a sentence is a name."""
+    """Return the words of a text that only the other English has; a word with a capital inside a sentence is a name."""
     return [
         word
         for word in re.findall(r"(?<![\w./=-])[A-Za-z]+(?![\w(=/]|\.\w)", text)

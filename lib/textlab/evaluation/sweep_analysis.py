@@ -280,7 +280,7 @@ def against(
     Args:
         runs: that the chosen one is among.
         chosen: a row of their table.
-        answers: (run id, split or `<split>_<baseline>`) -> the recorded answers, as `tracking.predictions` returns them.
+        answers: gives what was recorded for (run id, split or `<split>_<baseline>`), as `tracking.predictions` does.
 
     Returns:
         Indexed by the other's name: split, difference (accuracy of the chosen one minus the other's), low, high and

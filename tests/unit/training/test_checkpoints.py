@@ -30,7 +30,9 @@ def splits():
     parts = {"train": rows[:90], "validation": rows[90:]}
     return DatasetDict(
         {
-            name: Dataset.from_dict({"text": [t for t, _ in part], "label": [l for _, l in part]}, features)
+            name: Dataset.from_dict(
+                {"text": [text for text, _ in part], "label": [label for _, label in part]}, features
+            )
             for name, part in parts.items()
         }
     )

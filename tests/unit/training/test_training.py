@@ -27,7 +27,9 @@ def setting():
     features = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
     splits = DatasetDict(
         {
-            name: Dataset.from_dict({"text": [t for t, _ in part], "label": [l for _, l in part]}, features)
+            name: Dataset.from_dict(
+                {"text": [text for text, _ in part], "label": [label for _, label in part]}, features
+            )
             for name, part in (("train", rows[:64]), ("validation", rows[64:]))
         }
     )

@@ -428,7 +428,7 @@ def test_predict_is_there_but_importing_the_package_loads_no_torch():
     )
     assert done.stdout == "predict\n", done.stderr
     with pytest.raises(AttributeError, match="no attribute 'predikt'"):
-        textlab.predikt
+        _ = textlab.predikt
 
 
 def test_help_has_examples(capsys):

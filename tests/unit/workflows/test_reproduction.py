@@ -1,4 +1,4 @@
-"""Repeating runs: what was tampered with is named, verdicts follow from the figures, and a synced run is repeated from its copy."""
+"""Repeating runs: what was changed is named, verdicts follow from the figures, a synced run repeats from its copy."""
 
 import json
 import shutil

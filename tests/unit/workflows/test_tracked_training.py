@@ -1,4 +1,4 @@
-"""A training as a recorded run: each epoch's model is kept with what was measured of it, and costs the training nothing."""
+"""A training as a recorded run: each epoch's model is kept with its metrics, which changes nothing in the training."""
 
 import json
 import threading
