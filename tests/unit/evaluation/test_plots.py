@@ -29,50 +29,39 @@ HISTORY = pd.DataFrame(
 )
 
 
+CANDIDATES = pd.DataFrame(
+    {"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"]
+)
+OVER_SEEDS = pd.DataFrame(
+    {"mean": [0.6, 0.5], "min": 0.4, "max": 0.7, "low": 0.3, "high": 0.8, "seeds": 3}, index=["trial 1", "trial 5"]
+)
+CURVE = pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95], "rows": [10, 90]})
+PADDING = pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}})
+SETTINGS = ["learning_rate", "batch_size", "dropout"]
+METRIC = "validation_macro_f1"
+
+
 def figures():
-    yield "class_balance", plots.class_balance(pd.DataFrame({"train": [5, 3], "test": [1, 1]}, index=["a", "b"]))
-    yield "text_lengths", plots.text_lengths(pd.DataFrame({"words": [3, 5, 5], "tokens": [5, 7, 200]}), max_length=96)
-    yield (
-        "padding",
-        plots.padding(pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}})),
-    )
-    yield (
-        "reliability",
-        plots.reliability(
-            {"as it is": pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95], "rows": [10, 90]})}
-        ),
-    )
-    yield "learning_curves", plots.learning_curves(HISTORY)
-    yield "confusion", plots.confusion([0, 1, 2], [0, 1, 1], LABELS, "title")
-    yield "intervals", plots.intervals({"majority": SCORE | {"accuracy": 0.3}, "mine": SCORE}, title="On test")
-    yield "probabilities", plots.probabilities(["short", "long " * 30], np.full((2, 6), 1 / 6), LABELS)
-    yield "effects", plots.effects(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1")
-    yield "one effect", plots.effects(TABLE, ["learning_rate"], "validation_macro_f1")
-    yield (
-        "parallel",
-        plots.parallel_coordinates(TABLE, ["learning_rate", "batch_size", "dropout"], "validation_macro_f1"),
-    )
-    yield (
-        "run_curves",
-        plots.run_curves({"r1": pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]})}, "macro_f1", "r1", "best"),
-    )
-    yield (
-        "seeds",
-        plots.seeds(
-            pd.DataFrame(
-                {"mean": [0.6, 0.5], "min": 0.4, "max": 0.7, "low": 0.3, "high": 0.8, "seeds": 3},
-                index=["trial 1", "trial 5"],
-            ),
-            "validation_macro_f1",
-        ),
-    )
-    candidates = pd.DataFrame(
-        {"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"]
-    )
-    yield (
-        "downloads_against_size",
-        plots.downloads_against_size({"Models": candidates, "Data sets": candidates[:0]}, ["a/one"]),
-    )
+    """Return name -> figure."""
+    return {
+        "class_balance": plots.class_balance(pd.DataFrame({"train": [5, 3], "test": [1, 1]}, index=["a", "b"])),
+        "text_lengths": plots.text_lengths(pd.DataFrame({"words": [3, 5, 5], "tokens": [5, 7, 200]}), max_length=96),
+        "padding": plots.padding(PADDING),
+        "reliability": plots.reliability({"as it is": CURVE}),
+        "learning_curves": plots.learning_curves(HISTORY),
+        "confusion": plots.confusion([0, 1, 2], [0, 1, 1], LABELS, "title"),
+        "intervals": plots.intervals({"majority": SCORE | {"accuracy": 0.3}, "mine": SCORE}, title="On test"),
+        "probabilities": plots.probabilities(["short", "long " * 30], np.full((2, 6), 1 / 6), LABELS),
+        "effects": plots.effects(TABLE, SETTINGS, METRIC),
+        "one effect": plots.effects(TABLE, ["learning_rate"], METRIC),
+        "parallel": plots.parallel_coordinates(TABLE, SETTINGS, METRIC),
+        "importance": plots.importance(pd.Series({"learning_rate": 0.8, "batch_size": 0.2})),
+        "contour": plots.contour(TABLE, "learning_rate", "dropout", METRIC),
+        "budget": plots.budget(pd.DataFrame({"trials": [1, 2, 3], "expected": [0.5, 0.7, 0.8]}), METRIC),
+        "run_curves": plots.run_curves({"r1": pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]})}, "F1", "r1", "best"),
+        "seeds": plots.seeds(OVER_SEEDS, METRIC),
+        "downloads": plots.downloads_against_size({"Models": CANDIDATES, "Data sets": CANDIDATES[:0]}, ["a/one"]),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -80,32 +69,28 @@ def drawn():
     plots.use_style()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = dict(figures())
-        for figure in found.values():
+        drawings = figures()
+        for figure in drawings.values():
             figure.canvas.draw()
-    return found
+    return drawings
 
 
 def test_every_figure_draws_without_a_warning(drawn):
-    assert len(drawn) == 14
+    assert len(drawn) == 17
+
+
+def boxes(labels):
+    return [label.get_window_extent() for label in labels if label.get_text() and label.get_visible()]
 
 
 def test_labels_of_an_axis_do_not_overlap(drawn):
     for name, figure in drawn.items():
         for axes in figure.axes:
-            boxes = [
-                label.get_window_extent()
-                for label in axes.get_yticklabels()
-                if label.get_text() and label.get_visible()
-            ]
-            boxes.sort(key=lambda box: box.y0)
-            assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:])), name
+            rows = sorted(boxes(axes.get_yticklabels()), key=lambda box: box.y0)
+            assert all(low.y1 <= high.y0 + 1 for low, high in zip(rows, rows[1:])), name
             if name != "confusion":  # whose labels stand aslant
-                boxes = sorted(
-                    (label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()),
-                    key=lambda b: b.x0,
-                )
-                assert all(left.x1 <= right.x0 + 1 for left, right in zip(boxes, boxes[1:])), name
+                columns = sorted(boxes(axes.get_xticklabels()), key=lambda box: box.x0)
+                assert all(left.x1 <= right.x0 + 1 for left, right in zip(columns, columns[1:])), name
 
 
 def test_no_curve_is_cut_by_the_edge_of_its_panel(drawn):
@@ -128,15 +113,40 @@ def test_the_best_run_is_marked(drawn):
 
 
 def test_a_pruned_run_is_never_the_best():
-    figure = plots.contour(
-        TABLE.assign(pruned=[False, True, False]), "learning_rate", "batch_size", "validation_macro_f1"
-    )
-    ring = figure.axes[0].collections[1]
+    table = TABLE.assign(pruned=[False, True, False])
+    ring = plots.contour(table, "learning_rate", "batch_size", METRIC).axes[0].collections[1]
     assert ring.get_offsets().tolist() == [[9e-4, 32]]
+    orange = [line for line in plots.effects(table, SETTINGS, METRIC).axes[0].lines if line.get_color() == "C1"]
+    assert orange[0].get_xdata() == [9e-4] and orange[0].get_ydata() == [0.7]
+
+
+def test_where_every_run_was_pruned_none_is_the_best():
+    (line,) = [
+        line
+        for line in plots.effects(TABLE.assign(pruned=True), ["batch_size"], METRIC).axes[0].lines
+        if line.get_color() == "C1"
+    ]
+    assert len(line.get_xdata()) == 0
 
 
 def test_words_become_named_ticks(drawn):
-    assert [t.get_text() for t in drawn["effects"].axes[2].get_xticklabels()] == ["False", "True"]
+    for labels in (drawn["effects"].axes[2].get_xticklabels(), drawn["contour"].axes[0].get_yticklabels()):
+        assert [label.get_text() for label in labels] == ["False", "True"]
+
+
+def test_a_wide_range_is_logarithmic_and_few_values_are_ticks(drawn):
+    for axes in (drawn["effects"].axes[0], drawn["contour"].axes[0]):
+        assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+        low, high = axes.get_xlim()
+        shown = [t.get_text() for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+        assert shown[:3] == ["0.0001", "0.0002", "0.0005"]
+    sizes = drawn["effects"].axes[1]
+    assert sizes.get_xscale() == "linear" and sizes.get_xticks().tolist() == [16, 32]
+    some = plots.effects(TABLE.assign(batch_size=[16, None, 32]), ["batch_size"], METRIC).axes[0]
+    assert some.get_xticks().tolist() == [16, 32]
+    rates = TABLE.assign(dropout=[0.1, 0.15, 0.2])
+    assert len(plots.effects(rates, ["dropout"], METRIC).axes[0].get_xticks()) > 3  # no room for each fraction
+    assert plots.contour(rates, "dropout", "batch_size", METRIC).axes[0].get_xticks().tolist() == [0.1, 0.15, 0.2]
 
 
 def test_cut_line_only_where_something_is_cut():

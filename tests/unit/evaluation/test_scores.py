@@ -1,4 +1,4 @@
-"""Metrics and guards, against figures computed by hand or by another way."""
+"""Metrics and guards, against figures computed by hand or in another way."""
 
 import numpy as np
 import pytest
@@ -123,6 +123,18 @@ def test_scores_over_seeds_are_means_and_their_intervals_cover_seeds_and_rows():
     assert alone["accuracy_ci95"] == pytest.approx(evaluation.score(rows, good)["accuracy_ci95"], abs=0.01)
     same = evaluation.score_seeds(rows, [good, good, good])  # the rows are drawn for all seeds alike
     assert same["macro_f1_ci95"] == pytest.approx(alone["macro_f1_ci95"], abs=0.01)
+
+
+def test_the_order_and_the_type_of_rows_change_no_figure():
+    rng = np.random.default_rng(4)
+    true, first, second = rng.integers(0, 3, (3, 120))
+    order = rng.permutation(120)
+    mixed = [ids[order].tolist() for ids in (true, first, second)]
+    assert evaluation.compare(true, first, second) == evaluation.compare(*mixed)
+    assert evaluation.score(split(true.tolist()), first) == evaluation.score(split(mixed[0]), mixed[1])
+    assert evaluation.score_seeds(split(true.tolist()), [first, second]) == evaluation.score_seeds(
+        split(mixed[0]), mixed[1:]
+    )
 
 
 def test_over_seeds_by_hand():

@@ -157,6 +157,13 @@ def test_runs_of_other_programs_are_read_as_they_are(connected):
         figure.canvas.draw()
 
 
+def test_a_parameter_of_the_metrics_name_does_not_take_its_place(connected):
+    for value in (0.4, 0.6):
+        record("x", {"acc": 1 - value, "lr": value}, {"acc": value})
+    runs = comparable("acc")
+    assert runs.table["acc"].tolist() == [0.4, 0.6] and runs.settings == ["lr"]
+
+
 def test_the_setting_that_matters_is_the_important_one():
     shares = sweep_analysis.importance(grid())
     assert shares.index[0] == "learning_rate" and shares.sum() == pytest.approx(1) and shares.iloc[0] > 0.7
