@@ -4,12 +4,10 @@ The rooms, each of which imports only from those before it: errors, machine, set
 tracking, notebooks, workflows, __main__. Importing the package does no work.
 """
 
-__version__ = "0.1.0"
-
 
 def __getattr__(name: str):
-    if name == "predict":  # on demand: it needs torch, and importing the package must not
-        from .workflows import predict
+    if name == "predict":
+        from .workflows import predict  # on demand: it needs torch, and importing the package must not
 
         return predict
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ A verb imports its rooms when it runs: they take seconds to load, too long for a
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import signal
 import sys
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import __version__
 from .errors import InputError, first_line
 from .machine import outputs_root, project_root
 from .settings import parameters, read_yaml
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="textlab",
         description="Run the notebooks as jobs, use what they trained, carry models, data and runs to and fro.",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=importlib.metadata.version("textlab"))
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (function, texts, accepted) in VERBS.items():
         _fill(verbs.add_parser(name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts), accepted)

@@ -14,7 +14,6 @@ import numpy
 import torch
 import transformers
 
-from .. import __version__
 from .folders import project_root
 
 #: The packages whose versions decide the outcome of a run.
@@ -114,7 +113,7 @@ def fingerprint() -> dict[str, str | int]:
     features, cudnn = torch.cpu.get_capabilities(), torch.backends.cudnn
     name = torch.cuda.get_device_name() if device() == "cuda" else features.get("cpu_name", "")
     return {
-        "textlab": __version__,
+        "textlab": importlib.metadata.version("textlab"),
         **git_state(),
         "python": platform.python_version(),
         **_versions(),

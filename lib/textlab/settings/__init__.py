@@ -1,17 +1,14 @@
 """What may be set: rules and ranges, strict YAML, recipe, search space, sweep options, each notebook's parameters."""
 
 from . import parameters
-from .recipe import RECIPE, RECIPES, Recipe, from_params, make_recipe
-from .search_space import check_space
+from .recipe import RECIPES, Recipe, from_params, make_recipe
 from .strict_yaml import read_yaml
 from .sweep_options import SweepOptions
 
 __all__ = [
-    "RECIPE",
     "RECIPES",
     "Recipe",
     "SweepOptions",
-    "check_space",
     "from_params",
     "make_recipe",
     "parameters",
