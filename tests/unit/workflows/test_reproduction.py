@@ -244,7 +244,7 @@ def test_an_edit_in_the_output_folder_is_named(here, tamper, words):
 def test_another_package_version_and_changed_code_are_named(here, monkeypatch):
     usual, code = environment.fingerprint, record.code
     monkeypatch.setattr(environment, "fingerprint", lambda: usual() | {"torch": "2.12.0"})
-    monkeypatch.setattr(record, "code", lambda notebook: code(notebook) | {"training/trainer.py": "0" * 64})
+    monkeypatch.setattr(reproduction, "code", lambda notebook: code(notebook) | {"training/trainer.py": "0" * 64})
     receipt = check(here)
     table = {row["what"]: row for row in receipt.content["same"]}
     assert "torch 2.12.0" in table["packages"]["here"] and "training/trainer.py 0000" in table["code"]["here"]
