@@ -2,7 +2,7 @@
 
 from . import corpus
 from .dataset import Data, balance, check, load, samples
-from .readers import pick_columns, read_files, stream_texts
+from .readers import stream_texts
 from .tokens import lengths, row_lengths, tokenize
 
 __all__ = [
@@ -12,8 +12,6 @@ __all__ = [
     "corpus",
     "lengths",
     "load",
-    "pick_columns",
-    "read_files",
     "row_lengths",
     "samples",
     "stream_texts",

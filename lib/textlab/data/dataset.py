@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +22,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from .. import hub, machine
 from ..errors import InputError, first_line
-from . import corpus, readers
+from . import corpus, formats, readers
 from .quality import _texts, findings, quality
 from .readers import SPLITS
 
@@ -78,8 +78,7 @@ def load(
     >>> texts.rows(), texts.labels[:3]
     ({'train': 600, 'validation': 500, 'test': 500}, ['sadness', 'joy', 'love'])
     """
-    pick = partial(readers.pick_columns, text_column=text_column, label_column=label_column)
-    origin, parts, notes = _read(source, pick)
+    origin, parts, notes = _read(source, text_column, label_column)
     table, unusable = _clean(parts, source)
     notes += [
         f"The {name} split has no row with text and label and is left out."
@@ -95,9 +94,13 @@ def load(
 
 
 def check(source: str, text_column: str = "", label_column: str = "") -> None:
-    """Raise the InputError that `load` would raise for files; of a Hub id only the form is checked."""
+    """Raise the InputError that `load` would raise for the files, formats, columns or first rows of a source.
+
+    Of a Hub id only the spelling is checked.
+    """
     if _form(source) == "path":
-        load(source, text_column, label_column)
+        for files in _split_files(source).values():
+            readers.probe_files(files, text_column, label_column)
 
 
 def balance(splits: DatasetDict) -> pd.DataFrame:
@@ -126,7 +129,7 @@ def _form(source: str) -> str:
     if source.strip() and os.path.exists(os.path.expanduser(source)):
         return "path"
     looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
-    if looks_like_path or Path(source).suffix.lower() in readers.READERS:
+    if looks_like_path or Path(source).suffix.lower() in formats.FORMATS:
         raise InputError(
             f"dataset: the file or folder {source!r} does not exist; check the path (a relative one starts at "
             "the working directory), or use practice or owner/name[@revision]"
@@ -139,7 +142,13 @@ def _form(source: str) -> str:
     return "hub"
 
 
-def _read(source: str, pick: readers.Pick) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
+def _split_files(source: str) -> dict[str, list[Path]]:
+    """Return split -> its files, of a file or folder."""
+    path = Path(source).expanduser()
+    return readers.split_files(path) if path.is_dir() else {"all": [path]}
+
+
+def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
     """Return the source, its parts and notes."""
     form = _form(source)
     if form == "practice":
@@ -151,18 +160,17 @@ def _read(source: str, pick: readers.Pick) -> tuple[hub.Source, dict[str, pd.Dat
         return hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256}), parts, [note]
     if form == "hub":
         origin = hub.resolve(source, kind="dataset")
-        return origin, *_read_snapshot(origin, pick)
-    path = Path(source).expanduser()
-    groups = readers.split_files(path) if path.is_dir() else {"all": [path]}
-    parts = {split: readers.read_files(group, pick) for split, group in groups.items()}
-    digests = {
-        name: digest for group in groups.values() for file in group for name, digest in machine.hash_files(file).items()
-    }
+        return origin, *_read_snapshot(origin, text_column, label_column)
+    groups = _split_files(source)
+    parts = {split: readers.read_files(group, text_column, label_column) for split, group in groups.items()}
+    digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
     notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
-    return hub.Source(source, "dataset", None, path.resolve(), digests), parts, notes
+    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes
 
 
-def _read_snapshot(origin: hub.Source, pick: readers.Pick) -> tuple[dict[str, pd.DataFrame], list[str]]:
+def _read_snapshot(
+    origin: hub.Source, text_column: str, label_column: str
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
     with TemporaryDirectory() as cache:
         try:
@@ -181,7 +189,11 @@ def _read_snapshot(origin: hub.Source, pick: readers.Pick) -> tuple[dict[str, pd
             "give that instead"
         )
     unused = ", ".join(name for name in splits if name not in names)
-    parts = {split: readers.from_arrow(splits[name].data.table, origin.id, pick) for name, split in names.items()}
+    parts = {}
+    for name, split in names.items():
+        table = splits[name].data.table
+        columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column)
+        parts[split] = formats.from_arrow(table, columns).set_axis(["text", "label"], axis=1)
     return parts, [f"Splits that are not used: {unused}."] if unused else []
 
 

@@ -4,7 +4,7 @@ Three modules of it need packages that a fresh machine has yet to install, and a
 (seeds, device, fingerprint), `processes` and `colab`. The rest is the standard library, so `colab` can install them.
 """
 
-from .files import hash_files, plain, whole_file, write_text
+from .files import hash_files, plain, sha256, whole_file, write_text
 from .folders import output_dir, outputs_root, project_root
 from .progress import ProgressLine, duration
 
@@ -19,6 +19,7 @@ __all__ = [
     "plain",
     "processes",
     "project_root",
+    "sha256",
     "whole_file",
     "write_text",
 ]

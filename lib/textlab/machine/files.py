@@ -39,15 +39,19 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} does not belong in a results file")
 
 
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, in 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def hash_files(path: Path) -> dict[str, str]:
     """Return file name (relative, with `/`) -> SHA-256 for a file, or for all files of a folder but hidden ones."""
-
-    def digest(file: Path) -> str:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-
     if path.is_file():
-        return {path.name: digest(path)}
-    files = sorted(f for f in path.rglob("*") if f.is_file())
-    names = {f.relative_to(path).as_posix(): f for f in files}
-    return {name: digest(f) for name, f in names.items() if not any(part.startswith(".") for part in name.split("/"))}
+        return {path.name: sha256(path)}
+    files = {file.relative_to(path): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {
+        name.as_posix(): sha256(file)
+        for name, file in files.items()
+        if not any(part.startswith(".") for part in name.parts)
+    }

@@ -120,7 +120,6 @@ def no_kernel(monkeypatch):
         (["-p", "learning_rate", "-1"], "learning_rate: got '-1'; accepted is a number above 0"),
         (["-p", "dataset", "nowhere.csv"], "'nowhere.csv' does not exist"),
         (["-p", "dataset", "nolabel.csv"], "none of the usual columns"),
-        (["-p", "dataset", "one.csv"], "has one class only (a)"),
         (["--params", "typo.yaml"], "no parameter 'epoch'; did you mean 'epochs'?"),
         (["--params", "twice.yaml"], "'epochs' is given twice"),
         (["--params", "gone.yaml"], "gone.yaml does not exist"),
@@ -134,7 +133,6 @@ def test_bad_input_is_one_line_and_status_2_before_any_kernel(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nolabel.csv").write_text("text,mood\na,b\n")
-    (tmp_path / "one.csv").write_text("text,label\n" + "x,a\ny,a\nz,a\n")
     (tmp_path / "typo.yaml").write_text("epoch: 1\n")
     (tmp_path / "twice.yaml").write_text("epochs: 1\nepochs: 2\n")
     assert main(["run", "02", *arguments, "--out", str(tmp_path / "out")]) == 2

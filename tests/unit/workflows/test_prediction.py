@@ -17,6 +17,7 @@ from transformers import pipeline
 import textlab
 from textlab import data, hub, settings, tracking, training, workflows
 from textlab.__main__ import main
+from textlab.data import readers
 from textlab.errors import InputError
 from textlab.hub import sources
 from textlab.machine import environment
@@ -199,8 +200,7 @@ def test_streams_give_what_the_whole_readers_give(tmp_path):
     texts = [*TEXTS, "two\nlines", "after"] * 500
     for form in (".csv", ".tsv", ".jsonl", ".parquet"):
         path = write(tmp_path, form, texts)
-        pick = lambda names, where: data.pick_columns(names, where, "", "id")  # noqa: E731
-        whole = data.read_files([path], pick)["text"].tolist()
+        whole = readers.read_files([path], "", "id")["text"].tolist()
         parts = list(data.stream_texts(path, "", 1000))
         assert [text for part, _ in parts for text in part] == whole == texts
         assert [len(part) for part, _ in parts] == [1000, 1000, 1000, 500]
@@ -238,6 +238,7 @@ def test_a_txt_file_holds_texts_alone_or_says_that_labels_follow(tmp_path, conte
         ("a.txt", "héllo".encode("utf-16"), "a.txt, line 1: byte 0xff is not UTF-8"),
         ("a.jsonl", b'{"text": "a"}\n' * 9 + b'{"text": "a"', "a.jsonl, line 10: not JSON"),
         ("a.jsonl", b'{"text": "a"}\n{"text": 5}\n', "a.jsonl, line 2: 'text' holds 5; accepted is a text or null"),
+        ("a.txt", b"text;label\nso fine;x\nso sad\n", "a.txt, line 3: there is no ';'"),
         ("a.parquet", b"PAR1 but cut", "a.parquet cannot be read"),
         ("a.txt", b"so fine;good\nso sad; bad\n", "a.txt holds lines text;label"),
     ],
@@ -255,6 +256,12 @@ def test_a_bad_file_is_one_line_status_2_and_no_output(
     printed = capsys.readouterr().err
     assert message in printed and printed.count("\n") == 1
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+def test_a_parquet_column_of_numbers_is_no_text_column(tmp_path):
+    pd.DataFrame({"text": [None, 5]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a.parquet, row 2: 'text' holds 5\.0; accepted is a text or null; set text_"):
+        list(data.stream_texts(tmp_path / "a.parquet", "", 9))
 
 
 def test_a_parquet_file_that_breaks_off_in_the_middle_leaves_nothing(
