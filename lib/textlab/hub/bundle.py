@@ -1,14 +1,14 @@
 """Models, data sets and a listing of candidates in one file, to be carried to a machine without the Hub.
 
-A bundle is a zip file, not compressed, with `bundle.json` (sources with the SHA-256 of each file, listing) and the files
-as `<kind>/<owner>/<name>/<revision>/<file>`. The digests show damage, not who made the bundle: take it from people you trust.
+A bundle is a zip file that is not compressed. It holds `bundle.json` (the sources with the SHA-256 of each file, and
+the listing) and the files as `<kind>/<owner>/<name>/<revision>/<file>`. The digests show damage, but not who made the
+bundle: take it from people you trust.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,8 @@ from .. import machine
 from ..errors import InputError
 from . import candidates, connection, download, sources
 
-CONTENTS, LARGEST_CONTENTS = "bundle.json", 20_000_000  # bytes
+#: The list of what a bundle holds, and the most bytes that it may have.
+CONTENTS, LARGEST_CONTENTS = "bundle.json", 20_000_000
 
 
 def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str) -> dict[str, Any]:
@@ -37,28 +38,26 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     Raises:
         InputError: one of them cannot be had, or the file cannot be written.
     """
-    chosen = [
-        sources.resolve(spec, kind) for kind, specs in (("model", models), ("dataset", datasets)) for spec in specs
-    ]
+    chosen = [sources.resolve(spec, "model") for spec in models]
+    chosen += [sources.resolve(spec, "dataset") for spec in datasets]
     if not chosen:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
     facts = [{name: getattr(source, name) for name in ("id", "kind", "revision", "files")} for source in chosen]
     listing = None if connection.unreachable(constants.ENDPOINT) else candidates.record(task)
     contents = {"format": 1, "sources": facts, "listing": listing}
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with zipfile.ZipFile(draft, "w", strict_timestamps=False) as archive:
+        with (
+            machine.whole_file(file) as draft,
+            zipfile.ZipFile(draft, "w", strict_timestamps=False) as archive,
+        ):
             archive.writestr(CONTENTS, json.dumps(contents, indent=1))
             for source in chosen:
                 for name in source.files:
                     archive.write(source.path / name, _member(vars(source), name))
-        draft.replace(file)
     except OSError as error:
         raise InputError(
             f"bundle: {file} cannot be written ({connection.reason(error)}); choose another place with -o"
         ) from None
-    finally:
-        draft.unlink(missing_ok=True)
     return contents
 
 
@@ -66,15 +65,16 @@ def add(file: Path) -> dict[str, Any]:
     """Put what a bundle holds into the Hub's cache and return its contents; from then on `owner/name` works offline.
 
     Raises:
-        InputError: the bundle is damaged or not safe to unpack, or a file differs from the pinned one or from one that is
-            here under the same revision. Then nothing of it stays on this machine.
+        InputError: the bundle is damaged or not safe to unpack, or a file differs from the pinned one or from one that
+            is here under the same revision. Then nothing of it stays on this machine.
     """
     cache = Path(constants.HF_HUB_CACHE)
     cache.mkdir(parents=True, exist_ok=True)
     with _opened(file) as (archive, contents), TemporaryDirectory(dir=cache, prefix=".bundle-") as draft:
         for source in contents["sources"]:
             for name in source["files"]:
-                _unpack(archive, source, name, file, Path(draft) / _member(source, name))
+                _check_digest(archive, source, name, file)
+                archive.extract(_member(source, name), draft)
             revision, pinned = sources.PINNED.get(source["id"], (None, {}))
             if source["revision"] == revision:
                 sources.verify(str(file), file, source["files"], pinned, "the bundle was not added")
@@ -103,29 +103,27 @@ def verify(file: Path) -> dict[str, Any]:
     with _opened(file) as (archive, contents):
         for source in contents["sources"]:
             for name in source["files"]:
-                _unpack(archive, source, name, file, Path(os.devnull))
+                _check_digest(archive, source, name, file)
     return contents
 
 
 def describe(contents: dict[str, Any]) -> str:
     """Return what a bundle holds, a line for each source."""
     lines = [f"{s['kind']} {s['id']}@{s['revision']}: {len(s['files'])} files" for s in contents["sources"]]
-    listing = contents["listing"]
-    lines += (
-        [f"listing of {listing['task']} at {listing['endpoint']}, recorded {listing['recorded']}"] if listing else []
-    )
+    if listing := contents["listing"]:
+        lines.append(f"listing of {listing['task']} at {listing['endpoint']}, recorded {listing['recorded']}")
     return "\n".join(lines)
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return a bundle's contents, after everything but the digests was checked."""
+    """Return a bundle's contents, with everything but the digests checked."""
     with _opened(file) as (_, contents):
         return contents
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
-    """Open a bundle whose form is safe: its members are exactly the files of its contents, plain and not compressed."""
+    """Open a bundle whose form is safe: its members are exactly the files that it lists, plain and not compressed."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -180,18 +178,13 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
     return contents
 
 
-def _unpack(archive: zipfile.ZipFile, source: dict[str, Any], name: str, file: Path, target: Path) -> None:
-    """Write a file of a source to `target` and compare it with its digest."""
-    digest = hashlib.sha256()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(_member(source, name)) as stream, target.open("wb") as copy:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-            copy.write(chunk)
-    if digest.hexdigest() != source["files"][name]:
+def _check_digest(archive: zipfile.ZipFile, source: dict[str, Any], name: str, file: Path) -> None:
+    """Raise an InputError if a file of a source is not the one whose digest the bundle lists."""
+    with archive.open(_member(source, name)) as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != source["files"][name]:
         raise _refusal(
-            file,
-            f"{name} of {source['id']} has SHA-256 {digest.hexdigest()}, but its list says {source['files'][name]}",
+            file, f"{name} of {source['id']} has SHA-256 {digest}, but its list says {source['files'][name]}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The way to the Hub, or to the mirror that HF_ENDPOINT names: is it there, and calls that end in bounded time."""
+"""The connection to the Hub, or to the mirror that HF_ENDPOINT names: whether it answers, and calls of bounded time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.utils._http import hf_request_event_hook
+
+from ..errors import first_line
 
 #: Seconds for one call to the Hub, its further tries included, and the waits before these tries.
 LIMIT, WAITS = 10.0, (1.0, 2.0)
@@ -37,40 +40,41 @@ def endpoint() -> str:
 
 @functools.cache
 def unreachable(address: str, timeout: float = 3.0) -> str:
-    """Return why the Hub at `address` cannot be used now, or an empty string; asks once a process.
+    """Return why the Hub at `address` cannot be used now, or an empty string; it is asked once in a process.
 
     Args:
-        timeout: seconds for the whole question.
+        timeout: seconds for the whole call.
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     silence = f"no answer within {timeout:g} s"
-    answer = []
-    client = httpx2.Client(timeout=timeout)  # takes a moment of work itself, which is not the Hub's fault
+    outcome = []
+    client = httpx2.Client(timeout=timeout)  # making it takes a moment, which must not count as the Hub's
 
     def ask() -> None:
         try:
-            got = client.get(f"{address}/api/models", params={"limit": 1})
-            answers = got.status_code == 200 and got.headers.get("content-type", "").startswith("application/json")
-            answer.append("" if answers else f"HTTP {got.status_code}, not an answer of a Hub")
+            answer = client.get(f"{address}/api/models", params={"limit": 1})
+            is_json = answer.headers.get("content-type", "").startswith("application/json")
+            is_hub = answer.status_code == 200 and is_json
+            outcome.append("" if is_hub else f"HTTP {answer.status_code}, not an answer of a Hub")
         except httpx2.TimeoutException:
-            answer.append(silence)
+            outcome.append(silence)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            answer.append(reason(error))
+            outcome.append(reason(error))
 
-    # The limit of the client holds for each address of a name and each read, and not for the name server.
+    # The client's timeout holds for each address of a name and each read, and not for the name server.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(timeout)
-    return answer[0] if answer else silence
+    return outcome[0] if outcome else silence
 
 
 class GaveUp(httpx2.TransportError):
-    """The Hub did not answer in time, or not after all tries; huggingface_hub does not try again after this."""
+    """The Hub did not answer in time, or failed at every try; huggingface_hub does not try again after this."""
 
 
 class _Client(httpx2.Client):
-    """Bounds each call in time, and tries again when reading failed: twice at most, after WAITS or as the Hub asks."""
+    """Bounds each call in time, and repeats a failed read: twice at most, after WAITS or as the Hub asks."""
 
     limit = LIMIT
 
@@ -97,11 +101,9 @@ class _Client(httpx2.Client):
 
 
 def bound_calls(limit: float | None = None) -> None:
-    """Give every call of the Hub client a limit in seconds (LIMIT) and further tries; by itself it may wait for ever."""
+    """Give every call of the Hub client a limit in seconds (LIMIT) and further tries; without them it may wait for ever."""
 
     def factory() -> httpx2.Client:
-        from huggingface_hub.utils._http import hf_request_event_hook
-
         client = _Client(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True)
         client.limit = limit or LIMIT
         return client
@@ -111,12 +113,17 @@ def bound_calls(limit: float | None = None) -> None:
 
 def reason(error: Exception) -> str:
     """Return the first line of an error, without its number."""
-    lines = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip()).splitlines()
-    return lines[0] if lines else type(error).__name__
+    return re.sub(r"^\[Errno -?\d+\] ", "", first_line(error))
 
 
-def fetch(url: str, part: Path, size: int, tell: Callable[[int], None]) -> None:
-    """Download a file of `size` bytes into `part`, which may hold its beginning."""
+def fetch(url: str, part: Path, size: int, show: Callable[[int], None]) -> None:
+    """Download a file of `size` bytes into `part`, which may hold its beginning.
+
+    The size is not checked at the end: the caller compares digests.
+
+    Args:
+        show: gets the number of bytes that are here, after each chunk.
+    """
     part.touch()
     failures = 0
     while not (have := part.stat().st_size) or have < size:
@@ -129,8 +136,8 @@ def fetch(url: str, part: Path, size: int, tell: Callable[[int], None]) -> None:
                 with part.open("ab" if answer.status_code == 206 else "wb") as stream:
                     for chunk in answer.iter_bytes():
                         stream.write(chunk)
-                        tell(stream.tell())
-            return  # too short or not, its digest will tell
+                        show(stream.tell())
+            return
         except (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError):
             failures = 1 if part.stat().st_size > have else failures + 1
             if failures > len(WAITS):

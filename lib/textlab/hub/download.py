@@ -1,8 +1,7 @@
-"""Snapshots of the Hub's repositories in its cache on this machine: found, downloaded, compared with their digests."""
+"""Snapshots of the Hub's repositories in its cache on this machine: found, or downloaded and checked by digest."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -11,16 +10,14 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import (
-    LocalEntryNotFoundError,
-)
+from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import WeakFileLock, filter_repo_objects
+from huggingface_hub.utils.sha import git_hash
 
 from .. import machine
 from ..errors import InputError
-from ..machine import hash_files
 from . import connection
 
 #: Only what training needs is downloaded: safetensors weights and plain data, never pickles or code.
@@ -45,8 +42,9 @@ MANIFEST = ".manifest.json"
 SHA = re.compile(r"[0-9a-f]{40}")
 
 
-# A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here and not by
-# `snapshot_download`, which drops what it has of a file when it is interrupted, and compares sizes only.
+# A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here because
+# `snapshot_download` (huggingface_hub 2.4.0) writes each file to a temporary file of its own process and deletes it
+# on failure, so that nothing is resumed after an interruption, and because it compares sizes instead of digests.
 
 
 def snapshot_folder(repo: str, kind: str, revision: str) -> Path:
@@ -55,13 +53,13 @@ def snapshot_folder(repo: str, kind: str, revision: str) -> Path:
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
-    """Return file name -> SHA-256 of a snapshot as it was when it came; empty when that is not known."""
+    """Return file name -> SHA-256 of a snapshot, as it was downloaded or unpacked; empty when that is not known."""
     file = folder / MANIFEST
     return json.loads(file.read_text(encoding="utf-8"))["files"] if file.is_file() else {}
 
 
 def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], ref: str = "main") -> None:
-    """Declare a snapshot whole: write its manifest, and that the branch or tag `ref` of the repository is this revision."""
+    """Declare a snapshot whole: write its manifest, and its revision as that of the branch or tag `ref`."""
     content = {"id": repo, "kind": kind, "revision": folder.name, "files": files}
     machine.write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
     shutil.rmtree(folder / ".parts", ignore_errors=True)
@@ -70,7 +68,7 @@ def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], re
 
 
 def allowed(names: Iterable[str], kind: str) -> list[str]:
-    """Return those of the names that may be taken from a repository: data and safetensors, nothing hidden, no `..`."""
+    """Return the names that may be taken from a repository: data and safetensors, nothing hidden, no `..`."""
     plain = [name for name in names if all(part and not part.startswith(".") for part in name.split("/"))]
     return list(
         filter_repo_objects([name for name in plain if not set(name) & set("\\:\0\n")], allow_patterns=FILES[kind])
@@ -78,7 +76,14 @@ def allowed(names: Iterable[str], kind: str) -> list[str]:
 
 
 def snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
-    """Return (40-digit revision, folder) of a repository; the cache is asked first, and needs no connection."""
+    """Return (40-digit revision, folder) of a repository.
+
+    A full revision that is in the cache needs no connection.
+
+    Raises:
+        ConnectionError: the Hub cannot be reached, and the cache has no whole snapshot.
+        ValueError: the Hub does not answer as a Hub would; InputError: see `_download`.
+    """
     if SHA.fullmatch(revision or "") and _whole(folder := snapshot_folder(repo, kind, revision)):
         return revision, folder
     if why := connection.unreachable(constants.ENDPOINT):
@@ -90,9 +95,8 @@ def snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
             )
         except LocalEntryNotFoundError:
             raise ConnectionError(why) from None
-        if not _whole(folder) and (
-            (folder / ".parts").exists() or kind == "model" and not list(folder.glob("*.safetensors"))
-        ):
+        lacks_weights = kind == "model" and not list(folder.glob("*.safetensors"))
+        if not _whole(folder) and ((folder / ".parts").exists() or lacks_weights):
             raise ConnectionError(why)
         return folder.name, folder
     connection.bound_calls()
@@ -122,10 +126,10 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
     tree = huggingface_hub.HfApi().list_repo_tree(repo, recursive=True, revision=folder.name, repo_type=kind)
     entries = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
     entries = {name: entries[name] for name in allowed(entries, kind)}
-    line, total, before = machine.ProgressLine(), sum(entry.size for entry in entries.values()) / 1e6, 0
+    line, total, done = machine.ProgressLine(), sum(entry.size for entry in entries.values()) / 1e6, 0
 
-    def tell(have: int) -> None:
-        line.show(f"{repo}: {(before + have) / 1e6:,.0f} of {total:,.0f} MB")
+    def show(size: int) -> None:
+        line.show(f"{repo}: {(done + size) / 1e6:,.0f} of {total:,.0f} MB")
 
     parts = folder / ".parts"  # there as long as files are missing
     parts.mkdir(parents=True, exist_ok=True)
@@ -133,25 +137,23 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
         listed = entry.lfs.sha256 if entry.lfs else entry.blob_id
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", listed):
             raise ValueError(f"it lists {listed!r} as a digest")
-        if not (folder / name).is_file() or _listed_digest(folder / name, listed) != listed:
+        if not (folder / name).is_file() or _digest_like(listed, folder / name) != listed:
             url = huggingface_hub.hf_hub_url(repo, name, repo_type=kind, revision=folder.name)
             part = parts / listed
-            connection.fetch(url, part, entry.size, tell)
-            if (came := _listed_digest(part, listed)) != listed:
+            connection.fetch(url, part, entry.size, show)
+            if (digest := _digest_like(listed, part)) != listed:
                 part.unlink()
                 raise InputError(
-                    f"{repo}: what came as {name} has digest {came}, but the Hub lists {listed}; it was dropped: "
+                    f"{repo}: what came as {name} has digest {digest}, but the Hub lists {listed}; it was dropped: "
                     "run again, or set HF_ENDPOINT to another mirror"
                 )
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             part.replace(folder / name)
-        before += entry.size
+        done += entry.size
     line.show(f"{repo}: {total:,.1f} MB are here", final=True)
-    return {name: hash_files(folder / name)[Path(name).name] for name in entries}
+    return {name: machine.sha256(folder / name) for name in entries}
 
 
-def _listed_digest(file: Path, listed: str) -> str:
-    """Return a file's digest of the kind that the Hub lists for it: SHA-256 of large files, else git's."""
-    start = hashlib.sha256() if len(listed) == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: start).hexdigest()
+def _digest_like(listed: str, file: Path) -> str:
+    """Return a file's digest of the kind that the Hub lists for it: SHA-256 of large files, git's of small ones."""
+    return machine.sha256(file) if len(listed) == 64 else git_hash(file.read_bytes())
