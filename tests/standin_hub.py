@@ -25,9 +25,8 @@ import pandas as pd
 from textlab import hub
 
 PAGE = 2  # entries of a list in one answer; the next ones stand behind a Link header
-#: What may go wrong with an answer. reset: half of it, then the connection breaks; truncated: half of it, said to be
-#: all; altered: one byte changed; hang: none; slow: in ten pieces, a second in all; busy: 503; wait: 429 with
-#: Retry-After.
+#: What may go wrong with an answer. reset: half of it, then the connection breaks; truncated: half of it, as a whole;
+#: altered: one byte changed; hang: none; slow: in ten pieces, a second in all; busy: 503; wait: 429 with Retry-After.
 FAULTS = ("reset", "truncated", "altered", "hang", "slow", "busy", "wait")
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 
@@ -60,7 +59,7 @@ class StandInHub:
         self._server.server_close()
 
     def fail(self, path: str, fault: str, times: int = 1000, seconds: int = 1) -> None:
-        """Let the next answers to requests with `path` in "METHOD /path" go wrong; `seconds` is for Retry-After."""
+        """Spoil the next answers to requests whose "METHOD /path" contains `path`; `seconds` is for Retry-After."""
         assert fault in FAULTS
         self.faults.append({"path": path, "fault": fault, "times": times, "seconds": seconds})
 

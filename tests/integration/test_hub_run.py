@@ -1,7 +1,7 @@
 """The emotion profile as users run it, against a stand-in Hub with small repositories of the same names.
 
-First it runs from a cold cache; then with the Hub gone, where no connection may be tried; then on another machine, from
-a bundle.
+First from a cold cache; then with the Hub gone, where no connection may be tried; then from a bundle on another
+machine.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Any source of texts turned into one DatasetDict with ClassLabel, with a quality report; and tokenizing.
+"""Any source of texts turned into one DatasetDict with ClassLabel, with a quality report.
 
-Rows that cannot be used are dropped and reported. Doubled, contradictory and leaking texts are reported but kept:
+Rows that cannot be used are dropped and reported. Repeated, contradictory and leaking texts are reported but kept:
 without them no figure could be compared with a published one.
 """
 
@@ -23,15 +23,14 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from .. import hub, machine
 from ..errors import InputError, first_line
 from . import corpus, formats, readers
-from .quality import _texts, findings, quality
+from .quality import findings, quality
 from .readers import SPLITS
-
-SHARE = 0.1  # of the training texts, for each split that has to be made
+from .splits import complete, cut
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set ready for use, and what was found on the way."""
+    """A data set ready for use, with its source and what is to know about it."""
 
     splits: DatasetDict  # columns text (string) and label (ClassLabel); train, validation and, if there is one, test
     source: hub.Source
@@ -50,7 +49,7 @@ class Data:
         def digest(rows: Dataset) -> str:
             names = rows.features["label"].int2str(rows["label"][:])
             return hashlib.sha256(
-                "\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names)).encode()
+                "\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names, strict=True)).encode()
             ).hexdigest()
 
         return {split: digest(rows) for split, rows in self.splits.items()}
@@ -67,8 +66,8 @@ def load(
 
     Args:
         source: `practice`, a file or folder (wins over a Hub id of the same spelling), or `owner/name[@revision]`.
-        text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS that is there, in any case.
-        seed: decides which rows go into a split that has to be made, and which ones `max_train_rows` keeps.
+        text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS, in upper or lower case.
+        seed: decides which rows go into a split that is missing, and which ones `max_train_rows` keeps.
         max_train_rows: train on at most so many rows, drawn class by class; the other splits stay whole.
 
     Raises:
@@ -85,12 +84,12 @@ def load(
         for name in parts
         if name not in table["split"].unique()
     ]
-    table, made = _complete(table, seed, source)
+    table, made = complete(table, seed, source)
     names = _label_names(table, parts)
     table, unknown = _drop_unknown(table, names, source)
     report = quality(table, unusable + unknown)
-    table, cut = _cut(table, max_train_rows, seed)
-    return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *cut))
+    table, shortened = cut(table, max_train_rows, seed)
+    return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *shortened))
 
 
 def check(source: str, text_column: str = "", label_column: str = "") -> None:
@@ -201,7 +200,7 @@ def _read_snapshot(
 
 
 def _clean(parts: dict[str, pd.DataFrame], source: str) -> tuple[pd.DataFrame, list[dict]]:
-    """Return the rows that have a text and a label, and findings about the others."""
+    """Return the rows that have a text and a label, and the lines of the report about the others."""
     table = pd.concat(
         [
             pd.DataFrame(
@@ -220,11 +219,21 @@ def _clean(parts: dict[str, pd.DataFrame], source: str) -> tuple[pd.DataFrame, l
     table, missing = _drop(table, "missing label", table["label"].isna())
     names = table.loc[table["split"].isin(("all", "train")), "label"].unique()
     if len(names) < 2:
-        found = f"has one class only ({names[0]})" if len(names) else "has no row with text and label"
+        fault = f"has one class only ({names[0]})" if len(names) else "has no row with text and label"
         raise InputError(
-            f"dataset: the training data of {source} {found}; two classes or more are needed; check label_column"
+            f"dataset: the training data of {source} {fault}; two classes or more are needed; check label_column"
         )
     return table, empty + missing
+
+
+def _texts(column: pd.Series, source: str) -> pd.Series:
+    """Return texts, empty where there is none."""
+    kind = pd.api.types.infer_dtype(column.astype(object), skipna=True)
+    if kind not in ("string", "empty"):
+        raise InputError(
+            f"dataset: the text column of {source} holds {kind} values; accepted is text; set text_column to another"
+        )
+    return column.astype("str").fillna("").reset_index(drop=True)
 
 
 def _names(column: pd.Series, source: str) -> pd.Series:
@@ -266,63 +275,6 @@ def _drop_unknown(table: pd.DataFrame, names: list[str], source: str) -> tuple[p
             f"({', '.join(names[:10])}); use the same names in all splits"
         )
     return known, unknown
-
-
-def _complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table with the missing splits drawn from train, and notes.
-
-    Equal texts stay in one split, those under several labels in train, so that no leak is made.
-    """
-    came = table["split"].unique()
-    table = table.assign(split=table["split"].replace("all", "train"))
-    make = [] if "validation" in came else ["validation"] if "test" in came else ["validation", "test"]
-    size = max(1, round(SHARE * table.loc[table["split"] == "train", "text"].nunique()))
-    for split in make:
-        texts = table[table["split"] == "train"].drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False)
-        labels = texts.set_index("text")["label"]
-        table.loc[(table["split"] == "train") & table["text"].isin(_draw(labels, size, seed)), "split"] = split
-    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
-    if counts.loc[counts["train"] == 0, make].any(axis=None) or not counts[make].any().all():
-        raise InputError(
-            f"dataset: {source} has too few different texts in a class to make a {' and a '.join(make)} split "
-            "from; add some, or files named val and test"
-        )
-    notes = (
-        [
-            f"No {' or '.join(make)} split came with the data: {'each' if make[1:] else 'it'} was made of {SHARE:.0%} of the "
-            f"texts, drawn class by class with seed {seed}."
-        ]
-        if make
-        else []
-    )
-    rare = [f"{label} ({row.sum()})" for label, row in counts.iterrows() if make and row[make].min() == 0]
-    notes += [f"Classes with too few rows to be in every split: {', '.join(rare)}."] if rare else []
-    notes += (
-        [] if counts["test"].any() else ["No labelled test split came with the data, so there are no test figures."]
-    )
-    return table, notes
-
-
-def _draw(labels: pd.Series, size: int, seed: int, at_least_one: bool = False) -> pd.Index:
-    """Return the index of `size` labels, drawn in proportion to the classes, from each class at random.
-
-    Shuffled labels are taken by their place in their class, from 0 to 1. So no class is ever too small: one whose
-    share is less than half a row gives none, or one row with `at_least_one`.
-    """
-    labels = labels.sample(frac=1, random_state=seed)
-    classes = labels.groupby(labels)
-    place = (classes.cumcount() + (0 if at_least_one else 0.5)) / classes.transform("size")
-    return place.sort_values(kind="stable").index[:size]
-
-
-def _cut(table: pd.DataFrame, max_train_rows: int | None, seed: int) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table with at most so many train rows, and a note if rows went."""
-    train = table["split"] == "train"
-    if max_train_rows is None or max_train_rows >= train.sum():
-        return table, []
-    kept = table.index.isin(_draw(table.loc[train, "label"], max_train_rows, seed, at_least_one=True))
-    note = f"Training uses {max_train_rows} of {train.sum()} rows, drawn class by class with seed {seed}."
-    return table[kept | ~train], [note]
 
 
 def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..errors import InputError
 from .readers import SPLITS
 
 
@@ -20,20 +19,20 @@ def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
         where: the first of these rows (line numbers of a text file, else counted from 1); action: dropped or kept.
         A line "..., labels differ" counts those texts of the line above it that stand under another label there.
     """
-    found = []
+    report = []
     present = [split for split in SPLITS if (table["split"] == split).any()]
     for position, split in enumerate(present):
         part = table[table["split"] == split]
         repeated = part[part.duplicated("text", keep=False)]
         differ = repeated.groupby("text")["label"].transform("nunique") > 1
-        found += findings("repeated text", repeated) + findings("repeated text, labels differ", repeated[differ])
+        report += findings("repeated text", repeated) + findings("repeated text, labels differ", repeated[differ])
         for earlier in present[:position]:
             known = table[(table["split"] == earlier) & table["text"].isin(part["text"])]
             leaked = part[part["text"].isin(known["text"])]
             agree = _pairs(leaked).isin(_pairs(known))
-            found += findings(f"text also in {earlier}", leaked)
-            found += findings(f"text also in {earlier}, labels differ", leaked[~agree])
-    return pd.DataFrame(dropped + found, columns=["problem", "split", "texts", "rows", "where", "action"])
+            report += findings(f"text also in {earlier}", leaked)
+            report += findings(f"text also in {earlier}, labels differ", leaked[~agree])
+    return pd.DataFrame(dropped + report, columns=["problem", "split", "texts", "rows", "where", "action"])
 
 
 def _pairs(table: pd.DataFrame) -> pd.MultiIndex:
@@ -41,6 +40,7 @@ def _pairs(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def findings(problem: str, table: pd.DataFrame, action: str = "kept") -> list[dict]:
+    """Return the lines of the report for the rows of `table`, which all have this problem."""
     return [
         {
             "problem": problem,
@@ -52,13 +52,3 @@ def findings(problem: str, table: pd.DataFrame, action: str = "kept") -> list[di
         }
         for split, part in table.groupby("split", sort=False)
     ]
-
-
-def _texts(column: pd.Series, source: str) -> pd.Series:
-    """Return texts, empty where there is none."""
-    kind = pd.api.types.infer_dtype(column.astype(object), skipna=True)
-    if kind not in ("string", "empty"):
-        raise InputError(
-            f"dataset: the text column of {source} holds {kind} values; accepted is text; set text_column to another"
-        )
-    return column.astype("str").fillna("").reset_index(drop=True)

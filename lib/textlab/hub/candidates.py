@@ -1,4 +1,4 @@
-"""Candidates side by side: what the Hub, or a listing recorded from it, says about models and data sets; and the choice."""
+"""Candidates side by side: what the Hub, or a listing recorded from it, says about models and data sets."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def search(
         kind: `model` or `dataset`.
         task: such as `text-classification`.
         sort: `downloads`, `likes` or `last_modified`.
-        limit: number of rows; ten times as many are looked through when there are filters.
+        limit: number of rows; the filters, if any, are applied to the first ten times as many.
         licence, language, max_megabytes: as for `select`.
 
     Returns:
@@ -66,7 +66,7 @@ def search(
         data set, published results of the card's model-index, the first sentences of the card.
 
     Raises:
-        InputError: the Hub answers with an error, or no longer.
+        InputError: the Hub answers with an error, or not at all.
     """
     connection.bound_calls()
     api = huggingface_hub.HfApi()
@@ -82,15 +82,15 @@ def search(
             if kind == "model"
             else api.list_datasets(filter=f"task_categories:{task}", **options)
         )
-        found = select(_table([_row(info, kind) for info in listing]), sort, limit, licence, language, max_megabytes)
+        table = select(_table([_row(info, kind) for info in listing]), sort, limit, licence, language, max_megabytes)
         with ThreadPoolExecutor(8) as pool:
-            found["summary"] = list(pool.map(_summary, found.index, found["revision"], itertools.repeat(kind)))
+            table["summary"] = list(pool.map(_summary, table.index, table["revision"], itertools.repeat(kind)))
     except connection.UNREACHED as error:
         raise InputError(
             f"the search at {connection.endpoint()} failed ({connection.reason(error)}); try again, or set "
             "HF_HUB_OFFLINE=1 to go on without the Hub"
         ) from None
-    return found
+    return table
 
 
 def select(
@@ -101,7 +101,7 @@ def select(
     language: str = "",
     max_megabytes: float | None = None,
 ) -> pd.DataFrame:
-    """Return the best rows of a table of candidates; one that does not state what is asked for is left out.
+    """Return the best rows of a table of candidates; rows that do not state what is asked for are left out.
 
     Args:
         licence: such as `mit`; empty: any.
@@ -112,7 +112,7 @@ def select(
     if licence:
         keep &= table["licence"] == licence
     if language:
-        keep &= table["languages"].str.split(", ").map(lambda spoken: isinstance(spoken, list) and language in spoken)
+        keep &= table["languages"].str.split(", ").map(lambda names: isinstance(names, list) and language in names)
     if max_megabytes:
         keep &= pd.to_numeric(table["megabytes"]) <= max_megabytes
     column = {"last_modified": "changed"}.get(sort, sort)
@@ -120,7 +120,7 @@ def select(
 
 
 def find(kind: str, task: str, *options) -> tuple[pd.DataFrame, str]:
-    """Return a table of candidates as `search` does, and where it is from, in words; empty without Hub and listing.
+    """Return a table of candidates as `search` does, and its origin in words; both are empty without Hub and listing.
 
     Args:
         options: sort, limit, licence, language and max_megabytes of `search`.
@@ -136,7 +136,7 @@ def find(kind: str, task: str, *options) -> tuple[pd.DataFrame, str]:
 
 
 def record(task: str, limit: int = 50) -> dict[str, Any]:
-    """Return a listing of models and data sets for a task, to be looked at where there is no Hub."""
+    """Return a listing of models and data sets for a task, for a machine without the Hub."""
     return {
         "task": task,
         "endpoint": connection.endpoint(),
@@ -159,8 +159,8 @@ def is_listing(listing: Any) -> bool:
     """Return whether something has the form that `record` gives."""
     if not isinstance(listing, dict) or not {"task", "endpoint", "recorded", "model", "dataset"} <= set(listing):
         return False
-    found = [row for kind in ("model", "dataset") for row in listing[kind]]
-    return all(isinstance(row, dict) and set(row) == {"id", *COLUMNS} for row in found)
+    entries = [row for kind in ("model", "dataset") for row in listing[kind]]
+    return all(isinstance(row, dict) and set(row) == {"id", *COLUMNS} for row in entries)
 
 
 def add_listing(listing: Mapping[str, Any]) -> None:
@@ -169,32 +169,32 @@ def add_listing(listing: Mapping[str, Any]) -> None:
 
 
 def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
-    """Return what speaks for and against a source, one sentence each, from its files, its card and the candidates."""
+    """Return the reasons for and against a source, one sentence each, from its files, its card and the candidates."""
     if source.path is None:
         return ["It ships with this project."]
     licence = metadata(source).get("license") or table["licence"].dropna().get(source.id)
     folder = source.path if source.path.is_dir() else source.path.parent
-    found = [f"Its files take {sum((folder / name).stat().st_size for name in source.files) / 1e6:.1f} MB."]
-    found.append(
+    sentences = [f"Its files take {sum((folder / name).stat().st_size for name in source.files) / 1e6:.1f} MB."]
+    sentences.append(
         f"Its licence is {licence}." if licence else "Its card states no licence: ask before you publish with it."
     )
     if source.kind == "model":
-        found.append("Its weights are safetensors, which run no code when they are loaded.")
+        sentences.append("Its weights are safetensors, which run no code when they are loaded.")
     if source.revision:
         pinned = sources.PINNED.get(source.id, ("",))[0] == source.revision
-        found.append(
+        sentences.append(
             "Its revision is fixed" + (", and its digests are those that this project pins." if pinned else ".")
         )
     if source.id in table.index:
         place = table["downloads"].rank(ascending=False, method="min")[source.id]
-        found.append(f"By downloads it is number {place:.0f} of the {len(table)} candidates.")
+        sentences.append(f"By downloads it is number {place:.0f} of the {len(table)} candidates.")
     elif len(table):
-        found.append(f"It is not among the {len(table)} candidates above.")
-    return found
+        sentences.append(f"It is not among the {len(table)} candidates above.")
+    return sentences
 
 
 def on_this_machine(kind: str) -> pd.DataFrame:
-    """Return what can be used without the Hub: what ships with the project and what the Hub's cache holds.
+    """Return what can be used without the Hub: what ships with the project, and what the Hub's cache holds.
 
     Returns:
         Columns use_as (the value for the `model` or `dataset` parameter), revision and megabytes; indexed by id.
@@ -202,12 +202,14 @@ def on_this_machine(kind: str) -> pd.DataFrame:
     if kind == "model":
         packaged = sources.resolve_model("packaged")
         size = sum(file.stat().st_size for file in packaged.path.rglob("*") if file.is_file())
-        found = [{"id": packaged.id, "use_as": "packaged", "revision": packaged.revision[:8], "megabytes": size / 1e6}]
+        entries = [
+            {"id": packaged.id, "use_as": "packaged", "revision": packaged.revision[:8], "megabytes": size / 1e6}
+        ]
     else:
-        found = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
+        entries = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
     cache = constants.HF_HUB_CACHE
     if Path(cache).is_dir():
-        found += [
+        entries += [
             {
                 "id": repo.repo_id,
                 "use_as": f"{repo.repo_id}@{revision.commit_hash}",
@@ -219,7 +221,7 @@ def on_this_machine(kind: str) -> pd.DataFrame:
             for revision in repo.revisions
             if not (revision.snapshot_path / ".parts").exists()
         ]
-    return pd.DataFrame(found).set_index("id").round(1)
+    return pd.DataFrame(entries).set_index("id").round(1)
 
 
 def card(source: sources.Source, paragraphs: int = 4) -> str:

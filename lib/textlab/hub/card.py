@@ -19,7 +19,10 @@ METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weigh
 def write_card(
     folder: Path, measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[Mapping[str, Any]]
 ) -> Path:
-    """Write the card of a model as `README.md` into its folder, as `training.save` makes it, and return its path; see `text`."""
+    """Write the card of a model as `README.md` into its folder, which `training.save` made, and return its path.
+
+    Args: see `text`.
+    """
     path = Path(folder) / "README.md"
     machine.write_text(path, text(measured, labels, headline))
     return path
@@ -29,7 +32,8 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     """Return a model card: metadata as the Hub reads it, and what was measured, in Markdown.
 
     Args:
-        measured: content of results/02_fine_tuning.json, or a run's record with its baselines; what it lacks is left out.
+        measured: content of results/02_fine_tuning.json, or a run's record with its baselines; what it lacks is left
+            out.
         labels: names in the order of their ids.
         headline: rows of the headline table, as `evaluation.headline_rows` returns them.
     """
@@ -86,12 +90,12 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
 
 
 def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) -> str:
-    """Upload a saved model with its card to the Hub and return the address of what was done there.
+    """Upload a saved model with its card to the Hub and return the address of the commit.
 
     Args:
         folder: as `training.save` makes it, with a card.
         repo: `owner/name`; made if it is missing, private unless `public`.
-        agree: gets a question and returns the answer, before a repository that is there is overwritten.
+        agree: gets a question and returns the answer, before an existing repository is overwritten.
 
     Raises:
         InputError: there is no token, no model with a card, no Hub, the Hub refuses, or the answer was no.
@@ -127,14 +131,14 @@ def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) ->
         raise
     except connection.UNREACHED as error:
         raise InputError(
-            f"push: {connection.endpoint()} refuses {repo} ({connection.reason(error)}); see whether the token may write "
-            "there, and run again"
+            f"push: {connection.endpoint()} refuses {repo} ({connection.reason(error)}); see whether the token may "
+            "write there, and run again"
         ) from None
 
 
-def _public(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a source with no more than the name of a folder or file of this machine."""
-    return dict(found) | ({} if "revision" in found else {"source": Path(found["source"]).name})
+def _public(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a source, a path of this machine cut to its last name."""
+    return dict(source) | ({} if "revision" in source else {"source": Path(source["source"]).name})
 
 
 def _list(facts: Mapping[str, Any]) -> list[str]:
@@ -142,7 +146,7 @@ def _list(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _about_seeds(measured: Mapping[str, Any]) -> str:
-    """Return on how many seeds the figures stand."""
+    """Return a sentence that says on which seeds the figures rest."""
     if seeds := measured.get("seeds"):
         return (
             f"The figures are means over the seeds {', '.join(map(str, seeds))} on one split of the data; "

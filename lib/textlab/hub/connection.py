@@ -101,7 +101,7 @@ class _Client(httpx2.Client):
 
 
 def bound_calls(limit: float | None = None) -> None:
-    """Give every call of the Hub client a limit in seconds (LIMIT) and further tries; without them it may wait for ever."""
+    """Give every call of the Hub client a limit in seconds (LIMIT) and further tries; by default it may never end."""
 
     def factory() -> httpx2.Client:
         client = _Client(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True)

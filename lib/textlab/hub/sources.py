@@ -24,7 +24,7 @@ from ..machine import hash_files
 from . import connection
 from .download import allowed, read_manifest, snapshot
 
-#: Revisions that results stand on, and the digests of their decisive files: id -> (revision, {file: SHA-256}).
+#: The revisions behind published results, and the digests of their decisive files: id -> (revision, {file: SHA-256}).
 PINNED = {
     "distilbert/distilbert-base-uncased": (
         "12040accade4e8a0f71eabdb258fecc2e7e948be",
@@ -56,7 +56,7 @@ _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 @dataclass(frozen=True)
 class Source:
-    """A model or data set as a local folder (or generated, with no folder) and the digest of each of its files."""
+    """A model or data set as a local folder (or without one, if generated), and the digest of each of its files."""
 
     id: str
     kind: str  # "model" or "dataset"
@@ -149,13 +149,13 @@ def resolve(spec: str, kind: str) -> Source:
     except InputError:
         raise
     except connection.UNREACHED as error:
-        stand_in = (
+        alternative = (
             "`model: packaged` or a local folder" if kind == "model" else "`dataset: practice` or files of your own"
         )
         raise InputError(
-            f"{spec} is not on this machine and {connection.endpoint()} cannot be reached ({connection.reason(error)}): "
-            "set HF_ENDPOINT to a mirror, bring a bundle (`python -m textlab bundle add FILE`), or use "
-            f"{stand_in}"
+            f"{spec} is not on this machine and {connection.endpoint()} cannot be reached "
+            f"({connection.reason(error)}): set HF_ENDPOINT to a mirror, bring a bundle "
+            f"(`python -m textlab bundle add FILE`), or use {alternative}"
         ) from None
     expected = read_manifest(folder)
     files = {name: digest for name, digest in hash_files(folder).items() if name in (expected or allowed([name], kind))}
@@ -199,7 +199,7 @@ def _packaged_model() -> Source:
 
 
 def _tiny_model() -> Source:
-    """Return a two-layer BERT with random, seeded weights and MiniLM's tokenizer, for tests; made once, then kept."""
+    """Return a two-layer BERT with random, seeded weights and MiniLM's tokenizer, for tests; it is made once."""
     from .tiny import make  # it needs torch, which takes seconds to load, and nothing else in this room does
 
     folder = make(machine.outputs_root() / ".cache", _packaged_model().path)

@@ -1,4 +1,4 @@
-"""A model that is made in a second and knows nothing: for tests of everything around it."""
+"""An untrained model that is made in a second, for tests of everything around it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def make(parent: Path, tokenizer: Path) -> Path:
     """Make a two-layer BERT with random, seeded weights, unless it is there, and return its folder.
 
     Args:
-        parent: where its folder goes.
+        parent: of its folder.
         tokenizer: the model folder whose tokenizer it gets.
     """
     folder = parent / f"tiny-{transformers.__version__}"

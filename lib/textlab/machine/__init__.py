@@ -1,7 +1,7 @@
 """Where a run happens: folders, whole files, digests and progress.
 
-Three modules of it need packages that a fresh machine has yet to install, and are imported as modules: `environment`
-(seeds, device, fingerprint), `processes` and `colab`. The rest is the standard library, so `colab` can install them.
+`environment` (seeds, device, fingerprint) and `processes` need packages that a fresh machine has yet to install, so
+they are imported as modules. The rest needs the standard library alone: `colab` can be imported to install the others.
 """
 
 from .files import hash_files, plain, sha256, whole_file, write_text

@@ -1,5 +1,4 @@
-"""What is different on a hosted machine such as Colab: packages are there already, pages are seen through a proxy, files
-leave it as a download."""
+"""What is different on a hosted machine such as Colab: many packages are installed there already."""
 
 from __future__ import annotations
 
@@ -26,12 +25,12 @@ KEPT = (
     "PyYAML",
     "Jinja2",
 )
-#: Packages that are only of use on a machine of one's own.
+#: Packages that are of no use on a hosted machine.
 LEFT_OUT = ("jupyterlab", "nbval")
 
 
 def install() -> None:
-    """Install the project here and what the machine lacks, and say what that was; packages that are newer stay as they are.
+    """Install the project and what the machine lacks, and print what that is; newer packages stay as they are.
 
     Raises:
         InputError: a package was replaced that this session has loaded already.
@@ -48,22 +47,23 @@ def install() -> None:
         subprocess.run([*pip, *wanted], check=True)
     try:
         importlib.metadata.version("textlab")
-    except importlib.metadata.PackageNotFoundError:  # it is wanted by the processes that notebooks start
+    except importlib.metadata.PackageNotFoundError:  # the processes that notebooks start need it
         subprocess.run([*pip, "--no-deps", "-e", str(folders.project_root())], check=True)
     if loaded := [
         name for name in (re.split(r"[\[=]", one)[0] for one in wanted) if name.lower().replace("-", "_") in sys.modules
     ]:
         raise InputError(
-            f"{', '.join(loaded)} was replaced, and this session has the old one: restart the session and run all again"
+            f"{', '.join(loaded)} was replaced, but this session has loaded the old one; restart the session and run "
+            "all cells again"
         )
 
 
 def needed(requirements: str) -> list[str]:
-    """Return which requirements, lines of `name==version`, a machine lacks: not there, or older and not one of `KEPT`."""
+    """Return the requirements, lines of `name==version`, that are missing here, or older and not one of `KEPT`."""
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-    found = []
+    lacking = []
     for line in (text.partition("#")[0].strip() for text in requirements.splitlines()):
         if not line or line.startswith("-") or (wanted := Requirement(line)).name in LEFT_OUT:
             continue
@@ -73,8 +73,8 @@ def needed(requirements: str) -> list[str]:
             here = None
         (pin,) = wanted.specifier
         if here is None or (here < Version(pin.version) and wanted.name not in KEPT):
-            found.append(line)
-    return found
+            lacking.append(line)
+    return lacking
 
 
 def inside() -> bool:

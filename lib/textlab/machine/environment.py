@@ -56,9 +56,9 @@ def seed_everything(seed: int) -> None:
 def fix(seed: int, strict: bool = False) -> None:
     """Seed everything, and fix what may differ between two equal runs on one machine.
 
-    What costs nothing is always done: seeds; the hash seed of processes that are started from here; on CUDA no search for
-    the fastest kernel, only deterministic ones of cuDNN, and cuBLAS with a workspace of fixed size. Data order, batches and the
-    points of a sweep have generators of their own that are made from the seed, and no worker process loads data.
+    What costs nothing is always fixed: all seeds, and the hash seed of processes that are started from here. On CUDA,
+    cuDNN uses deterministic kernels and does not search for the fastest one; cuBLAS has a workspace of fixed size. Data
+    order, batches and trials have their own generators, made from the seed, and no worker process loads data.
 
     Args:
         seed: of all generators.
@@ -66,7 +66,7 @@ def fix(seed: int, strict: bool = False) -> None:
             in memory. `tests/benchmarks/tolerance.py strict` measures what that costs.
     """
     os.environ.setdefault("PYTHONHASHSEED", "0")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins; so is the other by MKL
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it begins, as MKL does its own
     if strict:
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
@@ -94,8 +94,8 @@ def device() -> str:
 def precision() -> str:
     """Return the training precision that the hardware is fast at: `bf16`, `fp16` or `fp32`.
 
-    bf16 needs matrix units for it (a CPU with AMX or AVX512-BF16, an Ampere GPU or newer); on other CPUs it is
-    emulated and several times slower than fp32. Older GPUs get fp16.
+    bf16 needs hardware for it: a CPU with AMX or AVX512-BF16, or an Ampere GPU or newer. Other CPUs emulate it several
+    times slower than fp32, so they get fp32; older GPUs get fp16.
     """
     if device() == "cuda":
         return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"

@@ -18,7 +18,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft to write; it takes the place of `path` at the end, and vanishes if anything goes wrong."""
+    """Yield the path of a draft to write; it replaces `path` at the end, and is deleted if anything goes wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

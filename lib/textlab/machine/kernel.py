@@ -1,7 +1,7 @@
 """The papermill plugin: kernels talk over an encrypted connection.
 
-By default a kernel listens on plain TCP, where everybody on the machine may read along. Papermill loads this module
-through its entry point and then encrypts for every caller: `papermill`, `python -m textlab run` and the tests alike.
+By default a kernel listens on plain TCP, where everybody on the machine can read along. Papermill loads this module
+through an entry point, so every caller gets encryption: `papermill`, `python -m textlab run` and the tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Processes of this machine: who they are, whether they still run, how they end, and free ports."""
+"""Processes of this machine: their identity, whether they still run, how they are ended, and free ports."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..errors import InputError
 
 
 def owner() -> str:
-    """Return host, process id and start time of this process, which no later process shares."""
+    """Return host, process id and start time of this process: together, no later process has them."""
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
 
 
 def gone(owner: str) -> bool:
-    """Tell whether a process of this machine has ended; of other machines nothing is known."""
+    """Return whether the process that `owner` names has ended; False for processes of other machines."""
     host, _, process = owner.partition(" ")
     if not process or host != socket.gethostname():
         return False
     pid, started = process.split()
     try:
-        found = psutil.Process(int(pid))
-        return found.status() == psutil.STATUS_ZOMBIE or abs(found.create_time() - float(started)) > 2
+        known = psutil.Process(int(pid))
+        return known.status() == psutil.STATUS_ZOMBIE or abs(known.create_time() - float(started)) > 2
     except psutil.NoSuchProcess:
         return True
 
@@ -40,7 +40,7 @@ def wait_for_server(server: subprocess.Popen, port: int) -> bool:
 
 
 def stop(process: subprocess.Popen, seconds: float = 10) -> None:
-    """End a process that leads a session of its own, and all that it started: asked first, then without asking."""
+    """End a process that leads a session of its own, and all that it started: with SIGTERM, then with SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, number)

@@ -110,7 +110,7 @@ def test_no_slot_of_the_grammar_misspells_its_entry():
 def test_the_stated_share_of_labels_is_wrong_and_nothing_else_differs(built, clean, split, wrong):
     assert wrong == round(corpus.NOISE * len(built[split]))
     assert [text for text, _ in built[split]] == [text for text, _ in clean[split]]
-    pairs = zip(built[split], clean[split])
+    pairs = zip(built[split], clean[split], strict=True)
     assert sum(noisy != intended for (_, noisy), (_, intended) in pairs) == wrong
 
 
@@ -159,7 +159,7 @@ def test_some_words_of_the_test_split_are_unseen_or_rare_in_train(built):
 
 def test_a_linear_baseline_is_neither_lost_nor_perfect(built):
     def columns(split):
-        return zip(*built[split])
+        return zip(*built[split], strict=True)
 
     train, train_labels = columns("train")
     test, test_labels = columns("test")

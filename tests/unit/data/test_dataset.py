@@ -1,4 +1,4 @@
-"""Tests of textlab.data: hand-made files in every form, problems counted by hand, splits, and the text of every error."""
+"""Tests of textlab.data: hand-made files of every format, problems counted by hand, splits, and every error's text."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def texts(found: data.Data) -> dict[str, str]:
     return {
         text: found.labels[label]
         for split in found.splits.values()
-        for text, label in zip(split["text"], split["label"])
+        for text, label in zip(split["text"], split["label"], strict=True)
     }
 
 
@@ -70,12 +70,12 @@ def error(source, **options) -> str:
     return str(caught.value)
 
 
-# --- forms of files -----------------------------------------------------------------------------------------------------
+# --- forms of files -------------------------------------------------------------------------------
 
 
 def test_csv_fields_are_taken_as_they_stand(folder):
     extra = [("NA", "good"), ("null", "bad"), ("None", "good"), ("007", "bad"), ("1.0", "good"), ("true", "NA")]
-    path = write(folder / "a.csv", "text,label\n" + "".join(f"{t},{l}\n" for t, l in ROWS + extra))
+    path = write(folder / "a.csv", "text,label\n" + "".join(f"{t},{label}\n" for t, label in ROWS + extra))
     assert texts(data.load(path)) == dict(ROWS + extra)
 
 
@@ -116,7 +116,7 @@ def test_txt_splits_at_the_last_semicolon_and_strips_labels_only(folder):
 
 @pytest.mark.parametrize("first, is_header", [("Tweet;Emotion", True), ("text;joy", False), ("hello;label", False)])
 def test_txt_header_needs_two_usual_names(folder, first, is_header):
-    found = data.load(write(folder / "a.txt", first + "\n" + "".join(f"{t};{l}\n" for t, l in ROWS)))
+    found = data.load(write(folder / "a.txt", first + "\n" + "".join(f"{t};{label}\n" for t, label in ROWS)))
     assert (first.split(";")[0] in texts(found)) is not is_header
 
 
@@ -169,16 +169,16 @@ def test_integer_names_are_sorted_as_numbers(folder):
     assert found.labels == ["-1", "2", "10"]
 
 
-# --- columns ------------------------------------------------------------------------------------------------------------
+# --- columns --------------------------------------------------------------------------------------
 
 
 def test_usual_columns_are_taken_in_order_of_preference(folder):
-    write(folder / "a.csv", "tweet,Sentence,target,LABEL\n" + "".join(f"no,{t},no,{l}\n" for t, l in ROWS))
+    write(folder / "a.csv", "tweet,Sentence,target,LABEL\n" + "".join(f"no,{t},no,{label}\n" for t, label in ROWS))
     assert texts(data.load("a.csv")) == dict(ROWS)
 
 
 def test_named_columns_win(folder):
-    write(folder / "a.csv", "text,label,body,mood\n" + "".join(f"no,no,{t},{l}\n" for t, l in ROWS))
+    write(folder / "a.csv", "text,label,body,mood\n" + "".join(f"no,no,{t},{label}\n" for t, label in ROWS))
     assert texts(data.load("a.csv", text_column="body", label_column="mood")) == dict(ROWS)
 
 
@@ -206,7 +206,7 @@ def test_a_text_column_of_numbers_is_refused(folder):
     assert "the text column of a.parquet holds integer values; accepted is text" in error("a.parquet")
 
 
-# --- files that cannot be used ------------------------------------------------------------------------------------------
+# --- files that cannot be used --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_too_few_texts_to_split_are_refused(folder):
     assert "too few different texts" in error(txt(folder / "b.txt", [("a", "x"), ("a", "y")]))
 
 
-# --- what a source can be -----------------------------------------------------------------------------------------------
+# --- what a source can be -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("source", ["no.csv", "a/no.parquet", "/no/such", "./no", "~/no-such-folder", "a/b/c"])
@@ -360,7 +360,7 @@ def test_hub_snapshot_without_train_or_without_data(resolved):
     assert error("owner/name").startswith("dataset: owner/name has no train split, only test;")
 
 
-# --- folders ------------------------------------------------------------------------------------------------------------
+# --- folders --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ def test_folders_that_cannot_be_used(folder, names, message):
         assert said.endswith("there is: " + ", ".join(sorted([*names, "sub/"])))
 
 
-# --- quality ------------------------------------------------------------------------------------------------------------
+# --- quality --------------------------------------------------------------------------------------
 
 
 def test_quality_counts_texts_and_rows_and_says_where(folder):
@@ -472,7 +472,8 @@ def test_quality_counts_texts_and_rows_and_says_where(folder):
 
 def test_line_numbers_of_csv_count_lines_inside_quotes_and_blank_ones(folder):
     write(
-        folder / "a.csv", 'label,text\n"x","one\ntwo"\n\nx,\ny,"a\n\nb"\nx,\n' + "".join(f"{l},{t}\n" for t, l in ROWS)
+        folder / "a.csv",
+        'label,text\n"x","one\ntwo"\n\nx,\ny,"a\n\nb"\nx,\n' + "".join(f"{label},{t}\n" for t, label in ROWS),
     )
     assert problems(data.load("a.csv")) == {("empty text", "all", 1, 2, "5, 9", "dropped")}
 
@@ -481,7 +482,7 @@ def test_line_numbers_of_jsonl_and_missing_keys(folder):
     write(
         folder / "a.jsonl",
         '{"text": null, "label": 1}\n\n{"text": "a"}\n'
-        + "\n".join(json.dumps({"text": t, "label": l}) for t, l in ROWS),
+        + "\n".join(json.dumps({"text": t, "label": label}) for t, label in ROWS),
     )
     assert problems(data.load("a.jsonl")) == {
         ("empty text", "all", 1, 1, "1", "dropped"),
@@ -507,7 +508,7 @@ def test_places_and_values_do_not_depend_on_the_batches(folder, monkeypatch, siz
 
 
 def test_short_csv_rows_have_no_label(folder):
-    write(folder / "a.csv", "text,label\nalone\n" + "".join(f"{t},{l}\n" for t, l in ROWS))
+    write(folder / "a.csv", "text,label\nalone\n" + "".join(f"{t},{label}\n" for t, label in ROWS))
     assert problems(data.load("a.csv")) == {("missing label", "all", 1, 1, "2", "dropped")}
 
 
@@ -542,7 +543,7 @@ def test_known_facts_of_the_real_text():
     assert data.lengths(found.splits, lambda texts, **_: {"input_ids": [[0]] * len(texts)})["words"].max() == 66
 
 
-# --- splits that are made -----------------------------------------------------------------------------------------------
+# --- splits that are made -------------------------------------------------------------------------
 
 
 def uneven(count=200):
@@ -635,7 +636,7 @@ def test_few_rows_work_or_are_refused_in_one_line(folder, count):
         assert data.balance(found.splits)["train"].min() >= 1
 
 
-# --- check, tokenize, lengths, balance ----------------------------------------------------------------------------------
+# --- check, tokenize, lengths, balance ------------------------------------------------------------
 
 
 def refused(source, **options) -> str:

@@ -76,7 +76,7 @@ def test_a_bundle_completes_a_download_that_broke(standin, monkeypatch, tmp_path
     assert "owner/m" in candidates.on_this_machine("model").index
 
 
-# --- what is refused, and leaves nothing behind ---------------------------------------------------------------------------
+# --- what is refused, and leaves nothing behind ---------------------------------------------------
 
 SHA = "ab" * 20
 WEIGHTS = b"weights"
@@ -215,7 +215,7 @@ def test_what_is_here_is_not_replaced_by_something_else(tmp_path):
     assert hub.resolve("owner/m", "model") == before
 
 
-# --- the command line -----------------------------------------------------------------------------------------------------
+# --- the command line -----------------------------------------------------------------------------
 
 
 def test_the_verbs(standin, elsewhere, tmp_path, capsys):

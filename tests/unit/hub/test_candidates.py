@@ -26,7 +26,7 @@ def no_cache(hub_at):
     """Let every test begin with an empty cache and a Hub that refuses."""
 
 
-# --- searching ----------------------------------------------------------------------------------------------------------
+# --- searching ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_search_sorts_and_limits_over_pages(shelf, kind, sort, names):
 @pytest.mark.parametrize("kind", ["model", "dataset"])
 def test_a_row_holds_what_the_hub_states(shelf, kind):
     found = candidates.search(kind, TASK, "downloads", limit=9)
-    two = {name: value for name, value in found.loc["a/two"].items()}
+    two = dict(found.loc["a/two"].items())
     sha = next(repo["sha"] for repo in shelf.repositories if (repo["kind"], repo["id"]) == (kind, "a/two"))
     assert two == {
         "task": TASK,
@@ -204,7 +204,7 @@ def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
     assert "By downloads it is number 2 of the 4 candidates." in candidates.reasons(chosen, table)
 
 
-# --- cards, and what is here ---------------------------------------------------------------------------------------------
+# --- cards, and what is here ----------------------------------------------------------------------
 
 
 def test_card_is_prose_only(tmp_path):

@@ -81,7 +81,7 @@ def test_offline_line_has_the_reason_and_no_password(hub_at):
     assert "Connection refused" in connection.line() and "secret" not in error(hub.resolve, "owner/m", kind="model")
 
 
-# --- faults ---------------------------------------------------------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_what_is_not_what_the_hub_lists_is_refused(standin, model, name, fault):
     standin.faults.clear()
     good = hub.resolve("owner/m", kind="model")
     assert (
-        f"but the Hub lists {download._listed_digest(good.path / name, '-' * (64 if name.endswith('s') else 40))}"
+        f"but the Hub lists {download._digest_like('-' * (64 if name.endswith('s') else 40), good.path / name)}"
         in message
     )
 

@@ -41,7 +41,7 @@ def no_cache(hub_at):
     """Let every test begin with an empty cache and a Hub that refuses."""
 
 
-# --- resolving ----------------------------------------------------------------------------------------------------------
+# --- resolving ------------------------------------------------------------------------------------
 
 
 def test_model_is_downloaded_without_pickles_and_code(standin):
@@ -173,7 +173,7 @@ def test_names_that_lead_out_of_the_folder_are_not_downloaded(standin, name):
     assert standin.downloads() == ["train.csv"]
 
 
-# --- what the Hub refuses -------------------------------------------------------------------------------------------------
+# --- what the Hub refuses -------------------------------------------------------------------------
 
 
 def test_missing_repository(standin):
@@ -216,7 +216,7 @@ def test_page_that_is_no_answer_of_a_hub(standin, monkeypatch):
     assert "cannot be reached" in error(hub.resolve_model, "owner/m")
 
 
-# --- no Hub ---------------------------------------------------------------------------------------------------------------
+# --- no Hub ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("revision", ["", "@main", f"@{NO_SUCH}"])
@@ -226,7 +226,8 @@ def test_refused_hub_says_what_to_do(kind, remedy, revision):
     message = error(hub.resolve, f"owner/name{revision}", kind=kind)
     assert time.monotonic() - start < 5
     assert message.startswith(
-        f"owner/name{revision} is not on this machine and {connection.endpoint()} cannot be reached (Connection refused): "
+        f"owner/name{revision} is not on this machine and {connection.endpoint()} cannot be reached "
+        "(Connection refused): "
     )
     assert "set HF_ENDPOINT to a mirror" in message and remedy in message
 
@@ -247,7 +248,7 @@ def test_environment_names_the_hub(tmp_path):
     assert f"{address} cannot be reached" in done.stderr.splitlines()[-1]
 
 
-# --- from the Hub to a data set -------------------------------------------------------------------------------------------
+# --- from the Hub to a data set -------------------------------------------------------------------
 
 
 def test_data_from_the_hub_has_the_label_names_of_its_card(standin):
@@ -258,12 +259,12 @@ def test_data_from_the_hub_has_the_label_names_of_its_card(standin):
     assert found.rows() == {"train": 60, "validation": 12, "test": 12}
     assert all(
         text.endswith(f" about {names[label]}")
-        for text, label in zip(found.splits["test"]["text"], found.splits["test"]["label"])
+        for text, label in zip(found.splits["test"]["text"], found.splits["test"]["label"], strict=True)
     )
     assert (found.source.revision, found.source.path.name) == (repo["sha"], repo["sha"])
 
 
-# --- models without the Hub -----------------------------------------------------------------------------------------------
+# --- models without the Hub -----------------------------------------------------------------------
 
 
 def test_packaged_model_is_the_pinned_one():
@@ -330,7 +331,7 @@ def test_nonsense_is_no_model(spec):
     assert "accepted are packaged, tiny, an existing folder, or owner/name[@revision]" in error(hub.resolve_model, spec)
 
 
-# --- small things, by hand ------------------------------------------------------------------------------------------------
+# --- small things, by hand ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,8 @@ def test_the_set_up_cell_fetches_the_project_where_it_is_missing(tmp_path, in_co
     cell = hosted_cell(NOTEBOOKS[0])
     (address,) = re.findall(r"https://github[^\"]+", cell)
     before = (
-        "import sys, types, subprocess; sys.modules['google.colab'] = types.ModuleType('google.colab'); real = subprocess.run\n"
+        "import sys, types, subprocess; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+        "real = subprocess.run\n"
         "subprocess.run = lambda c, **o: real(c, **o) if c[0] == 'git' else print('would run', c[3:5], c[-1])\n"
     )
     code = before + cell.replace(address, ROOT.as_uri()) + "\nimport textlab; print(textlab.__file__)"

@@ -47,7 +47,8 @@ def test_a_run_leaves_notebook_page_log_and_index(project):
     folder = project(
         "print('hello from the kernel')",
         "from textlab import notebooks\nnotebooks.notice(['look <here>', 'twice'])",
-        "from pathlib import Path\nfrom textlab.notebooks import results\nresults.write(Path(output_dir), '02_fine_tuning', x=1)",
+        "from pathlib import Path\nfrom textlab.notebooks import results\n"
+        "results.write(Path(output_dir), '02_fine_tuning', x=1)",
     )
     outcome = run(folder)
     assert (outcome.status, outcome.error) == (0, "")
@@ -74,9 +75,11 @@ def test_a_failing_cell_is_named_and_the_rest_is_pending(project):
     assert "02_fine_tuning failed in cell 4" in (folder / "index.html").read_text()
 
 
-def test_an_input_error_in_the_notebook_is_bad_input(project):
-    outcome = run(project("from textlab.errors import InputError\nraise InputError('no such thing')"))
-    assert outcome.status == 2 and "InputError: no such thing" in outcome.error
+def test_an_input_error_in_the_notebook_is_bad_input(project, tmp_path):
+    (tmp_path / "one.csv").write_text("text,label\nx,a\ny,a\nz,a\n")
+    outcome = run(project(f"from textlab import data\ndata.load({str(tmp_path / 'one.csv')!r})"))
+    assert outcome.status == 2 and "InputError: dataset: the training data of " in outcome.error
+    assert "has one class only (a)" in outcome.error
 
 
 def test_a_dead_kernel_is_a_failure_not_a_success(project):

@@ -260,7 +260,9 @@ def test_a_bad_file_is_one_line_status_2_and_no_output(
 
 def test_a_parquet_column_of_numbers_is_no_text_column(tmp_path):
     pd.DataFrame({"text": [None, 5]}).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"a.parquet, row 2: 'text' holds 5\.0; accepted is a text or null; set text_"):
+    with pytest.raises(
+        InputError, match=r"a.parquet, row 2: 'text' holds 5\.0; accepted is a text or null; choose another text_"
+    ):
         list(data.stream_texts(tmp_path / "a.parquet", "", 9))
 
 

@@ -1,0 +1,74 @@
+"""The splits of a data set: those that are missing are drawn from train, and train is cut if that is asked for."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..errors import InputError
+from .readers import SPLITS
+
+#: Share of the training texts for each split that has to be made.
+SHARE = 0.1
+
+
+def complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with the missing splits drawn from train, and notes.
+
+    Equal texts stay in one split, and texts under several labels stay in train, so that no leak is made.
+
+    Args:
+        table: columns text, label and split, where data without splits are the split `all`.
+        seed: decides which texts are drawn.
+        source: the data set's name, for messages.
+
+    Raises:
+        InputError: a class has too few different texts to draw from.
+    """
+    came = table["split"].unique()
+    table = table.assign(split=table["split"].replace("all", "train"))
+    make = [] if "validation" in came else ["validation"] if "test" in came else ["validation", "test"]
+    size = max(1, round(SHARE * table.loc[table["split"] == "train", "text"].nunique()))
+    for split in make:
+        texts = table[table["split"] == "train"].drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False)
+        labels = texts.set_index("text")["label"]
+        table.loc[(table["split"] == "train") & table["text"].isin(_draw(labels, size, seed)), "split"] = split
+    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
+    if counts.loc[counts["train"] == 0, make].any(axis=None) or not counts[make].any().all():
+        raise InputError(
+            f"dataset: {source} has too few different texts in a class to make a {' and a '.join(make)} split "
+            "from; add some, or files named val and test"
+        )
+    notes = []
+    if make:
+        each = "each" if len(make) > 1 else "it"
+        notes.append(
+            f"No {' or '.join(make)} split came with the data: {each} was made of {SHARE:.0%} of the texts, "
+            f"drawn class by class with seed {seed}."
+        )
+    if rare := [f"{label} ({row.sum()})" for label, row in counts.iterrows() if make and row[make].min() == 0]:
+        notes.append(f"Classes with too few rows to be in every split: {', '.join(rare)}.")
+    if not counts["test"].any():
+        notes.append("No labelled test split came with the data, so there are no test figures.")
+    return table, notes
+
+
+def _draw(labels: pd.Series, size: int, seed: int, at_least_one: bool = False) -> pd.Index:
+    """Return the index of `size` labels, drawn in proportion to the classes, from each class at random.
+
+    Shuffled labels are taken by their place in their class, from 0 to 1. So no class is ever too small: one whose
+    share is less than half a row gives none, or one row with `at_least_one`.
+    """
+    labels = labels.sample(frac=1, random_state=seed)
+    classes = labels.groupby(labels)
+    place = (classes.cumcount() + (0 if at_least_one else 0.5)) / classes.transform("size")
+    return place.sort_values(kind="stable").index[:size]
+
+
+def cut(table: pd.DataFrame, max_train_rows: int | None, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with at most `max_train_rows` train rows, and a note if others were left out."""
+    train = table["split"] == "train"
+    if max_train_rows is None or max_train_rows >= train.sum():
+        return table, []
+    kept = table.index.isin(_draw(table.loc[train, "label"], max_train_rows, seed, at_least_one=True))
+    note = f"Training uses {max_train_rows} of {train.sum()} rows, drawn class by class with seed {seed}."
+    return table[kept | ~train], [note]
