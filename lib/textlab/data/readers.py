@@ -164,8 +164,8 @@ def _texts(column: pd.Series, path: Path) -> list[str | None]:
     if pd.api.types.infer_dtype(texts, skipna=True) not in ("string", "empty"):
         place, text = next(item for item in column.dropna().items() if not isinstance(item[1], str))
         raise InputError(
-            f"{path.name}, {column.index.name} {place}: {column.name!r} holds {text!r}; accepted is a text or null; choose "
-            "another text_column (--text-column)"
+            f"{path.name}, {column.index.name} {place}: {column.name!r} holds {text!r}; accepted is a text or null; "
+            "choose another text_column (--text-column)"
         )
     return texts.tolist()
 
