@@ -20,28 +20,33 @@ from ..settings import parameters
 from ..tracking import store
 from . import display, pages, results
 
-#: Error names with which a notebook says that the input, not the job, was wrong.
-INPUT_ERRORS = ("InputError",)
+#: Kind of an outcome -> exit status; any other kind is a failed job.
+_STATUS = {"": 0, InputError.__name__: 2, KeyboardInterrupt.__name__: 130}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a notebook run ended; `error` is one line, empty when it completed."""
+    """How the run of a notebook ended."""
 
     notebook: str
     seconds: float
-    error: str = ""
-    status: int = 0  # exit status: 0 completed, 1 failed, 2 bad input, 130 interrupted
+    kind: str = ""  # name of the error, such as InputError or TrainingError; empty when the run completed
+    error: str = ""  # where and why it failed, in one line that names the kind too; empty when it completed
+
+    @property
+    def status(self) -> int:
+        """Exit status: 0 completed, 1 failed, 2 bad input, 130 interrupted."""
+        return _STATUS.get(self.kind, 1)
 
 
 def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: bool) -> dict[str, Any]:
-    """Return the parameters of a run, its data checked as far as that is possible before a kernel starts.
+    """Return the parameters of a run; its data is checked as far as that is possible before a kernel starts.
 
     Args:
-        notebook: full name.
+        notebook: full name, such as `02_fine_tuning`.
         chosen: what `parameters.gather` returned.
         folder: where everything of the run goes.
-        own_store: keep tracked runs in that folder too, unless the parameters name a store.
+        own_store: keep tracked runs and studies in that folder too, unless the parameters name a store.
 
     Raises:
         InputError: a parameter or the data that it names cannot be used.
@@ -50,7 +55,7 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
     rules = parameters.NOTEBOOKS[notebook]
     if values.get("output_dir"):
         raise InputError(
-            f"output_dir: got {values['output_dir']!r}, but everything of a run goes into one folder here; use --out DIR"
+            f"output_dir: got {values['output_dir']!r}, but everything of a run goes into one folder; use --out DIR"
         )
     values["output_dir"] = str(folder)
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
@@ -71,12 +76,12 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
         folder: made if missing.
 
     Returns:
-        The outcome; a failed run also leaves notebook, page, log and a results file that says `failed`.
+        The outcome. A failed run also leaves its files; its results file says `failed`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{notebook}.draft.ipynb"
     started, clock = datetime.datetime.now().astimezone(), time.monotonic()
-    error, status = "", 0
+    kind = error = ""
     try:
         papermill.execute_notebook(
             machine.project_root() / "notebooks" / f"{notebook}.ipynb",
@@ -85,19 +90,28 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
             progress_bar={"file": sys.stderr, "leave": False} if sys.stderr.isatty() else False,
         )
     except PapermillExecutionError as failure:
-        error = f"{_name_cell(failure.exec_count, failure.source)}: {failure.ename}: {_one_line(failure.evalue)}"
-        status = 2 if failure.ename in INPUT_ERRORS else 1
-    except KeyboardInterrupt:
-        error, status = f"{_last_cell(draft)}: interrupted by Ctrl-C", 130
+        kind = failure.ename
+        error = f"{_name_cell(failure.exec_count, failure.source)}: {kind}: {_one_line(failure.evalue)}"
+    except KeyboardInterrupt as stop:
+        kind, error = type(stop).__name__, f"{_last_cell(draft)}: interrupted by Ctrl-C"
     except Exception as failure:  # the kernel died or could not start: whatever it was, the run is reported as failed
-        error, status = f"{_last_cell(draft)}: {type(failure).__name__}: {_one_line(str(failure))}", 1
-    outcome = Outcome(notebook, time.monotonic() - clock, error, status)
+        kind = type(failure).__name__
+        error = f"{_last_cell(draft)}: {kind}: {_one_line(str(failure))}"
+    outcome = Outcome(notebook, time.monotonic() - clock, kind, error)
     _publish(draft, folder, outcome, values, started)
     return outcome
 
 
 def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome]:
-    """Run prepared notebooks in order until one fails; after each, write the run's index page and say how it ended."""
+    """Run prepared notebooks in order until one fails; after each, write the index and print to stderr how it ended.
+
+    Args:
+        jobs: full name of a notebook -> what `prepare` returned.
+        folder: for all files of the run.
+
+    Returns:
+        The outcomes, as many as notebooks were run.
+    """
     outcomes = []
     for notebook, values in jobs.items():
         print(f"{notebook}: running", file=sys.stderr, flush=True)
@@ -111,7 +125,7 @@ def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome
 
 
 def provide_runs(tracking_uri: str, experiment: str) -> None:
-    """Run notebook 3 with its defaults, if it is its runs in the project's own store that are wanted and there is no store yet.
+    """Run notebook 3 with its defaults if notebook 4 wants those runs and the project's own store does not exist yet.
 
     Args:
         tracking_uri, experiment: parameters of notebook 4.
@@ -119,7 +133,6 @@ def provide_runs(tracking_uri: str, experiment: str) -> None:
     Raises:
         InputError: notebook 3 failed.
     """
-
     notebook = "03_mlflow_tracking"
     if tracking_uri or experiment != parameters.defaults(notebook)["experiment"] or store.exists(store.default_uri()):
         return
@@ -134,7 +147,6 @@ def _publish(
     draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime
 ) -> None:
     """Turn papermill's draft into the files of the run."""
-
     if outcome.error:
         results.write(folder, outcome.notebook, status="failed", error=outcome.error, params=dict(values))
     book = None
@@ -148,13 +160,13 @@ def _publish(
 
 
 def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
-    """Say truthfully in the notebook's metadata how it ended: papermill calls every cell of a dead kernel completed."""
-    ran_last = max(_begun(book.cells), default=-1)
+    """Record in the notebook's metadata how it really ended: papermill calls every cell of a dead kernel completed."""
+    last = max(_started(book.cells), default=-1)
     for i, cell in enumerate(book.cells):
         # Time stamps of cells and of the run are in the log; without them two equal runs give equal notebooks.
         cell.metadata.pop("execution", None)
         state = cell.metadata.pop("papermill", {})
-        if outcome.error and cell.cell_type == "code" and i > ran_last:
+        if outcome.error and cell.cell_type == "code" and i > last:
             state = {"status": "pending"}
         if outcome.error and state.get("status") in ("pending", "failed"):
             cell.metadata["papermill"] = {"status": state["status"]}
@@ -163,15 +175,14 @@ def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
 
 
 def _last_cell(draft: Path) -> str:
-    """Name the cell that a run had come to when it ended without a word."""
-
+    """Name the cell that a run had reached when it ended without an error of that cell."""
     cells = nbformat.read(draft, as_version=4).cells if draft.is_file() else []
-    begun = _begun(cells)
-    return _name_cell(len(begun), cells[begun[-1]].source) if begun else "start of the kernel"
+    started = _started(cells)
+    return _name_cell(len(started), cells[started[-1]].source) if started else "start of the kernel"
 
 
-def _begun(cells: list[nbformat.NotebookNode]) -> list[int]:
-    """Return the places of the code cells that were begun; a kernel may die before it has counted its last one."""
+def _started(cells: list[nbformat.NotebookNode]) -> list[int]:
+    """Return the positions of the code cells that were started; a kernel may die before it has counted its last one."""
     return [
         i
         for i, cell in enumerate(cells)
@@ -188,25 +199,22 @@ def _name_cell(number: int | None, source: str) -> str:
 def _log(
     book: nbformat.NotebookNode | None, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime
 ) -> str:
-    """Return the run's log: parameters, what the cells printed or said in a box, how it ended."""
+    """Return the run's log: parameters, what the cells printed or showed as a notice, how the run ended."""
     lines = [f"{started.isoformat(timespec='seconds')} {outcome.notebook} started"]
     lines += [f"  {name}: {value!r}" for name, value in values.items()]
     for cell in book.cells if book else []:
-        outputs = cell.get("outputs", [])
-        printed = "".join(out.text for out in outputs if out.output_type == "stream")
-        printed += "".join(
-            f"{text}\n"
-            for out in outputs
-            if (text := out.get("data", {}).get("text/plain", "")).startswith(display.NOTICE)
-        )
-        if printed.strip():
-            lines += [f"[{cell.execution_count}] {line}" for line in printed.splitlines()]
+        texts = "".join(_text(output) for output in cell.get("outputs", []))
+        lines += [f"[{cell.execution_count}] {line}" for line in texts.splitlines()] if texts.strip() else []
     ended = started + datetime.timedelta(seconds=outcome.seconds)
-    lines.append(
-        f"{ended.isoformat(timespec='seconds')} {'failed: ' + outcome.error if outcome.error else 'completed'}"
-        f" after {machine.duration(outcome.seconds)}"
-    )
+    end = f"failed: {outcome.error}" if outcome.error else "completed"
+    lines.append(f"{ended.isoformat(timespec='seconds')} {end} after {machine.duration(outcome.seconds)}")
     return "\n".join(lines) + "\n"
+
+
+def _text(output: nbformat.NotebookNode) -> str:
+    """Return what an output adds to the log: all that was printed, and of what was displayed only notices."""
+    shown = output.get("data", {}).get("text/plain", "")
+    return output.get("text", f"{shown}\n" if shown.startswith(display.Notice.MARK) else "")
 
 
 def _one_line(text: str) -> str:

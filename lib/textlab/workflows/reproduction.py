@@ -197,7 +197,7 @@ def _repeat_notebook(
     if outcome.status == 130:
         raise KeyboardInterrupt
     if outcome.error:
-        raise (TrainingError if ": TrainingError: " in outcome.error else RuntimeError)(outcome.error)
+        raise (TrainingError if outcome.kind == TrainingError.__name__ else RuntimeError)(outcome.error)
     return find(str(folder / "results" / f"{notebook}.json"))
 
 
