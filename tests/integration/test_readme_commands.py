@@ -34,7 +34,7 @@ BY_HAND = re.compile(r"(?:\.venv/bin/python )?(tests/benchmarks/\w+\.py) ")  # m
 
 #: How a command begins -> why it is not run here, and what README says of it.
 NOT_RUN = {
-    ".venv/bin/python tests/address.py": (
+    ".venv/bin/python -m textlab.notebooks.address": (
         "needs a remote on GitHub",
         "The badges need the project's own address on GitHub",
     ),

@@ -7,8 +7,8 @@ import statistics
 import nbformat
 import pytest
 
-import address
 from conftest import NOTEBOOKS, ROOT
+from textlab.notebooks import address
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~>])/(?:root|home|Users|tmp|work|content|opt|usr|var|mnt)/\w|[A-Z]:\\\\")
 NOISE = re.compile(r"Traceback \(most recent|Warning|WARNING|\x1b\[")
@@ -76,33 +76,16 @@ def test_it_has_a_kernelspec_and_no_leftovers(book):
     assert len(json.dumps(book)) < 1_500_000
 
 
-def test_badges_and_the_set_up_cell_name_this_repository(book):
-    """`python tests/address.py` mends it."""
-    (cell,), wanted = tagged(book, "hosted"), address.stated().removeprefix("https://github.com/")
+def test_badges_and_the_set_up_cell_are_those_of_the_stated_address(book):
+    """`python -m textlab.notebooks.address` mends it."""
+    (cell,), stated = tagged(book, "hosted"), address.stated(ROOT)
+    assert code(book)[1] is cell and cell.source == address.set_up_cell(stated)
     name = next(name for name in NOTEBOOKS if name[1] == book.cells[0].source[2])
-    assert f"colab.research.google.com/github/{wanted}/blob/main/notebooks/{name}.ipynb)" in book.cells[0].source
-    assert (
-        f"kaggle.com/kernels/welcome?src=https://github.com/{wanted}/blob/main/notebooks/{name}.ipynb)"
-        in book.cells[0].source
-    )
-    assert f'"https://github.com/{wanted}"' in cell.source and code(book)[1] is cell
-    assert address.origin() in ("", address.stated())
-
-
-@pytest.mark.parametrize(
-    "remote, wanted",
-    [
-        ("https://github.com/me/kit.git\n", "https://github.com/me/kit"),
-        ("git@github.com:me/my.kit", "https://github.com/me/my.kit"),
-        ("https://token@github.com/me/kit/", "https://github.com/me/kit"),
-        ("ssh://git@github.com/me/kit.git", "https://github.com/me/kit"),
-        ("/srv/git/kit", ""),
-        ("https://gitlab.example/me/kit", ""),
-        ("", ""),
-    ],
-)
-def test_the_address_of_a_remote(remote, wanted):
-    assert address.of_remote(remote) == wanted
+    targets = re.findall(r"^\[!\[Open in \w+\]\(\S+\)\]\((\S+)\)$", book.cells[0].source, re.MULTILINE)
+    place = f"/{stated.removeprefix('https://github.com/')}/blob/main/notebooks/{name}.ipynb"
+    assert book.cells[0].source.count("[![") == len(targets) == (2 if stated else 0)
+    assert all(target.endswith(place) for target in targets)
+    assert address.origin(ROOT) in ("", stated)
 
 
 def test_every_parameter_is_documented_by_papermill(book, capsys):

@@ -91,11 +91,11 @@ def test_further_seeds_make_the_headline_a_mean(tmp_path):
 
 
 def test_a_useless_model_is_called_out_everywhere(smoke):
-    """The tiny model learns nothing from 60 rows: results, page, index and registry say so, and nobody promotes it."""
+    """The tiny model learns nothing from 60 rows: results, pages and registry say so, and nobody promotes it."""
     _, folder = smoke
     guards = json.loads((folder / "results" / "02_fine_tuning.json").read_text())["guards"]
     assert any("does not beat" in guard for guard in guards)
-    for page in ("02_fine_tuning.html", "index.html"):
+    for page in ("02_fine_tuning.html", "index.html", "sweep_summary.html"):
         assert "does not beat" in (folder / page).read_text(), page
     assert "champion" not in json.loads((folder / "results" / "04_sweep_analysis.json").read_text())
     for model in (str(folder), "models:/smoke@candidate"):
@@ -104,7 +104,6 @@ def test_a_useless_model_is_called_out_everywhere(smoke):
 
 
 def test_trials_are_children_of_one_parent_and_only_winners_are_registered(smoke):
-
     tracking.connect(store.store_uri(smoke[1] / "mlflow"), "smoke", create=False)
     table = tracking.runs("smoke", only_finished=False)
     assert set(table.loc[table["tags.trial_state"] != "pruned", "status"]) == {"FINISHED"}

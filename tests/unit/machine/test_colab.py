@@ -1,7 +1,6 @@
 """Hosted machines, with a stand-in for Colab's own module: what is installed, the pages and the zip of a store."""
 
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -12,10 +11,11 @@ import urllib.request
 
 import pytest
 
-from conftest import NOTEBOOKS, ROOT
+from conftest import ROOT
 from mlflow_stores import content, fill
 from textlab.errors import InputError
 from textlab.machine import colab, processes
+from textlab.notebooks import address
 from textlab.tracking import server, store, sync
 
 HOST = "abc-5000.colab.example"
@@ -98,65 +98,95 @@ def test_elsewhere_it_says_what_to_do(tmp_path):
 # The set-up cell
 
 
-def hosted_cell(name):
-    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
-    (cell,) = [cell for cell in cells if "hosted" in cell["metadata"].get("tags", [])]
-    return "".join(cell["source"])
+#: The address to clone from, on this machine; none, where a zip was uploaded.
+ADDRESSES = {"clone": ROOT.as_uri(), "zip": ""}
 
 
 @pytest.fixture
 def commands(monkeypatch):
     """Gather the commands that would be run, instead of running them."""
-    found = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: found.append(list(map(str, command))))
+    gathered = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: gathered.append(list(map(str, command))))
     monkeypatch.setattr(sys, "path", [*sys.path])
-    return found
+    return gathered
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_the_set_up_cell_installs_nothing_where_all_is_there(name, in_colab, commands, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("way", ADDRESSES)
+def test_the_set_up_cell_installs_nothing_where_all_is_there(way, in_colab, commands, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(hosted_cell(name), {})
+    exec(address.set_up_cell(ADDRESSES[way]), {})
     assert commands == [] and capsys.readouterr().out == "All packages are here.\n"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_set_up_cell_does_nothing_elsewhere(commands, capsys):
+@pytest.mark.parametrize("way", ADDRESSES)
+def test_the_set_up_cell_does_nothing_elsewhere(way, commands, capsys):
     path = [*sys.path]
-    exec(hosted_cell(NOTEBOOKS[0]), {})
+    exec(address.set_up_cell(ADDRESSES[way]), {})
     assert (commands, sys.path, capsys.readouterr().out) == ([], path, "")
 
 
-def test_the_set_up_cell_fetches_the_project_where_it_is_missing(tmp_path, in_colab):
-    """In a bare Python, from a repository on this machine; what pip would do is only shown."""
-    cell = hosted_cell(NOTEBOOKS[0])
-    (address,) = re.findall(r"https://github[^\"]+", cell)
+def hosted(folder, way):
+    """Run a set-up cell in a bare Python in a folder, as on a hosted machine; what pip would do is only printed."""
     before = (
-        "import sys, types, subprocess; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
-        "real = subprocess.run\n"
+        "import sys, types, subprocess\n"
+        "sys.modules['google.colab'], real = types.ModuleType('google.colab'), subprocess.run\n"
         "subprocess.run = lambda c, **o: real(c, **o) if c[0] == 'git' else print('would run', c[3:5], c[-1])\n"
     )
-    code = before + cell.replace(address, ROOT.as_uri()) + "\nimport textlab; print(textlab.__file__)"
-    bare = tmp_path / "bare"
+    code = before + address.set_up_cell(ADDRESSES[way]) + "\nimport textlab; print(textlab.__file__)"
+    bare = folder / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     packaging = os.path.dirname(importlib.util.find_spec("packaging").origin)
     (site,) = bare.glob("lib/python3*/site-packages")
     os.symlink(packaging, site / "packaging")  # as pip brings it on those machines
-    done = subprocess.run(
+    return subprocess.run(
         [bare / "bin" / "python", "-c", code],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )
+
+
+def check_fetched(done, project):
+    """Check that a set-up cell has found the project in a folder and would install what is missing."""
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
-    assert (
-        printed[0].startswith("Installing what is missing here")
-        and "transformers==" in printed[0]
-        and "jupyterlab" not in printed[0]
-    )
-    assert printed[-2].endswith(f"{tmp_path / 'textlab-project'}") and printed[-1].startswith(
-        str(tmp_path / "textlab-project" / "lib")
+    assert printed[0].startswith("Installing what is missing here")
+    assert "transformers==" in printed[0] and "jupyterlab" not in printed[0]
+    assert printed[-2].endswith(str(project)) and printed[-1].startswith(str(project / "lib"))
+
+
+def archive(file, prefix):
+    """Write a zip of the project, as git and GitHub make it."""
+    subprocess.run(["git", "-C", ROOT, "archive", f"--prefix={prefix}", "-o", file, "HEAD"], check=True)
+
+
+def test_the_set_up_cell_clones_the_project_where_it_is_missing(tmp_path):
+    check_fetched(hosted(tmp_path, "clone"), tmp_path / "textlab-project")
+
+
+@pytest.mark.parametrize(
+    "upload, prefix", [("textlab.zip", "textlab/"), ("textlab-main.zip", "textlab-main/"), ("textlab (1).zip", "")]
+)
+def test_the_set_up_cell_unpacks_an_uploaded_zip_of_the_project(tmp_path, upload, prefix):
+    archive(tmp_path / upload, prefix)
+    check_fetched(hosted(tmp_path, "zip"), tmp_path / "textlab-project" / prefix.rstrip("/"))
+
+
+def test_of_several_zips_the_newest_is_unpacked(tmp_path):
+    archive(tmp_path / "textlab (1).zip", "textlab/")
+    (tmp_path / "textlab.zip").write_text("the upload before, which broke off")
+    os.utime(tmp_path / "textlab.zip", (0, 0))
+    check_fetched(hosted(tmp_path, "zip"), tmp_path / "textlab-project" / "textlab")
+
+
+def test_the_set_up_cell_says_what_to_upload_where_there_is_no_zip(tmp_path):
+    done = hosted(tmp_path, "zip")
+    assert done.returncode == 1 and not (tmp_path / "textlab-project").exists()
+    assert done.stderr.splitlines()[-1] == (
+        "FileNotFoundError: Upload the project as textlab.zip to this notebook's working directory, "
+        "made by: git archive --prefix=textlab/ -o textlab.zip HEAD"
     )
 
 

@@ -47,11 +47,11 @@ def test_a_run_leaves_notebook_page_log_and_index(project):
     folder = project(
         "print('hello from the kernel')",
         "from textlab import notebooks\nnotebooks.notice(['look <here>', 'twice'])",
-        "from pathlib import Path\nfrom textlab.notebooks import results\n"
+        "from pathlib import Path\nfrom textlab.notebooks import results",
         "results.write(Path(output_dir), '02_fine_tuning', x=1)",
     )
     outcome = run(folder)
-    assert (outcome.status, outcome.error) == (0, "")
+    assert (outcome.status, outcome.kind, outcome.error) == (0, "", "")
     assert {f.name for f in folder.iterdir()} == {
         "02_fine_tuning.ipynb",
         "02_fine_tuning.html",
@@ -68,14 +68,30 @@ def test_a_run_leaves_notebook_page_log_and_index(project):
 def test_a_failing_cell_is_named_and_the_rest_is_pending(project):
     folder = project("x = 1", "# a comment\n\nraise ValueError('too\\nbad')", "print('never')")
     outcome = run(folder)
-    assert outcome.status == 1 and outcome.error == "cell 4 (`raise ValueError('too\\nbad')`): ValueError: too bad"
+    assert (outcome.status, outcome.kind) == (1, "ValueError")
+    assert outcome.error == "cell 4 (`raise ValueError('too\\nbad')`): ValueError: too bad"
     assert json.loads((folder / "results" / "02_fine_tuning.json").read_text())["status"] == "failed"
     cells = nbformat.read(folder / "02_fine_tuning.ipynb", 4).cells
     assert cells[-1].metadata.papermill.status == "pending" and cells[-1].execution_count is None
     assert "02_fine_tuning failed in cell 4" in (folder / "index.html").read_text()
 
 
-def test_an_input_error_in_the_notebook_is_bad_input(project, tmp_path):
+def test_an_input_error_in_the_notebook_is_bad_input(project):
+    outcome = run(project("from textlab.errors import InputError\nraise InputError('no such thing')"))
+    assert (outcome.status, outcome.kind) == (2, "InputError") and "InputError: no such thing" in outcome.error
+
+
+def test_the_kind_of_an_outcome_does_not_come_from_the_words_of_its_message(project):
+    outcome = run(project("raise ValueError('no TrainingError: but InputError: is what it says')"))
+    assert (outcome.status, outcome.kind) == (1, "ValueError")
+
+
+def test_a_training_that_went_wrong_is_an_outcome_of_that_kind(project):
+    outcome = run(project("from textlab.errors import TrainingError\nraise TrainingError('the loss became nan')"))
+    assert (outcome.status, outcome.kind) == (1, "TrainingError")
+
+
+def test_data_that_cannot_be_used_is_bad_input_from_inside_the_kernel(project, tmp_path):
     (tmp_path / "one.csv").write_text("text,label\nx,a\ny,a\nz,a\n")
     outcome = run(project(f"from textlab import data\ndata.load({str(tmp_path / 'one.csv')!r})"))
     assert outcome.status == 2 and "InputError: dataset: the training data of " in outcome.error
@@ -85,7 +101,8 @@ def test_an_input_error_in_the_notebook_is_bad_input(project, tmp_path):
 def test_a_dead_kernel_is_a_failure_not_a_success(project):
     folder = project("x = 1", "import os; os._exit(9)", "print('never')")
     outcome = run(folder)
-    assert outcome.status == 1 and outcome.error.startswith("cell 4 (`import os; os._exit(9)`): DeadKernelError: ")
+    assert (outcome.status, outcome.kind) == (1, "DeadKernelError")
+    assert outcome.error.startswith("cell 4 (`import os; os._exit(9)`): DeadKernelError: ")
     cells = nbformat.read(folder / "02_fine_tuning.ipynb", 4).cells
     assert cells[-1].metadata.papermill.status == "pending"
 
@@ -101,8 +118,8 @@ def test_a_failure_replaces_the_result_of_the_run_before(project):
 def test_the_kernel_talks_over_an_encrypted_connection(project):
     folder = project(
         "import glob, json, os\nfrom ipykernel.connect import get_connection_file\n"
-        "found = json.load(open(get_connection_file()))\n"
-        "print('encrypted:', 'curve_publickey' in found or found['transport'] == 'ipc')"
+        "connection = json.load(open(get_connection_file()))\n"
+        "print('encrypted:', 'curve_publickey' in connection or connection['transport'] == 'ipc')"
     )
     run(folder)
     assert "encrypted: True" in (folder / "logs" / "02_fine_tuning.log").read_text()
@@ -184,8 +201,8 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     assert "tracking_uri" not in parameters.NOTEBOOKS["02_fine_tuning"]
 
 
-def test_it_is_said_how_a_notebook_ended_before_the_next_one_begins(tmp_path, monkeypatch, capsys):
-    ends = [jobs.Outcome("01_hub_exploration", 61.0), jobs.Outcome("02_fine_tuning", 1.0, "cell 2: no", 1)]
+def test_how_a_notebook_ended_is_printed_before_the_next_one_begins(tmp_path, monkeypatch, capsys):
+    ends = [jobs.Outcome("01_hub_exploration", 61.0), jobs.Outcome("02_fine_tuning", 1.0, "ValueError", "cell 2: no")]
     monkeypatch.setattr(jobs, "run", lambda *_: ends.pop(0))
     jobs.run_all(dict.fromkeys(parameters.NOTEBOOKS, {}), tmp_path)
     assert capsys.readouterr().err.splitlines() == [
@@ -203,7 +220,8 @@ def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp
 
 def test_notebook_4_has_runs_made_for_it_if_there_is_no_store_at_all(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
-    made, ends = [], [jobs.Outcome("03_mlflow_tracking", 1.0), jobs.Outcome("03_mlflow_tracking", 1.0, "cell 9: no")]
+    notebook, made = "03_mlflow_tracking", []
+    ends = [jobs.Outcome(notebook, 1.0), jobs.Outcome(notebook, 1.0, "ValueError", "cell 9: no")]
     monkeypatch.setattr(jobs, "run", lambda notebook, values, folder: made.append((notebook, values)) or ends.pop(0))
     jobs.provide_runs("http://127.0.0.1:1", "emotion-practice")  # of another store
     jobs.provide_runs("", "mine")  # of another experiment

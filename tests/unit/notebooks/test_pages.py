@@ -3,7 +3,7 @@
 import re
 
 import nbformat
-import pandas as pd
+import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from textlab import evaluation, notebooks
@@ -26,11 +26,17 @@ FINE_TUNING = {
 }
 
 
+def cell(*outputs, tags=()):
+    outputs = [
+        new_output("stream", text=shown) if isinstance(shown, str) else new_output("display_data", shown)
+        for shown in outputs
+    ]
+    return new_code_cell("1", outputs=outputs, metadata={"tags": list(tags)})
+
+
 def book(*outputs, tags=()):
-    cell = new_code_cell(
-        "1", outputs=[new_output("display_data", data) for data in outputs], metadata={"tags": list(tags)}
-    )
-    return new_notebook(cells=[new_markdown_cell("# Title\n\n[next](02_fine_tuning.ipynb)"), cell])
+    title = new_markdown_cell("# Title\n\n[next](02_fine_tuning.ipynb)")
+    return new_notebook(cells=[title, cell(*outputs, tags=tags)])
 
 
 def test_published_figures_stand_beside_results_on_the_same_data_only(tmp_path):
@@ -118,19 +124,50 @@ def test_headline_prefers_test_and_never_invents_it():
     assert evaluation.headline_rows({"status": "failed"}) == []
 
 
-def test_no_notice_without_a_message():
-    assert notebooks.notice([]) is None
-
-
-def test_text_table_is_aligned_left_and_escaped():
-    markup = notebooks.text_table(pd.DataFrame({"text": ["a <b>"], "loss": [1.234], "share": [0.00123]})).data
-    assert (
-        markup.count("text-align:left") >= 2 and "a &lt;b&gt;" in markup and "1.23<" in markup and ">0.001<" in markup
+def sweep_book():
+    """An executed notebook 4 of our making."""
+    table = "<style scoped>b{}</style><table class='dataframe'><tr><td>8</td></tr></table><script>alert(1)</script>"
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# 4 · Title"),
+            cell("not tagged"),
+            new_markdown_cell("## 1. The <runs>\n\nHow did they end?"),
+            cell({"text/plain": "8", "text/html": table}, tags=["summary"]),
+            new_markdown_cell("Words without a heading."),
+            cell({"text/plain": "<Figure>", "image/png": "aGVsbG8="}, tags=["headline", "summary"]),
+            new_markdown_cell("## 2. More\n\n### The next search space"),
+            cell("search_space:\n  a: [1, <2>]\n", tags=["summary"]),
+            new_markdown_cell("## What we found"),
+            cell("Best: <one>.\nNo version was promoted.\n", tags=["summary-lead"]),
+        ]
     )
 
 
-def test_a_summary_shows_tables_without_a_row_for_the_name_of_their_index(tmp_path):
-    summary = pages.Summary("t")
-    summary.add("Runs", pd.DataFrame({"state": ["completed"], "runs": [8]}).set_index("state"))
-    page = summary.write(tmp_path / "summary.html").read_text()
-    assert ">completed<" in page and "state" not in page
+def test_the_summary_of_a_sweep_shows_what_the_tagged_cells_show(tmp_path):
+    nbformat.write(sweep_book(), tmp_path / "04_sweep_analysis.ipynb")
+    results.write(tmp_path, "04_sweep_analysis", experiment="<mine>")
+    index = pages.write_index(tmp_path).read_text()
+    assert '<a href="sweep_summary.html">' in index and index.count("data:image/png") == 1
+    page = (tmp_path / "sweep_summary.html").read_text()
+    parts = [
+        "<h1>Sweep analysis: &lt;mine&gt;</h1>",
+        "<ul><li>Best: &lt;one&gt;.</li><li>No version was promoted.</li></ul>",
+        "<h2>The &lt;runs&gt;</h2>",
+        '<table class="dataframe"><tr><td>8</td></tr></table>',
+        '<figure><img src="data:image/png;base64,aGVsbG8=" alt="The &lt;runs&gt;"></figure>',
+        "<h2>The next search space</h2>",
+        "<pre>search_space:\n  a: [1, &lt;2&gt;]</pre>",
+    ]
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places) and page.count("<h2>") == 2
+    assert "alert" not in page and "b{}" not in page and "not tagged" not in page
+    assert "http" not in page
+
+
+@pytest.mark.parametrize("status", ["failed", None])
+def test_a_sweep_that_is_not_completed_has_no_summary(tmp_path, status):
+    nbformat.write(sweep_book(), tmp_path / "04_sweep_analysis.ipynb")
+    if status:
+        results.write(tmp_path, "04_sweep_analysis", status=status, error="cell 3 (`x`): ValueError: no")
+    assert "sweep_summary" not in pages.write_index(tmp_path).read_text()
+    assert not (tmp_path / "sweep_summary.html").exists()
