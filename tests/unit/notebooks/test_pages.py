@@ -126,7 +126,7 @@ def test_headline_prefers_test_and_never_invents_it():
 
 def sweep_book():
     """An executed notebook 4 of our making."""
-    table = "<style scoped>b{}</style><table class='dataframe'><tr><td>8</td></tr></table><script>alert(1)</script>"
+    table = "<style scoped>b{}</style><table class='dataframe'><tbody><tr><td>8</td></tr></tbody></table><script>alert(1)</script>"
     return new_notebook(
         cells=[
             new_markdown_cell("# 4 · Title"),
@@ -153,7 +153,7 @@ def test_the_summary_of_a_sweep_shows_what_the_tagged_cells_show(tmp_path):
         "<h1>Sweep analysis: &lt;mine&gt;</h1>",
         "<ul><li>Best: &lt;one&gt;.</li><li>No version was promoted.</li></ul>",
         "<h2>The &lt;runs&gt;</h2>",
-        '<table class="dataframe"><tr><td>8</td></tr></table>',
+        '<table class="dataframe"><tbody><tr><td>8</td></tr></tbody></table>',
         '<figure><img src="data:image/png;base64,aGVsbG8=" alt="The &lt;runs&gt;"></figure>',
         "<h2>The next search space</h2>",
         "<pre>search_space:\n  a: [1, &lt;2&gt;]</pre>",
