@@ -1,4 +1,4 @@
-"""A real browser for the tests: Chromium, told what to do over its DevTools protocol.
+"""A real browser for the tests: Chromium, which takes its commands over the DevTools protocol.
 
 The protocol's methods and events are described at https://chromedevtools.github.io/devtools-protocol/.
 """
@@ -32,12 +32,12 @@ FLAGS = [
     "--hide-scrollbars",
     "--remote-debugging-port=0",
 ]
-#: Pixels: Chromium repeats or leaves out what is further down in one picture.
+#: Greatest height of a picture, in pixels: Chromium repeats or leaves out what is further down.
 TALLEST = 16_000
 
 
 def picture_folder(otherwise: Path) -> Path:
-    """Return the folder for pictures of pages: TEXTLAB_PICTURES, to look at them afterwards, or the one given."""
+    """Return the folder for pictures of pages: TEXTLAB_PICTURES, where they stay to be looked at, or the one given."""
     return Path(os.environ.get("TEXTLAB_PICTURES") or otherwise).absolute()
 
 
@@ -51,12 +51,12 @@ class Browser:
         self._process = subprocess.Popen(
             [CHROMIUM, *FLAGS, f"--user-data-dir={self._profile}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        told = self._profile / "DevToolsActivePort"
+        port_file = self._profile / "DevToolsActivePort"
         deadline = time.monotonic() + 60
-        while not (told.is_file() and told.read_text().count("\n")):
+        while not (port_file.is_file() and port_file.read_text().count("\n")):
             assert self._process.poll() is None and time.monotonic() < deadline, "Chromium did not start"
             time.sleep(0.1)
-        self._port = told.read_text().split()[0]
+        self._port = port_file.read_text().split()[0]
         return self
 
     def __exit__(self, *error) -> None:
@@ -64,7 +64,7 @@ class Browser:
         self._process.wait(30)
 
     def open(self, address: str, width: int = 1280, height: int = 900) -> Page:
-        """Return the page at an address, in a tab of its own of so many pixels; see `Page.go`."""
+        """Return the page at an address in a new tab, width and height in pixels; see `Page.go`."""
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         tab = json.load(direct.open(request, timeout=30))["webSocketDebuggerUrl"]
@@ -78,8 +78,8 @@ class Page:
     """A tab, for a `with` block.
 
     Attributes:
-        errors: what the console calls an error, and exceptions that nothing caught.
-        requests: the addresses that were asked for.
+        errors: what the console calls an error, and uncaught exceptions.
+        requests: the addresses that the page asked for.
     """
 
     def __init__(self, connection: websocket.WebSocket) -> None:
@@ -88,7 +88,7 @@ class Page:
         self._connection, self._calls = connection, 0
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # else scripts think that nobody looks at the tab
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # else scripts take the tab for hidden
 
     def __enter__(self) -> Page:
         return self
@@ -98,7 +98,7 @@ class Page:
         self._connection.close()
 
     def call(self, method: str, **values) -> dict[str, Any]:
-        """Call a method of the protocol and return its result; events that come in between are noted."""
+        """Call a method of the protocol and return its result; events that come before it are noted."""
         self._calls += 1
         self._connection.send(json.dumps({"id": self._calls, "method": method, "params": values}))
         while True:
@@ -112,8 +112,8 @@ class Page:
         if event == "Network.requestWillBeSent":
             self.requests.append(values["request"]["url"])
         elif event == "Runtime.consoleAPICalled" and values["type"] in ("error", "assert"):
-            said = (part.get("value", part.get("description", part["type"])) for part in values["args"])
-            self.errors.append(" ".join(map(str, said)))
+            words = (part.get("value", part.get("description", part["type"])) for part in values["args"])
+            self.errors.append(" ".join(map(str, words)))
         elif event == "Runtime.exceptionThrown":
             details = values["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description") or details["text"])
@@ -121,16 +121,19 @@ class Page:
             self.errors.append(f"{values['entry']['text']} {values['entry'].get('url', '')}".strip())
 
     def go(self, address: str) -> None:
-        """Load another document, with all that its markup names; what scripts fetch may come later: `wait` for it."""
-        done = self.call("Page.navigate", url=address)
-        assert "errorText" not in done, f"{address}: {done['errorText']}"
+        """Load another document with all that its markup names; for what scripts fetch later, use `wait`."""
+        answer = self.call("Page.navigate", url=address)
+        assert "errorText" not in answer, f"{address}: {answer['errorText']}"
         self.wait("document.readyState === 'complete'")
 
     def evaluate(self, script: str) -> Any:
         """Return the value of JavaScript, which may be a promise; an exception in it fails the test."""
-        done = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True)
-        assert "exceptionDetails" not in done, done["exceptionDetails"].get("exception", {}).get("description", done)
-        return done["result"].get("value")
+        options = {"returnByValue": True, "awaitPromise": True, "userGesture": True}
+        answer = self.call("Runtime.evaluate", expression=script, **options)
+        assert "exceptionDetails" not in answer, (
+            answer["exceptionDetails"].get("exception", {}).get("description", answer)
+        )
+        return answer["result"].get("value")
 
     def wait(self, script: str, seconds: float = 60) -> None:
         """Wait until JavaScript is true."""
@@ -140,7 +143,7 @@ class Page:
             time.sleep(0.25)
 
     def resize(self, width: int, height: int = 900) -> None:
-        """Make the window so many pixels wide and high."""
+        """Set the size of the window, in pixels."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def picture(self, file: Path) -> Path:
@@ -148,11 +151,11 @@ class Page:
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         assert size["height"] <= TALLEST, f"a page {size['height']} pixels high does not go into one picture"
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => true)")
-        shown = self.call(
+        screenshot = self.call(
             "Page.captureScreenshot",
             captureBeyondViewport=True,
             clip={"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
         )
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(base64.b64decode(shown["data"]))
+        file.write_bytes(base64.b64decode(screenshot["data"]))
         return file

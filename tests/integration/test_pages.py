@@ -24,8 +24,7 @@ FAULTS = r"""(async () => {
   if (root.scrollWidth > root.clientWidth)
     faults.push(`the page is ${root.scrollWidth} pixels wide in a window of ${innerWidth}`);
 
-  // Every piece of text lies inside all boxes that could cut it off, and inside the window.
-  // A table may scroll by itself.
+  // Every piece of text lies inside the window and all boxes that could cut it off; a table may scroll by itself.
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
   for (let text; (text = walker.nextNode());) {
     const owner = text.parentElement;
@@ -43,9 +42,8 @@ FAULTS = r"""(async () => {
         : box === document.body || overflowX === "visible" ? null : box.getBoundingClientRect();
       if (!edge || left >= edge.left - 1 && right <= edge.right + 1) continue;
       if (scrolls(box) && owner.closest("table") && box.contains(owner.closest("table"))) break;
-      faults.push(`text is cut off in ${box.tagName}, ` +
-                  `from ${left} to ${right} instead of ${edge.left} to ${edge.right}: ` +
-                  text.data.trim().slice(0, 60));
+      faults.push(`text is cut off in ${box.tagName}, from ${left} to ${right} ` +
+                  `instead of ${edge.left} to ${edge.right}: ${text.data.trim().slice(0, 60)}`);
       break;
     }
   }
@@ -64,7 +62,7 @@ FAULTS = r"""(async () => {
       faults.push(`nothing is at ${link.hash}`);
   return faults;
 })()"""
-#: What the checks have to say -> the markup that they have to say it of.
+#: What the checks have to report -> markup with that fault.
 BROKEN = {
     "the console": "<script>console.error('the console')</script>",
     "nobody catches": "<script>setTimeout(() => { throw Error('nobody catches') })</script>",
@@ -79,11 +77,9 @@ BROKEN = {
 }
 #: Console errors in JupyterLab that are not ours, with the reason for each.
 NOISE = [
-    # Badges are pictures from elsewhere, and there may be no network.
-    "colab.research.google.com/assets/colab-badge.svg",
+    "colab.research.google.com/assets/colab-badge.svg",  # badges, where there is an address: pictures from elsewhere
     "kaggle.com/static/images/open-in-kaggle.svg",
-    # JupyterLab asks the kernel while that is being restarted.
-    "Could not restore the debugger state: Canceled future",
+    "Could not restore the debugger state: Canceled future",  # JupyterLab asks the kernel while that is restarted
 ]
 #: JavaScript for the notebook that is open in JupyterLab, and for its code cells.
 NOTEBOOK = "jupyterapp.shell.currentWidget"
@@ -177,17 +173,15 @@ def lab(tmp_path_factory):
             [sys.executable, "-m", "textlab", "lab", "--no-browser"], cwd=home, env=environment, stderr=log
         )
     deadline = time.monotonic() + 120
-    while not (told := re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", (home / "log").read_text())):
+    while not (link := re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", (home / "log").read_text())):
         assert server.poll() is None and time.monotonic() < deadline, (home / "log").read_text()
         time.sleep(0.5)
-    yield *told.groups(), home / "log"
+    yield *link.groups(), home / "log"
     server.terminate()
     server.wait(60)
 
 
-@pytest.mark.parametrize(
-    "name", [NOTEBOOKS[3], *NOTEBOOKS[:3]]
-)  # the last one first: without any runs it has to make them
+@pytest.mark.parametrize("name", [NOTEBOOKS[3], *NOTEBOOKS[:3]])  # the last one first: without runs it has to make some
 def test_a_notebook_runs_from_jupyterlabs_menu(chromium, lab, pictures, name):
     address, token, log = lab
     with chromium.open(f"{address}/lab/tree/notebooks/{name}.ipynb?token={token}&reset") as page:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from .. import machine
 
-#: Tag of the set-up cells.
-_HOSTED = "hosted"
+_HOSTED = "hosted"  # tag of the set-up cells
 _GITHUB = "https://github.com/"
 
 
@@ -65,9 +64,7 @@ def write(project: Path, address: str) -> None:
 
 def set_up_cell(address: str) -> str:
     """Return the source of the set-up cell: it clones the project, or unpacks a zip of it if the address is empty."""
-    return (
-        _template("set_up_from_git.txt").replace("{address}", address) if address else _template("set_up_from_zip.txt")
-    )
+    return _template(f"set_up_from_{'git' if address else 'zip'}.txt").replace("{address}", address)
 
 
 def _with_badges(source: str, notebook: str, address: str) -> str:

@@ -44,14 +44,8 @@ def notebook_page(book: nbformat.NotebookNode, title: str) -> str:
     for cell in book.cells:
         if cell.cell_type == "markdown":  # a picture from elsewhere, such as a badge, becomes its words
             cell.source = re.sub(r"!\[([^]]*)\]\(https?:[^)]*\)", r"\1", cell.source)
-    exporter = HTMLExporter(
-        sanitize_html=True,
-        filters={"clean_html": _clean},
-        require_js_url="",
-        mathjax_url="",
-        mermaid_js_url="",
-        jquery_url="",
-    )
+    no_scripts = dict.fromkeys(["require_js_url", "mathjax_url", "mermaid_js_url", "jquery_url"], "")
+    exporter = HTMLExporter(sanitize_html=True, filters={"clean_html": _clean}, **no_scripts)
     page = exporter.from_notebook_node(book, resources={"metadata": {"name": title}})[0]
     headings = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', page)
     contents = "".join(f'<li><a href="#{anchor}">{words}</a></li>' for anchor, words in headings)

@@ -126,13 +126,14 @@ def test_headline_prefers_test_and_never_invents_it():
 
 def sweep_book():
     """An executed notebook 4 of our making."""
-    table = "<style scoped>b{}</style><table class='dataframe'><tbody><tr><td>8</td></tr></tbody></table><script>alert(1)</script>"
+    table = "<table class='dataframe'><tbody><tr><td>8</td></tr></tbody></table>"
+    unclean = f"<style scoped>b{{}}</style>{table}<script>alert(1)</script>"
     return new_notebook(
         cells=[
             new_markdown_cell("# 4 · Title"),
             cell("not tagged"),
             new_markdown_cell("## 1. The <runs>\n\nHow did they end?"),
-            cell({"text/plain": "8", "text/html": table}, tags=["summary"]),
+            cell({"text/plain": "8", "text/html": unclean}, tags=["summary"]),
             new_markdown_cell("Words without a heading."),
             cell({"text/plain": "<Figure>", "image/png": "aGVsbG8="}, tags=["headline", "summary"]),
             new_markdown_cell("## 2. More\n\n### The next search space"),
