@@ -1,4 +1,4 @@
-"""What the tests of tracking share: a real MLflow server as a process, a full store to carry, and a store's content."""
+"""What the tests of tracking share: a real MLflow server as a process, a full store, and a store's whole content."""
 
 from __future__ import annotations
 

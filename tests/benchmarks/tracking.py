@@ -1,8 +1,8 @@
 """Tracking benchmarks, run by hand: `python tests/benchmarks/tracking.py TABLE -o FILE.json`.
 
 logging   seconds of a training with and without a record of it, the model of each epoch among it, by turns
-live      seconds of a training whose runs are carried to a server that is killed again and again, and of one whose
-          runs are not, by turns; that server runs here too, and its restarts take time from both
+live      seconds of a training whose runs are carried to a server that is killed again and again, and of one that is
+          not carried, by turns; that server runs here too, and its restarts take time from both
 sync      runs a second and memory as the number of runs grows, 100 metrics of 100 points each; with --beside, in stores
           that hold so many other runs already
 """
@@ -61,7 +61,6 @@ def main() -> None:
 
 
 def workbench(chosen, folder: Path):
-
     environment.quiet()
     values = parameters.defaults("03_mlflow_tracking") | {"max_train_rows": chosen.rows, "epochs": chosen.epochs}
     cfg = parameters.check("03_mlflow_tracking", values)
@@ -70,7 +69,7 @@ def workbench(chosen, folder: Path):
 
 
 def train(bench, recorded: bool = True, checkpoints: bool = False) -> float:
-    """Train once, and return the seconds that it took; unrecorded, it logs nothing and computes no digest."""
+    """Train once, and return the seconds that it took; unrecorded, nothing is recorded and no digest computed."""
     from transformers import TrainerCallback
 
     start = time.perf_counter()
@@ -139,7 +138,7 @@ def measure_live(chosen, folder: Path) -> dict:
         while tormentor.is_alive():
             synced.append(train(bench))
         kills += times
-        used = psutil.Process(live._process.pid).cpu_times()
+        used = psutil.Process(live.process.pid).cpu_times()
         rounds.append(
             {
                 "quiet": quiet,
@@ -159,19 +158,16 @@ def measure_live(chosen, folder: Path) -> dict:
     same = content(server.uri) == content(uri)
     server.stop()
     share = statistics.median(one["share"] for one in rounds)
+    used, took = sum(one["sync_seconds"] for one in rounds), sum(sum(one["synced"]) for one in rounds)
     print(
-        f"{kills} kills: a synced training takes {share:+.1%} (median of {len(rounds)} rounds); "
-        f"the sync itself used {sum(one['sync_seconds'] for one in rounds):.0f} s of processor time in "
-        f"{sum(sum(one['synced']) for one in rounds):.0f} s; the server's content is {'equal' if same else 'NOT EQUAL'}"
+        f"{kills} kills: a synced training takes {share:+.1%} (median of {len(rounds)} rounds); the sync itself used "
+        f"{used:.0f} s of processor time in {took:.0f} s; the server's content is {'equal' if same else 'NOT EQUAL'}"
     )
     return {"rounds": rounds, "kills": kills, "equal": same}
 
 
 def step_back(pid: int) -> None:
-    """Let the training have all the time that it wants, as if the server ran on another machine.
-
-    Linux shares time evenly between sessions, whatever their processes' niceness.
-    """
+    """Let the training go first: the server would be another machine, but Linux weighs sessions alike, nice or not."""
     group = Path(f"/proc/{pid}/autogroup")
     if group.exists():
         group.write_text("19")
@@ -197,7 +193,6 @@ def measure_sync(chosen, folder: Path) -> list[dict]:
 
 
 def carry_once(source: str, target: str) -> dict:
-
     start = time.perf_counter()
     sync.carry(source, store.locate(target), "many")
     return {
@@ -207,9 +202,9 @@ def carry_once(source: str, target: str) -> dict:
 
 
 def many_runs(folder: Path, experiment: str, runs: int) -> str:
-    """Return the address of a store with so many runs of 100 metrics of 100 points.
+    """Return the address of a store with so many runs of 100 metrics of 100 points each.
 
-    One run is recorded; the others are copies of it, made in SQL.
+    One is recorded; the others are copies of it, made in SQL.
     """
     from mlflow.entities import Metric, Param
 

@@ -25,7 +25,7 @@ from conftest import ROOT
 from mlflow_stores import Server
 from standin_hub import StandInHub, emotion_data, tiny_model
 from textlab.data import corpus
-from textlab.tracking import store
+from textlab.tracking import local_store, store
 
 pytestmark = pytest.mark.slow
 COMMANDS = readme.commands()
@@ -219,7 +219,7 @@ def test_a_command_does_what_readme_says(command, clone):
         clone.environment[name] = clone.hub.token if value == "…" else value
         return
     if "runs.zip" in command:  # comes from Colab
-        store.pack(store.store_uri(clone.folder / "outputs" / "try" / "mlflow"), clone.folder / "runs.zip")
+        local_store.pack(clone.folder / "outputs" / "try" / "mlflow" / "mlflow.db", clone.folder / "runs.zip")
     if "textlab push" in command:
         clone.hub.repositories.clear()  # else the model of README's bundle, of the same name, is there already
     if re.search(r"textlab (lab|ui)", here):

@@ -1,4 +1,4 @@
-"""Carrying runs to a real server: server and sync are killed, on SQLite and PostgreSQL, and beside a live training.
+"""Carrying runs to a server that is killed, by a sync that is killed, on SQLite and PostgreSQL, and beside a training.
 
 Repeats are few by default; `TEXTLAB_REPEATS=50 tests/run.sh -m slow tests/integration/test_sync_server.py` does more.
 """

@@ -1,9 +1,10 @@
-"""Everything that talks to MLflow."""
+"""This room alone talks to MLflow: stores, recording, queries, models, pages, and carrying runs to another store."""
 
 import os
 
-# MLflow would send usage statistics, fill notebooks with progress bars and links, wait four minutes for a dead server, see
-# nothing of the load in a run below ten seconds, and fail to log a model while another thread reads variables.
+# MLflow would send usage statistics, and fill notebooks with progress bars and links. It would wait four minutes for a
+# dead server, and see no load in a run below ten seconds. And while another thread reads variables, it could not log a
+# model.
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -1,4 +1,4 @@
-"""What a store holds of runs, as tables and plain values."""
+"""Reading what a store holds of runs, as tables and plain values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ..errors import InputError
@@ -21,44 +22,43 @@ from . import store
 def models(run_id: str) -> pd.DataFrame:
     """Return the models that a run has logged, by step: columns step and their metrics, indexed by name."""
     client, rows = MlflowClient(), []
-    for made in client.get_run(run_id).outputs.model_outputs:
-        model = client.get_logged_model(made.model_id)
-        rows.append(
-            {"model": model.name, "step": made.step} | {point.key: point.value for point in model.metrics or []}
-        )
+    for output in client.get_run(run_id).outputs.model_outputs:
+        model = client.get_logged_model(output.model_id)
+        metrics = {point.key: point.value for point in model.metrics or []}
+        rows.append({"model": model.name, "step": output.step} | metrics)
     return pd.DataFrame(rows, columns=None if rows else ["model", "step"]).set_index("model").sort_values("step")
 
 
 def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     """Return the runs of an experiment, newest first.
 
+    Args:
+        experiment: its name.
+        only_finished: leave out runs that are open, failed or killed.
+
     Returns:
         Columns run_id, name, status, parent, started, minutes, then params.*, metrics.* and tags.* as MLflow names
         them; empty, with these columns, when there are none.
     """
     condition = "attributes.status = 'FINISHED'" if only_finished else ""
-    found = mlflow.search_runs(experiment_names=[experiment], filter_string=condition, max_results=50_000)
-    if found.empty:
-        return pd.DataFrame(columns=["run_id", "name", "status", "parent", "started", "minutes"])
-    table = found.rename(
-        columns={"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"}
-    )
-    table["minutes"] = (found["end_time"] - found["start_time"]).dt.total_seconds() / 60
+    table = mlflow.search_runs(experiment_names=[experiment], filter_string=condition, max_results=50_000)
+    first = ["run_id", "name", "status", "parent", "started", "minutes"]
+    if table.empty:
+        return pd.DataFrame(columns=first)
+    table["minutes"] = (table["end_time"] - table["start_time"]).dt.total_seconds() / 60
+    names = {"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"}
+    table = table.rename(columns=names)
     if "parent" not in table:
         table["parent"] = None
-    first = ["run_id", "name", "status", "parent", "started", "minutes"]
-    return table[
-        first
-        + [
-            c
-            for c in table
-            if c.startswith(("params.", "metrics.", "tags.")) and "mlflow." not in c and "textlab." not in c
-        ]
-    ]
+    recorded = [column for column in table if column.startswith(("params.", "metrics.", "tags."))]
+    return table[first + [column for column in recorded if "mlflow." not in column and "textlab." not in column]]
 
 
 def search_space(table: pd.DataFrame) -> dict[str, Any]:
-    """Return the search space of the newest sweep among the runs of a table; empty when none belongs to a sweep of ours.
+    """Return the search space of the newest sweep among runs; empty when none of them belongs to a sweep of notebook 3.
+
+    Args:
+        table: as `runs` returns it.
 
     Returns:
         Setting name -> a mapping, as `search_space.check_space` returns it, whichever form it was recorded in.
@@ -81,31 +81,28 @@ def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
     names = {words: f"{split}_{name}" for name, words in BASELINES.items()} | {"fine-tuned": split}
     scores = {}
     for name, prefix in names.items():
-        found = {
-            metric: row[f"{prefix}_{metric}"]
-            for metric in ("accuracy", "macro_f1")
-            if pd.notna(row.get(f"{prefix}_{metric}"))
-        }
+        values = {metric: row.get(f"{prefix}_{metric}") for metric in ("accuracy", "macro_f1")}
+        values = {metric: value for metric, value in values.items() if pd.notna(value)}
         bounds = {
             f"{metric}_ci95": [row[f"{prefix}_{metric}_ci95_low"], row[f"{prefix}_{metric}_ci95_high"]]
-            for metric in found
+            for metric in values
             if pd.notna(row.get(f"{prefix}_{metric}_ci95_low"))
         }
-        if found:
-            scores[name] = found | bounds
+        if values:
+            scores[name] = values | bounds
     return split, scores
 
 
 def guards_of(row: Mapping[str, Any]) -> list[str]:
-    """Return what the guards found when a run's model was registered; a run without a model has not been checked."""
-    found = row.get("tags.guards")
-    return (
-        ["This run has no registered model, so it was not checked."]
-        if pd.isna(found)
-        else []
-        if found == "passed"
-        else [found]
-    )
+    """Return what the guards found when a run's model was registered; a run without a model has not been checked.
+
+    Args:
+        row: of the table of `runs`.
+    """
+    guards = row.get("tags.guards")
+    if pd.isna(guards):
+        return ["This run has no registered model, so it was not checked."]
+    return [] if guards == "passed" else [guards]
 
 
 def metric_history(run_id: str, metric: str) -> pd.DataFrame:
@@ -136,31 +133,38 @@ def recorded(run_id: str, uri: str) -> dict[str, Any]:
     """
     client = store.open_client(uri, create=False)
     with store.one_line_errors(uri), TemporaryDirectory() as scratch:
-        experiments = [found.experiment_id for found in store.paged(client.search_experiments)]
-        conditions = f"attributes.run_id = '{run_id}'", f"tags.`{store.SOURCE_TAG}` = '{run_id}'"
-        found = next((run for condition in conditions for run in client.search_runs(experiments, condition)), None)
-        if found is None:
+        run = _run_or_copy(client, run_id)
+        if run is None:
             raise InputError(f"{store.short(uri)} has no run {run_id}; --tracking-uri names another store")
+        own_id = run.info.run_id
+        files = [file.path for folder in (None, "predictions") for file in client.list_artifacts(own_id, folder)]
 
         def read(file: str) -> dict[str, Any]:
-            try:
-                content = json.loads(
-                    Path(client.download_artifacts(found.info.run_id, file, scratch)).read_text(encoding="utf-8")
-                )
-            except ValueError:
-                return {}
-            return content if isinstance(content, dict) else {}
+            return _mapping(Path(client.download_artifacts(own_id, file, scratch))) if file in files else {}
 
-        there = [
-            file.path
-            for folder in ("", "predictions")
-            for file in client.list_artifacts(found.info.run_id, folder or None)
-        ]
-        kept = {split: file for split in ("validation", "test") if (file := f"predictions/{split}.json") in there}
+        answers = {split: f"predictions/{split}.json" for split in ("validation", "test")}
         return {
-            "run_id": found.info.run_id,
-            "params": found.data.params,
-            "metrics": found.data.metrics,
-            "record": read("record.json") if "record.json" in there else {},
-            "predictions": {split: read(file) for split, file in kept.items()},
+            "run_id": own_id,
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "record": read("record.json"),
+            "predictions": {split: read(file) for split, file in answers.items() if file in files},
         }
+
+
+def _run_or_copy(client: MlflowClient, run_id: str) -> Run | None:
+    """Return the run with an id, else the copy of the run that has it in another store."""
+    experiments = [experiment.experiment_id for experiment in store.paged(client.search_experiments)]
+    for condition in (f"attributes.run_id = '{run_id}'", f"tags.`{store.SOURCE_TAG}` = '{run_id}'"):
+        if runs := client.search_runs(experiments, condition):
+            return runs[0]
+    return None
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    """Return the content of a JSON file; empty when it is damaged or no mapping."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

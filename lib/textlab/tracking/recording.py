@@ -1,10 +1,9 @@
-"""A run as it is made: begun, filled with what was measured, and ended."""
+"""Recording a run: it is begun, filled with what was measured, and ended."""
 
 from __future__ import annotations
 
 import math
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,8 @@ from mlflow.exceptions import MlflowException
 from ..data import Data
 from ..errors import InputError, first_line
 from ..machine import environment, processes
-from . import store
+from . import stale_runs, store
+from .patience import patient, warn_unrecorded
 
 #: The tags that say which sweep a run belongs to and what it is there, and the metric that runs are compared by.
 STUDY_TAG, ROLE_TAG, SELECTION_METRIC = "study", "role", "validation_macro_f1"
@@ -38,7 +38,7 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
     Args:
         uri: any MLflow tracking URI, or a folder with a store; empty means the project's own local store.
         experiment: its name.
-        create: make store and experiment when they are missing; off, for those who only read.
+        create: make the store and the experiment when they are missing; those who only read switch this off.
 
     Raises:
         InputError: the store or the experiment is not there, is deleted, or does not answer.
@@ -50,7 +50,7 @@ def connect(uri: str, experiment: str, create: bool = True) -> str:
     with store.one_line_errors(uri):
         experiment_id = store.use_experiment(client, experiment, create)
         if create:
-            store.close_stale(client, [experiment_id])
+            stale_runs.close_stale(client, [experiment_id])
         mlflow.set_experiment(experiment)
     return uri
 
@@ -63,20 +63,20 @@ def run(
     run_id: str | None = None,
     killed_by: tuple[type[BaseException], ...] = (),
 ) -> Iterator[Run]:
-    """Record what happens inside as a run: FINISHED, KILLED after Ctrl-C or SIGTERM, or FAILED after any other exception,
-    with its message as the tag `error` and its traceback as `error.txt`. A server that does not answer is waited for, unless
-    the run has failed: then that is what is told.
+    """Record what happens inside as a run, with the machine's load and memory.
 
-    After a kill -9 the next `connect` closes it. Load and memory of the machine are recorded too.
+    The run ends as FINISHED, as KILLED after Ctrl-C or SIGTERM, or as FAILED after any other exception. A failed one
+    has the message as its tag `error` and the traceback as `error.txt`. After a kill -9 the next `connect` closes the
+    run. A server that does not answer is waited for, unless the run has failed: then that failure is raised at once.
 
     Args:
         name: shown in the UI.
         parent: run id of the parent, for the trials of a sweep.
         tags: added to the run.
         run_id: of a run to go on with, instead of a new one.
-        killed_by: exceptions that end the run as KILLED, as Ctrl-C does, because it was not to go on.
+        killed_by: exceptions that end the run as KILLED, as Ctrl-C does, because it was stopped on purpose.
     """
-    active = store.patient(mlflow.start_run)(
+    active = patient(mlflow.start_run)(
         run_id=run_id,
         run_name=name,
         parent_run_id=parent,
@@ -89,7 +89,8 @@ def run(
     status = "FAILED"
     try:
         yield active
-        store.patient(MlflowClient().set_terminated)(active.info.run_id)  # end_run forgets the run before it is told
+        # end_run would forget the run even when the server does not answer
+        patient(MlflowClient().set_terminated)(active.info.run_id)
         status = "FINISHED"
     except (KeyboardInterrupt, *killed_by):
         status = "KILLED"
@@ -108,26 +109,28 @@ def run(
 
 @contextmanager
 def _if_it_answers(what: str) -> Iterator[None]:
-    """Record something on a run that did not come to its end, without hiding why it did not when the server is down."""
+    """Record something on a run; a server that is down costs a line, and does not hide why the run failed."""
     try:
         yield
     except MlflowException as error:
         if not store.unanswered(error):
             raise
-        _missed(what, error)
-
-
-def _missed(what: str, error: BaseException) -> None:
-    print(f"tracking: {what} could not be recorded: {store.short(first_line(error))}", file=sys.stderr)
+        warn_unrecorded(what, error)
 
 
 def make_run(name: str, values: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
-    """Make a run that others will be children of, with parameters and JSON artifacts; return its id."""
-    with run(name, tags={STUDY_TAG: name}) as made:
+    """Make a run that others will be children of, with parameters and JSON artifacts; return its id.
+
+    Args:
+        name: of the run, and of the study.
+        values: parameters.
+        tables: file name -> content.
+    """
+    with run(name, tags={STUDY_TAG: name}) as parent:
         log_params(values)
         for file, content in tables.items():
             log_table(content, file)
-    return made.info.run_id
+    return parent.info.run_id
 
 
 def require_run(run_id: str, study: str) -> None:
@@ -145,39 +148,46 @@ def require_run(run_id: str, study: str) -> None:
         ) from None
 
 
-@store.patient
+@patient
 def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
-    """Return state, run id, validation score and reason of a trial's run that ended, or None; an ended one left open is closed."""
+    """Return how a trial ended: state, run id, validation score and reason; None when it has not.
+
+    A run that is still open although its trial has ended is closed.
+
+    Args:
+        parent: run id of the sweep.
+        name: of the trial's run.
+    """
     condition = f"tags.mlflow.parentRunId = '{parent}' AND attributes.run_name = '{name}' AND tags.trial_state != ''"
-    found = mlflow.search_runs(
+    trials = mlflow.search_runs(
         search_all_experiments=True, filter_string=condition, output_format="list", max_results=1
     )
-    if not found:
+    if not trials:
         return None
-    info, tags = found[0].info, found[0].data.tags
+    info, tags = trials[0].info, trials[0].data.tags
     state = tags["trial_state"]
     if info.status == "RUNNING" or info.end_time is None:
         MlflowClient().set_terminated(info.run_id, {"complete": "FINISHED", "pruned": "KILLED"}.get(state, "FAILED"))
-    return state, info.run_id, found[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("error", "")
+    return state, info.run_id, trials[0].data.metrics.get(SELECTION_METRIC, math.nan), tags.get("error", "")
 
 
-@store.patient
+@patient
 def close_lost(run_id: str) -> None:
     """Close a run that is still open although its worker, on whatever machine, has died."""
     client = MlflowClient()
     if (run := client.get_run(run_id)).info.status == "RUNNING":
-        store.close_run(client, run)
+        stale_runs.close_run(client, run)
 
 
-@store.patient
+@patient
 def log_params(values: Mapping[str, Any]) -> None:
     """Log parameters of the active run; None is logged as such, so that every run shows every parameter."""
     mlflow.log_params({name: str(value) if value is None else value for name, value in values.items()})
 
 
-@store.patient
+@patient
 def log_scores(split: str, scores: Mapping[str, float | Sequence[float]]) -> None:
-    """Log the result of `evaluation.score` as metrics `<split>_<name>`; intervals as `..._low` and `..._high`."""
+    """Log the result of `evaluation.score` as metrics `<split>_<name>`, intervals as `..._low` and `..._high`."""
     mlflow.log_metrics(flat(split, scores))
 
 
@@ -192,19 +202,19 @@ def flat(split: str, scores: Mapping[str, float | Sequence[float]]) -> dict[str,
     return flat
 
 
-@store.patient
+@patient
 def log_point(name: str, value: float, step: int) -> None:
     """Log a point of a curve of the active run."""
     mlflow.log_metric(name, value, step=step)
 
 
-@store.patient
+@patient
 def log_table(content: Mapping[str, Any], file: str) -> None:
     """Log a mapping as a JSON artifact of the active run."""
     mlflow.log_dict(dict(content), file)
 
 
-@store.patient
+@patient
 def set_tags(**tags: str) -> None:
     """Put tags on the active run."""
     mlflow.set_tags(tags)
@@ -220,26 +230,26 @@ def log_environment() -> None:
 def data_inputs(data: Data) -> dict[str, PandasDataset]:
     """Return each split, by its name, as an MLflow dataset with the source's digest."""
     source = CodeDatasetSource(tags={"source": data.source.id, "sha256": data.source.sha256})
-    names, found = data.labels, {}
+    names, inputs = data.labels, {}
     for split, rows in data.splits.items():
         frame = pd.DataFrame({"text": rows["text"][:], "label": [names[i] for i in rows["label"]]})
-        found[split] = mlflow.data.from_pandas(frame, source=source, targets="label", name=data.source.id)
-    return found
+        inputs[split] = mlflow.data.from_pandas(frame, source=source, targets="label", name=data.source.id)
+    return inputs
 
 
-@store.patient
+@patient
 def log_inputs(inputs: Mapping[str, PandasDataset]) -> None:
     """Log what `data_inputs` returned as inputs of the active run, the splits' names as context."""
     mlflow.log_inputs(list(inputs.values()), contexts=list(inputs), tags_list=[None] * len(inputs))
 
 
-@store.patient
+@patient
 def log_frame(table: pd.DataFrame, file: str) -> None:
     """Log a table as a CSV artifact of the active run."""
     mlflow.log_text(table.to_csv(), file)
 
 
-@store.patient
+@patient
 def log_card(folder: Path | None) -> None:
     """Log the card of the pretrained model as `pretrained_card.md`, where its folder has one."""
     if folder and (card := folder / "README.md").is_file():
@@ -254,7 +264,7 @@ def log_predictions(answers: Mapping[str, Any], split: str, baseline: str = "") 
     log_table(answers, f"predictions/{split}{baseline and '_' + baseline}.json")
 
 
-@store.patient
+@patient
 def log_figure(figure: Figure, name: str) -> None:
     """Log a figure as `figures/<name>.png`."""
     mlflow.log_figure(figure, f"figures/{name}.png")

@@ -1,4 +1,4 @@
-"""Logged and registered models."""
+"""Models: logged with a run, registered in versions, and loaded again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import mlflow
 import pandas as pd
 from huggingface_hub import ModelCard
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, Metric
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.utils.file_utils import local_file_uri_to_path
@@ -23,9 +23,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, pipeline
 
 from ..errors import InputError, first_line
 from . import store
+from .patience import patient
 
 
-@store.patient
+@patient
 def log_model(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -36,33 +37,31 @@ def log_model(
     step: int,
     card: str = "",
 ) -> str:
-    """Log a model with signature, example, pinned requirements and card; return its new version, which is now the `candidate`.
+    """Log and register a model with signature, example, pinned requirements and card; return its version.
+
+    The new version is now the `candidate`.
 
     Args:
+        model, tokenizer: what a training made.
         example: texts stored as the input example.
         register_as: name in the registry.
-        tags: put on the registered version, such as the metrics and the data it stands on.
+        tags: of the registered version, such as the metrics and the data it stands on.
         metrics: names of those of the active run that are the model's, beside those of this step.
         step: of the training that made it.
         card: as `card.text` returns it.
     """
     client, run_id = MlflowClient(), mlflow.active_run().info.run_id
-    made = _log_model(run_id, "model", model, tokenizer, step, metrics, list(example), card)
+    logged = add_model(run_id, "model", model, tokenizer, step, metrics, list(example), card)
     use_registered_model(client, register_as)
-    version = client.create_model_version(
-        register_as,
-        made.model_uri,
-        run_id,
-        model_id=made.model_id,
-        tags={key: str(value) for key, value in tags.items()},
-    )
+    tags = {key: str(value) for key, value in tags.items()}
+    version = client.create_model_version(register_as, logged.model_uri, run_id, tags, model_id=logged.model_id)
     listed = json.dumps([{"name": register_as, "version": int(version.version)}])  # a server does that by itself
-    client.set_logged_model_tags(made.model_id, {"mlflow.modelVersions": listed})
+    client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": listed})
     set_alias(register_as, "candidate", version.version)
     return str(version.version)
 
 
-def _log_model(
+def add_model(
     run_id: str,
     name: str,
     model: PreTrainedModel,
@@ -74,35 +73,45 @@ def _log_model(
 ) -> LoggedModel:
     """Log a model of a run with the run's metrics of this step and, of those named, the last points.
 
-    In a local store it is moved to its place when it is whole; MLflow's own `log_model` would copy it there, in twice the time.
+    In a local store it is moved to its place when it is whole; MLflow's own `log_model` would copy it there, in twice
+    the time.
+
+    Args:
+        run_id: of the run.
+        name: of the model.
+        model, tokenizer, step, metrics, example, card: see `log_model`.
     """
     client = MlflowClient()
     run = client.get_run(run_id)
-    made, status = client.create_logged_model(run.info.experiment_id, name, run_id, params=run.data.params), "FAILED"
+    logged, status = client.create_logged_model(run.info.experiment_id, name, run_id, params=run.data.params), "FAILED"
     try:
-        _write_model(client, made, model, tokenizer, example, card)
-        curves = {
-            key: client.get_metric_history(run_id, key) for key in run.data.metrics if not key.startswith("system/")
-        }
-        points = [
-            point
-            for key, curve in curves.items()
-            for point in curve
-            if point.step == step or key in metrics and point is curve[-1]
-        ]
+        _write_model(client, logged, model, tokenizer, example, card)
+        points = _points(client, run, step, metrics)
         client.log_batch(
-            run_id, [Metric(p.key, p.value, p.timestamp, p.step, made.model_id, run_id=run_id) for p in points]
+            run_id, [Metric(p.key, p.value, p.timestamp, p.step, logged.model_id, run_id=run_id) for p in points]
         )
-        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step)])
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step)])
         status = "READY"
     finally:
-        client.finalize_logged_model(made.model_id, status)
-    return made
+        client.finalize_logged_model(logged.model_id, status)
+    return logged
+
+
+def _points(client: MlflowClient, run: Run, step: int, metrics: Sequence[str]) -> list[Metric]:
+    """Return the points of a run's curves at a step and, of the metrics named, the last ones."""
+    names = [name for name in run.data.metrics if not name.startswith("system/")]
+    curves = {name: client.get_metric_history(run.info.run_id, name) for name in names}
+    return [
+        point
+        for name, curve in curves.items()
+        for point in curve
+        if point.step == step or name in metrics and point is curve[-1]
+    ]
 
 
 def _write_model(
     client: MlflowClient,
-    made: LoggedModel,
+    logged: LoggedModel,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     example: list[str] | None,
@@ -113,14 +122,10 @@ def _write_model(
         f"{package}=={importlib.metadata.version(package)}" for package in ("torch", "transformers", "mlflow")
     ]
     whole = pipeline("text-classification", model=model, tokenizer=tokenizer, device=model.device)
-    about = Model(
-        artifact_path=made.artifact_location,
-        run_id=made.source_run_id,
-        model_uuid=made.model_id,
-        model_id=made.model_id,
-    )
+    location, model_id = logged.artifact_location, logged.model_id
+    about = Model(artifact_path=location, run_id=logged.source_run_id, model_uuid=model_id, model_id=model_id)
     with TemporaryDirectory() as scratch:
-        place = Path(local_file_uri_to_path(made.artifact_location)) if is_local_uri(made.artifact_location) else None
+        place = Path(local_file_uri_to_path(location)) if is_local_uri(location) else None
         draft = place.with_name(".draft") if place else Path(scratch) / "model"
         mlflow.transformers.save_model(
             whole,
@@ -130,13 +135,12 @@ def _write_model(
             input_example=example,
             model_card=ModelCard(card) if card else None,
         )
-        (draft / "LICENSE.txt").unlink(
-            missing_ok=True
-        )  # MLflow makes one up, for the folder that the model was loaded from
+        # MLflow makes up a licence, for the folder that the model was loaded from.
+        (draft / "LICENSE.txt").unlink(missing_ok=True)
         if place:
             draft.rename(place)
         else:
-            client.log_model_artifacts(made.model_id, str(draft))
+            client.log_model_artifacts(model_id, str(draft))
 
 
 def load_model(uri: str):
@@ -148,7 +152,9 @@ def load_model(uri: str):
 
 
 def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
-    """Copy a logged model with its tokenizer into a folder and return the part that `from_pretrained` loads; runs no code.
+    """Copy a logged model with its tokenizer into a folder; return the folder that `from_pretrained` loads.
+
+    Code from the store is not run.
 
     Args:
         uri: `models:/name@alias`, `models:/name/3`, `runs:/<run id>[/<model>]` or a run id.
@@ -165,13 +171,13 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
         full = f"{full.rstrip('/')}/model"
     try:
         with store.as_global(address):
-            found = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into)))
+            folder = Path(mlflow.artifacts.download_artifacts(full, dst_path=str(into)))
     except (MlflowException, OSError) as error:
         raise InputError(f"model: {uri} cannot be had from {store.short(address)}: {first_line(error)}") from None
-    if not (found / "model" / "config.json").is_file():
+    if not (folder / "model" / "config.json").is_file():
         raise InputError(f"model: {uri} is no transformers model with its own weights; use one that notebook 3 logged")
-    shutil.copytree(found / "components" / "tokenizer", found / "model", dirs_exist_ok=True)
-    return found / "model"
+    shutil.copytree(folder / "components" / "tokenizer", folder / "model", dirs_exist_ok=True)
+    return folder / "model"
 
 
 def model_versions(name: str) -> pd.DataFrame:
@@ -181,17 +187,13 @@ def model_versions(name: str) -> pd.DataFrame:
     except MlflowException:
         aliases = {}
     rows = [
-        {
-            "version": int(v.version),
-            "run_id": v.run_id,
-            **v.tags,
-            "aliases": ", ".join(sorted(a for a, version in aliases.items() if version == v.version)),
-        }
-        for v in MlflowClient().search_model_versions(f"name='{name}'")
+        {"version": int(one.version), "run_id": one.run_id}
+        | one.tags
+        | {"aliases": ", ".join(sorted(alias for alias, version in aliases.items() if version == one.version))}
+        for one in MlflowClient().search_model_versions(f"name='{name}'")
     ]
-    return (
-        pd.DataFrame(rows, columns=None if rows else ["version", "run_id", "aliases"]).set_index("version").sort_index()
-    )
+    table = pd.DataFrame(rows, columns=None if rows else ["version", "run_id", "aliases"])
+    return table.set_index("version").sort_index()
 
 
 def version_of(name: str, run_id: str) -> int | None:
@@ -209,7 +211,13 @@ def set_alias(name: str, alias: str, version: int | str) -> None:
 def use_registered_model(
     client: MlflowClient, name: str, tags: Mapping[str, str] | None = None, description: str | None = None
 ) -> None:
-    """Make a registered model unless it is there."""
+    """Make a registered model unless it is there already.
+
+    Args:
+        client: of the store.
+        name: in the registry.
+        tags, description: of a model that is made.
+    """
     try:
         client.create_registered_model(name, tags, description)
     except MlflowException as error:

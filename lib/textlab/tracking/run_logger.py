@@ -1,4 +1,4 @@
-"""What the Trainer logs, sent to a run."""
+"""A callback of the Trainer that sends to a run what the Trainer logs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from transformers import TrainerCallback
 
-from . import store
-from .recording import _missed
-from .registry import _log_model
+from .patience import patient, warn_unrecorded
+from .registry import add_model
 
 
 class RunLogger(TrainerCallback):
-    """Sends what the Trainer logs to a run: per-step loss and learning rate, per-epoch validation metrics, and checkpoints.
+    """Sends what the Trainer logs to a run: loss and learning rate by step, validation metrics and models by epoch.
 
     Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
-    store that does not answer never ends a training: the points are kept and sent again, after a minute, and waited for at the end.
-    Models are written beside the training, from a copy of the weights: it does not wait for the disk.
+    store that does not answer never ends a training: the points are kept and sent again after a minute. At the end the
+    training waits for the store. Models are written beside the training, from a copy of the weights: it does not wait
+    for the disk.
 
     Args:
         run_id: of the active run.
-        checkpoints: log the model of each epoch, but for the last, as `checkpoint-<step>` with the metrics of its validation.
+        checkpoints: log the model of each epoch but the last as `checkpoint-<step>`, with the metrics of its
+            validation.
     """
 
     def __init__(self, run_id: str, checkpoints: bool = False) -> None:
@@ -34,7 +35,7 @@ class RunLogger(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         now = int(time.time() * 1000)
         for name, value in (logs or {}).items():
-            if name in ("loss", "learning_rate", "grad_norm"):  # not to be taken for the parameter of that name
+            if name in ("loss", "learning_rate", "grad_norm"):  # the prefix tells it from the parameter of that name
                 self._points.append(Metric(f"train_{name}", float(value), now, state.global_step))
             elif name.startswith("eval_") and not name.endswith(("_runtime", "_per_second")):
                 self._points.append(Metric(name, float(value), now, state.global_step))
@@ -44,12 +45,12 @@ class RunLogger(TrainerCallback):
         if not self.checkpoints or state.global_step == state.max_steps:
             return
         if self._points:  # the store does not answer
-            _missed(f"the checkpoint of step {state.global_step}", self._error)
+            warn_unrecorded(f"the checkpoint of step {state.global_step}", self._error)
             return
-        wait(self._models.values())  # so that one copy is in memory
+        wait(self._models.values())  # so that only one copy is in memory
         frozen = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}  # need no copy
         self._models[state.global_step] = self._writer.submit(
-            _log_model,
+            add_model,
             self.run_id,
             f"checkpoint-{state.global_step}",
             copy.deepcopy(model, frozen),
@@ -60,17 +61,17 @@ class RunLogger(TrainerCallback):
     def on_train_end(self, args, state, control, **kwargs):
         for step, written in self._models.items():
             if error := written.exception():
-                _missed(f"the checkpoint of step {step}", error)
+                warn_unrecorded(f"the checkpoint of step {step}", error)
         self._again = 0.0
-        self._send(patient=True)
+        self._send(wait_for_store=True)
         if self._points:
-            _missed(f"{len(self._points)} points of the curves", self._error)
+            warn_unrecorded(f"{len(self._points)} points of the curves", self._error)
 
-    def _send(self, patient: bool = False) -> None:
+    def _send(self, wait_for_store: bool = False) -> None:
         if time.monotonic() < self._again:
             return
         try:
-            store.patient(self._flush)() if patient else self._flush()
+            patient(self._flush)() if wait_for_store else self._flush()
         except Exception as error:  # whatever a store may raise: the training is worth more than its curves
             self._again, self._error = time.monotonic() + 60, error
 

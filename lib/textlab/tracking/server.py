@@ -8,20 +8,21 @@ import subprocess
 import sys
 import webbrowser
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import InputError
 from ..machine import colab, processes
-from . import store
-from .store import _home, close_stale, count, file_of, open_client, short
+from . import local_store, store
+from .stale_runs import close_stale
 
 
 def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
     """Serve a local store's pages on this machine alone, until Ctrl-C or SIGTERM; return the exit status.
 
     Args:
-        uri: of the store.
+        uri: address of the store.
         port: wanted; a free one is taken when something listens there already.
         browse: open the address in the browser of a desktop.
 
@@ -45,46 +46,37 @@ def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
 
 
 def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.Popen:
-    """Start a server of a local store's pages for this machine alone; `stop` ends it.
+    """Start a server of a local store's pages for this machine alone; `processes.stop` ends it.
 
     Args:
-        uri: of the store.
+        uri: address of the store.
         port: a free one.
         hosts: further names, with their port if they have one, under which a proxy hands its requests on.
 
     Raises:
         InputError: the store is a server itself, or is not there.
     """
-    file = file_of(uri)
+    file = store.file_of(uri)
     if not file:
         raise InputError(
-            f"{short(uri)} is not a store on this machine; if it is a server, open its address in a browser"
+            f"{store.short(uri)} is not a store on this machine; if it is a server, open its address in a browser"
         )
-    client = open_client(uri, create=False)
-    count(uri)
+    client = store.open_client(uri, create=False)
+    local_store.analyse(file)
     close_stale(client, [experiment.experiment_id for experiment in client.search_experiments()])
-    origins = ["--cors-allowed-origins", ",".join(f"https://{host}" for host in hosts)] if hosts else []
-    # exact hosts, since MLflow's own patterns accept names that merely look like private addresses
+    options = {
+        "--backend-store-uri": uri,
+        "--default-artifact-root": local_store.artifacts_uri(file),
+        "--host": "127.0.0.1",
+        "--port": str(port),
+        "--workers": "1",
+        # Exact hosts, since MLflow's own patterns accept names that merely look like private addresses.
+        "--allowed-hosts": ",".join([f"127.0.0.1:{port}", f"localhost:{port}", *hosts]),
+    }
+    if hosts:
+        options["--cors-allowed-origins"] = ",".join(f"https://{host}" for host in hosts)
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--backend-store-uri",
-            uri,
-            "--default-artifact-root",
-            _home(file),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-            "--allowed-hosts",
-            ",".join([f"127.0.0.1:{port}", f"localhost:{port}", *hosts]),
-            *origins,
-        ],
+        [sys.executable, "-m", "mlflow", "server", *chain(*options.items())],
         env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -96,15 +88,14 @@ def pages(uri: str) -> str:
     """Return in a sentence where MLflow's pages are; in Colab, a server of this machine's store is started for them.
 
     Args:
-        uri: of the store.
+        uri: address of the store.
     """
-
-    if not store.is_local(uri):
+    if not store.file_of(uri):
         return f"MLflow's own pages are those of {store.short(uri)}."
     if not colab.inside():
         folder = "" if uri == store.default_uri() else f" {store.named(uri)}"
         return f"For MLflow's own pages, in a terminal: python -m textlab ui{folder}"
-    from google.colab import output
+    from google.colab import output  # Colab alone has it
 
     port = processes.free_port(5000)
     try:
@@ -122,17 +113,15 @@ def download(uri: str, file: Path) -> str:
     """Let the browser download a store of this machine as one zip, in Colab; return in a sentence what to do with it.
 
     Args:
-        uri: of the store.
+        uri: address of the store.
         file: where the zip is made.
     """
+    local = store.file_of(uri)
+    if not local:
+        return f"Nothing to download: the runs are on {store.short(uri)}."
+    if not colab.inside():
+        return "Nothing to download: this is not Colab, and the runs are on this machine already."
+    from google.colab import files  # Colab alone has it
 
-    if not colab.inside() or not store.is_local(uri):
-        return "Nothing to download: " + (
-            f"the runs are on {store.short(uri)}."
-            if not store.is_local(uri)
-            else "this is not Colab, and the runs are on this machine already."
-        )
-    from google.colab import files
-
-    files.download(str(store.pack(uri, file)))
+    files.download(str(local_store.pack(local, file)))
     return f"Downloading {file.name}. At home: python -m textlab sync --from {file.name} --to outputs"

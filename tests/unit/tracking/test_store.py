@@ -22,7 +22,7 @@ from textlab import machine
 from textlab.__main__ import main
 from textlab.errors import InputError
 from textlab.machine import processes
-from textlab.tracking import server, store
+from textlab.tracking import local_store, patience, server, stale_runs, store
 
 RECORDER = """
 import sys, time, mlflow
@@ -71,7 +71,7 @@ def test_a_killed_run_says_so(store_uri):
             return {run.info.run_name: run.info.status for run in client.search_runs([place])}
 
         assert status() == {"SIGINT": "KILLED", "SIGTERM": "KILLED", "SIGKILL": "RUNNING", "alive": "RUNNING"}
-        store.close_stale(client, [place])
+        stale_runs.close_stale(client, [place])
         assert status() == {"SIGINT": "KILLED", "SIGTERM": "KILLED", "SIGKILL": "KILLED", "alive": "RUNNING"}
         killed = client.search_runs([place], "run_name = 'SIGKILL'")[0]
         assert killed.info.start_time <= killed.info.end_time <= time.time() * 1000
@@ -86,7 +86,7 @@ def test_a_killed_sweep_ends_when_its_last_training_did(store_uri):
     parent = client.create_run("0", 1_000, tags).info.run_id
     child = client.create_run("0", 2_000, tags | {"mlflow.parentRunId": parent}).info.run_id
     client.log_metric(child, "loss", 1.0, 9_000)
-    store.close_stale(client, ["0"])
+    stale_runs.close_stale(client, ["0"])
     ended = [client.get_run(run).info for run in (child, parent)]
     assert [(info.status, info.end_time) for info in ended] == [("KILLED", 9_000)] * 2
 
@@ -119,13 +119,13 @@ def test_stores_are_found_as_people_name_them(store_file, tmp_path):
 
 
 def test_logging_a_model_does_not_watch_variables_that_other_threads_read():
-    """MLflow's thread for the machine's load reads some every few seconds, and the set of those seen must not grow meanwhile."""
+    """MLflow's thread for the machine's load reads some every few seconds; the set of those seen must not grow then."""
     with env_var_tracker() as seen:
         assert os.environ["PATH"] and not seen
 
 
-def test_a_damaged_zip_is_named(store_uri, tmp_path):
-    packed = store.pack(store_uri, tmp_path / "runs.zip")
+def test_a_damaged_zip_is_named(store_file, tmp_path):
+    packed = local_store.pack(store_file, tmp_path / "runs.zip")
     content = bytearray(packed.read_bytes())
     content[200:260] = bytes(60)
     packed.write_bytes(content)
@@ -227,13 +227,13 @@ def test_what_is_to_be_recorded_waits_for_a_server_that_does_not_answer(monkeypa
             raise error
         return "recorded"
 
-    monkeypatch.setattr(store, "PAUSE", 0)
-    assert store.patient(record)(3) == "recorded" and len(calls) == 4
+    monkeypatch.setattr(patience, "PAUSE", 0)
+    assert patience.patient(record)(3) == "recorded" and len(calls) == 4
     assert capsys.readouterr().err.count("does not answer; what is to be recorded waits for it, up to 60 minutes") == 1
     calls.clear()
     with pytest.raises(MlflowException, match="no such run"):  # the server has answered
-        store.patient(record)(1, MlflowException("no such run"))
-    monkeypatch.setattr(store, "PATIENCE", 0)
+        patience.patient(record)(1, MlflowException("no such run"))
+    monkeypatch.setattr(patience, "PATIENCE", 0)
     calls.clear()
     with pytest.raises(MlflowException, match="refused"):
-        store.patient(record)(1)
+        patience.patient(record)(1)

@@ -10,13 +10,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import LoggedModelInput, Metric, ViewType
+from mlflow.exceptions import MlflowException
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from mlflow_stores import Server, content, fill
 from textlab.errors import InputError
 from textlab.tracking import store, sync
+from textlab.tracking.sync.artifacts import Artifacts
+from textlab.tracking.sync.digest import STATE_TAG
+from textlab.tracking.sync.passage import one_copy
 
 
 @pytest.fixture(scope="module")
@@ -168,24 +173,37 @@ def test_a_parent_keeps_its_own_experiment_and_one_in_the_trash_is_left_there(fu
         assert [model.name for model in taker.search_logged_models([parent.info.experiment_id])] == ["model"]
 
 
-def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again(full, tmp_path):
-    """A run that goes on is looked at every ten seconds."""
+def test_a_parent_in_another_experiment_that_came_from_the_target_is_not_sent_back_as_a_copy(full, empty):
+    client = store.open_client(full)
+    parent = client.create_run(store.use_experiment(client, "other"), 1).info.run_id
+    client.create_run(store.use_experiment(client, "sweep"), 2, {"mlflow.parentRunId": parent})
+    sync.carry(full, empty)
+    back = store.open_client(empty)
+    (copy,) = back.search_runs([store.use_experiment(back, "other")])
+    back.create_run(store.use_experiment(back, "sweep"), 3, {"mlflow.parentRunId": copy.info.run_id})
+    sync.carry(empty, full, "sweep")
+    assert [run.info.run_id for run in client.search_runs([store.use_experiment(client, "other")])] == [parent]
+    (late,) = client.search_runs([store.use_experiment(client, "sweep")], "attributes.start_time = 3")
+    assert late.data.tags["mlflow.parentRunId"] == parent
 
-    class Remote:
-        address, client, fetched = "http://x/1", store.open_client(full), 0
 
+def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again(tmp_path):
+    """An open run is synced every ten seconds."""
+    fetched = []
+
+    class Remote(Artifacts):
         def listing(self):
             return {"a.txt": (3, "")}
 
         def fetch(self, path, folder):
-            self.fetched += 1
+            fetched.append(path)
             return tmp_path / "there.txt"
 
     (tmp_path / "here").mkdir()
     for name in ("here/a.txt", "there.txt"):
         (tmp_path / name).write_text("one")
-    here, there = sync._Files(None, (tmp_path / "here").as_uri()), Remote()
-    assert [here.carry(there) for _ in range(3)] == [0, 0, 0] and there.fetched == 1
+    here, there = Artifacts(None, (tmp_path / "here").as_uri()), Remote(None, "http://x/1")
+    assert [here.carry(there) for _ in range(3)] == [0, 0, 0] and fetched == ["a.txt"]
 
 
 def test_a_runs_curves_are_not_looked_for_among_those_of_all_runs(full, empty):
@@ -268,9 +286,30 @@ def test_two_syncs_at_once_leave_nothing_twice(full, empty, tmp_path):
     assert content(empty) == content(full)
 
 
+@pytest.mark.parametrize(
+    "before, made, expected, deleted",
+    [
+        ([3], [], 3, []),
+        ([3, 1, 2], [], 1, [2, 3]),
+        ([], [5], 5, []),
+        ([], [5, 4], 4, [5]),  # another sync has made one at the same moment
+    ],
+)
+def test_of_all_copies_the_first_is_kept(before, made, expected, deleted):
+    copies, gone = list(before), []
+    kept = one_copy(lambda: copies, lambda copy: copy, gone.append, lambda: copies.extend(made))
+    assert kept == expected and gone == deleted
+
+
+def test_a_copy_that_another_sync_deletes_at_once_is_noticed_and_none_is_made_unasked():
+    with pytest.raises(MlflowException, match="another sync is at work on the same copy"):
+        one_copy(list, int, int, lambda: None)
+    assert one_copy(list, int, int) is None
+
+
 def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
     """Both look, find nothing and create; the barrier makes the worst case certain."""
-    barrier, create = threading.Barrier(2, timeout=20), sync.MlflowClient.create_run
+    barrier, create = threading.Barrier(2, timeout=20), MlflowClient.create_run
 
     def together(self, *arguments, **options):
         try:
@@ -279,7 +318,7 @@ def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
             pass  # the other one has found a copy already
         return create(self, *arguments, **options)
 
-    monkeypatch.setattr(sync.MlflowClient, "create_run", together)
+    monkeypatch.setattr(MlflowClient, "create_run", together)
     with ThreadPoolExecutor(2) as pool:
         [job.result() for job in [pool.submit(sync.carry, full, empty) for _ in range(2)]]
     sync.carry(full, empty)
@@ -295,7 +334,7 @@ def test_a_torn_or_foreign_file_is_replaced(full, empty):
         file for file in Path(copy.info.artifact_uri.removeprefix("file://")).rglob("*.txt") if file.stat().st_size
     )
     torn.write_bytes(torn.read_bytes()[:10])
-    store.open_client(empty).delete_tag(copy.info.run_id, sync.STATE_TAG)  # as when it was cut off
+    store.open_client(empty).delete_tag(copy.info.run_id, STATE_TAG)  # as when it was cut off
     sync.carry(full, empty)
     assert content(empty) == content(full)
 

@@ -1,0 +1,110 @@
+"""Artifact files: what a run or a logged model has of them, and sending those that its copy lacks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
+
+#: A file that MLflow writes into a model's folder when the model is loaded from it.
+_LEFT_BEHIND = "registered_model_meta"
+#: Files (target's address, path, SHA-256) that this process has seen there or sent: an open run is synced often.
+_CARRIED: set[tuple[str, str, str]] = set()
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The artifacts of a run or of a logged model.
+
+    Args:
+        client: of the store.
+        address: of the artifacts, as the store holds it.
+    """
+
+    client: MlflowClient
+    address: str
+
+    def listing(self) -> dict[str, tuple[int, str]]:
+        """Return path -> size in bytes and SHA-256; the latter is empty for files on a server."""
+        if folder := self._folder:
+            files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+            listing = {file.relative_to(folder).as_posix(): _measure(file) for file in files}
+        else:
+            listing = {path: (size, "") for path, size in _walk(self._repository)}
+        listing.pop(_LEFT_BEHIND, None)
+        return listing
+
+    def fetch(self, path: str, folder: str) -> Path:
+        """Return a file; it is downloaded into the folder if it is not on this machine."""
+        if self._folder:
+            return self._folder / path
+        return Path(self._repository.download_artifacts(path, folder))
+
+    def carry(self, target: Artifacts) -> int:
+        """Send the files that the target lacks or has with another content; return how many."""
+        there, missing = target.listing(), {}
+        for path, (size, digest) in self.listing().items():
+            size_there, digest_there = there.get(path, (-1, ""))  # None is the size of an empty file on a server
+            if size != size_there or not self._equals(target, path, digest, digest_there):
+                missing[path] = digest
+        if missing:
+            with TemporaryDirectory() as downloads, TemporaryDirectory() as parcel:
+                for path in missing:
+                    link = Path(parcel) / path
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(self.fetch(path, downloads))
+                target._repository.log_artifacts(parcel)
+            _CARRIED.update((target.address, path, digest) for path, digest in missing.items())
+        return len(missing)
+
+    def _equals(self, target: Artifacts, path: str, digest: str, digest_there: str) -> bool:
+        """Tell whether the target's file of the same size has the same content; an empty digest is not known yet."""
+        file = (target.address, path, digest or self._sha256(path))
+        if not digest_there and file not in _CARRIED:
+            digest_there = target._sha256(path)
+        if digest_there and digest_there != file[2]:
+            return False
+        _CARRIED.add(file)
+        return True
+
+    def _sha256(self, path: str) -> str:
+        with TemporaryDirectory() as downloads:
+            return _measure(self.fetch(path, downloads))[1]
+
+    @property
+    def _folder(self) -> Path | None:
+        return Path(local_file_uri_to_path(self.address)) if is_local_uri(self.address) else None
+
+    @property
+    def _repository(self) -> ArtifactRepository:
+        return get_artifact_repository(self.address, tracking_uri=self.client.tracking_uri)
+
+
+def _walk(repository: ArtifactRepository, folder: str | None = None) -> Iterator[tuple[str, int]]:
+    """Yield path and size of each file, those in folders too."""
+    for entry in repository.list_artifacts(folder):
+        if entry.is_dir:
+            yield from _walk(repository, entry.path)
+        else:
+            yield entry.path, entry.file_size
+
+
+def _measure(file: Path) -> tuple[int, str]:
+    """Return the size and SHA-256 of a file; a file that has not changed is read once."""
+    facts = file.stat()
+    return facts.st_size, _digest(file, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=10_000)
+def _digest(file: Path, size: int, changed: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

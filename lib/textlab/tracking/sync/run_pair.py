@@ -1,0 +1,89 @@
+"""What the copy of a run lacks: points, parameters, tags, data sets, files, links to models, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag
+
+from .artifacts import Artifacts
+from .digest import STATE_TAG, point_key
+from .passage import Passage
+
+PARENT_TAG = "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """A run and its copy, which gets what it lacks.
+
+    Args:
+        passage: that this is part of.
+        run: in the source.
+        copy: in the target.
+    """
+
+    passage: Passage
+    run: Run
+    copy: Run
+
+    def log(self) -> None:
+        """Log the points, tags, parameters and data sets that the copy lacks."""
+        run, copy, copies = self.run, self.copy, self.passage.copies
+        tags = {key: value for key, value in run.data.tags.items() if copy.data.tags.get(key) != value}
+        tags.pop(STATE_TAG, None)
+        if (parent := tags.pop(PARENT_TAG, None)) in copies:
+            tags[PARENT_TAG] = copies[parent]
+        params = run.data.params.items()
+        self.passage.target.log_batch(
+            copy.info.run_id,
+            metrics=[point for name in run.data.metrics for point in self._missing_points(name)],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+            params=[Param(key, value) for key, value in params if key not in copy.data.params],
+        )
+        if run.inputs.dataset_inputs:
+            self.passage.target.log_inputs(copy.info.run_id, run.inputs.dataset_inputs)
+
+    def carry_files(self) -> None:
+        """Send the files that the copy lacks or has with another content."""
+        files = Artifacts(self.passage.source, self.run.info.artifact_uri)
+        self.passage.done["files"] += files.carry(Artifacts(self.passage.target, self.copy.info.artifact_uri))
+
+    def link(self) -> None:
+        """Link the copy to the copies of the models that the run read and made."""
+        run, copy, copies = self.run, self.copy, self.passage.copies
+        known = {None, *(link.model_id for link in (*copy.inputs.model_inputs, *copy.outputs.model_outputs))}
+        read = [copies.get(link.model_id) for link in run.inputs.model_inputs]
+        made = [(copies.get(link.model_id), link.step) for link in run.outputs.model_outputs]
+        if inputs := [LoggedModelInput(model) for model in read if model not in known]:
+            self.passage.target.log_inputs(copy.info.run_id, models=inputs)
+        if outputs := [LoggedModelOutput(model, step) for model, step in made if model not in known]:
+            self.passage.target.log_outputs(copy.info.run_id, outputs)
+
+    def end(self) -> None:
+        """Give the copy the status of the run, and its end."""
+        info, current = self.run.info, self.copy.info
+        if info.status == "RUNNING":
+            if current.status != "RUNNING":
+                self.passage.target.update_run(current.run_id, "RUNNING")
+        elif (info.status, info.end_time) != (current.status, current.end_time):
+            self.passage.target.set_terminated(current.run_id, info.status, info.end_time)
+
+    def is_unfinished(self, models: Sequence[LoggedModel]) -> bool:
+        """Tell whether the run refers to a run or model that has no copy yet.
+
+        Args:
+            models: that the run made, whose metrics refer to runs too.
+        """
+        links = [link.model_id for link in (*self.run.inputs.model_inputs, *self.run.outputs.model_outputs)]
+        links += [point.run_id for model in models for point in model.metrics or []]
+        return any(link not in self.passage.copies for link in links)
+
+    def _missing_points(self, name: str) -> list[Metric]:
+        points = self.passage.source.get_metric_history(self.run.info.run_id, name)
+        if name not in self.copy.data.metrics:
+            return points
+        history = self.passage.target.get_metric_history(self.copy.info.run_id, name)
+        known = {point_key(point) for point in history}
+        return [point for point in points if point_key(point) not in known]
