@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Metric, Run
 
 from ..store import SOURCE_TAG, paged
 from .artifacts import Artifacts
 from .digest import VERSIONS_TAG, point_key
 from .passage import Passage, one_copy, origin_of
+
+
+def models_by_run(client: MlflowClient, experiment_id: str) -> dict[str, list[LoggedModel]]:
+    """Return the logged models of an experiment, by the id of the run that made them."""
+    models = defaultdict(list)
+    for model in paged(client.search_logged_models, [experiment_id]):
+        models[model.source_run_id].append(model)
+    return models
 
 
 class ModelCarrier:
@@ -22,13 +31,6 @@ class ModelCarrier:
 
     def __init__(self, passage: Passage) -> None:
         self._passage, self._source, self._target = passage, passage.source, passage.target
-
-    def by_run(self, experiment_id: str) -> dict[str, list[LoggedModel]]:
-        """Return the logged models of an experiment in the source, by the id of the run that made them."""
-        models = defaultdict(list)
-        for model in paged(self._source.search_logged_models, [experiment_id]):
-            models[model.source_run_id].append(model)
-        return models
 
     def recall(self, models: Sequence[LoggedModel], run: Run) -> None:
         """Look up the copies of models that were carried before.
