@@ -8,10 +8,23 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag, ViewType
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from textlab.machine import processes
@@ -30,26 +43,15 @@ class Server:
         self.uri = f"http://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.command = [
-            *prefix,
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--workers",
-            "1",
-            "--backend-store-uri",
-            backend or f"sqlite:///{folder / 'server.db'}",
-            "--artifacts-destination",
-            str(folder / "artifacts"),
-            "--allowed-hosts",
-            f"127.0.0.1:{self.port}",
-            *options,
-        ]
+        settings = {
+            "--host": "127.0.0.1",
+            "--port": str(self.port),
+            "--workers": "1",
+            "--backend-store-uri": backend or f"sqlite:///{folder / 'server.db'}",
+            "--artifacts-destination": str(folder / "artifacts"),
+            "--allowed-hosts": f"127.0.0.1:{self.port}",
+        }
+        self.command = [*prefix, sys.executable, "-m", "mlflow", "server", *chain(*settings.items()), *options]
         self.environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | environment
         self.start()
         self.wait()
@@ -125,7 +127,6 @@ def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 2
 
 def register(client: MlflowClient, model, tags: dict[str, str]) -> None:
     """Register a version of the model `emotions`."""
-
     if not client.search_registered_models("name='emotions'"):
         client.create_registered_model("emotions", {"team": "a"}, "which emotion")
     with store.as_global(client.tracking_uri):
@@ -142,83 +143,78 @@ def register(client: MlflowClient, model, tags: dict[str, str]) -> None:
 def content(uri: str) -> dict:
     """Return all that a store holds, by what it is a copy of, as plain values; two equal stores give equal contents."""
     client = store.open_client(uri)
-    found, origin = {"runs": {}, "models": {}, "versions": {}}, {}
-    experiments = list(store.paged(client.search_experiments))
-    runs = [
-        run
-        for one in experiments
-        for run in store.paged(client.search_runs, [one.experiment_id], "", ViewType.ACTIVE_ONLY)
-    ]
-    models = [model for one in experiments for model in store.paged(client.search_logged_models, [one.experiment_id])]
+    names = {one.experiment_id: one.name for one in store.paged(client.search_experiments)}
+    runs = [run for place in names for run in store.paged(client.search_runs, [place], "", ViewType.ACTIVE_ONLY)]
+    models = [model for place in names for model in store.paged(client.search_logged_models, [place])]
     origin = {run.info.run_id: run.data.tags.get(store.SOURCE_TAG, run.info.run_id) for run in runs}
     origin |= {model.model_id: model.tags.get(store.SOURCE_TAG, model.model_id) for model in models}
     assert len(set(origin.values())) == len(origin), "something is there twice"
-    names = {one.experiment_id: one.name for one in experiments}
-    for run in runs:
-        tags = {
-            key: value
-            for key, value in run.data.tags.items()
-            if not key.startswith("textlab.") or key == "textlab.owner"
-        }
-        if parent := tags.pop("mlflow.parentRunId", None):
-            tags["parent"] = origin[parent]
-        points = {
-            name: sorted((p.step, p.timestamp, repr(p.value)) for p in client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
-        }
-        assert all(len(set(some)) == len(some) for some in points.values()), "a point is there twice"
-        found["runs"][origin[run.info.run_id]] = (
-            names[run.info.experiment_id],
-            run.info.run_name,
-            run.info.status,
-            run.info.start_time,
-            run.info.end_time,
-            tags,
-            run.data.params,
-            points,
-            sorted(
-                (i.dataset.name, i.dataset.digest, str(i.dataset.source), str([(t.key, t.value) for t in i.tags]))
-                for i in run.inputs.dataset_inputs
-            ),
-            sorted((origin[link.model_id], link.step) for link in run.outputs.model_outputs),
-            files(client, run.info.artifact_uri),
-        )
-    for model in models:
-        tags = {
-            key: value
-            for key, value in model.tags.items()
-            if not key.startswith("textlab.") and key != "mlflow.modelVersions"
-        }
-        points = sorted(
-            (p.key, p.step, p.timestamp, repr(p.value), p.dataset_name, p.dataset_digest, origin[p.run_id])
-            for p in model.metrics or []
-        )
-        found["models"][origin[model.model_id]] = (
-            model.name,
-            str(model.status),
-            model.model_type,
-            tags,
-            model.params,
-            points,
-            origin.get(model.source_run_id),
-            files(client, model.artifact_location),
-        )
-    for registered in store.paged(client.search_registered_models):
-        aliases = client.get_registered_model(registered.name).aliases
-        for version in store.paged(client.search_model_versions, f"name='{registered.name}'"):
-            tags = {key: value for key, value in version.tags.items() if not key.startswith("textlab.")}
-            key = origin[version.source.removeprefix("models:/")]
-            assert key not in found["versions"], "a version is there twice"
-            found["versions"][key] = (
-                registered.name,
-                registered.description,
-                dict(registered.tags),
-                tags,
-                version.description,
-                origin[version.run_id],
-                sorted(alias for alias, number in aliases.items() if str(number) == str(version.version)),
-            )
-    return found
+    versions = [
+        (registered, version)
+        for registered in store.paged(client.search_registered_models)
+        for version in store.paged(client.search_model_versions, f"name='{registered.name}'")
+    ]
+    contents = {
+        "runs": {
+            origin[run.info.run_id]: (names[run.info.experiment_id], *run_facts(client, run, origin)) for run in runs
+        },
+        "models": {origin[model.model_id]: model_facts(client, model, origin) for model in models},
+        "versions": {
+            origin[version.source.removeprefix("models:/")]: version_facts(client, registered, version, origin)
+            for registered, version in versions
+        },
+    }
+    assert len(contents["versions"]) == len(versions), "a version is there twice"
+    return contents
+
+
+def run_facts(client: MlflowClient, run: Run, origin: dict[str, str]) -> tuple:
+    """Return what is compared of a run; ids are replaced by what they are copies of."""
+    info = run.info
+    tags = {
+        key: value for key, value in run.data.tags.items() if not key.startswith("textlab.") or key == "textlab.owner"
+    }
+    if parent := tags.pop("mlflow.parentRunId", None):
+        tags["parent"] = origin[parent]
+    points = {
+        name: sorted((p.step, p.timestamp, repr(p.value)) for p in client.get_metric_history(info.run_id, name))
+        for name in run.data.metrics
+    }
+    assert all(len(set(some)) == len(some) for some in points.values()), "a point is there twice"
+    inputs = sorted(
+        (i.dataset.name, i.dataset.digest, str(i.dataset.source), str([(t.key, t.value) for t in i.tags]))
+        for i in run.inputs.dataset_inputs
+    )
+    links = sorted((origin[link.model_id], link.step) for link in run.outputs.model_outputs)
+    times = info.start_time, info.end_time
+    stored = files(client, info.artifact_uri)
+    return info.run_name, info.status, *times, tags, run.data.params, points, inputs, links, stored
+
+
+def model_facts(client: MlflowClient, model: LoggedModel, origin: dict[str, str]) -> tuple:
+    """Return what is compared of a logged model."""
+    tags = {
+        key: value
+        for key, value in model.tags.items()
+        if not key.startswith("textlab.") and key != "mlflow.modelVersions"
+    }
+    points = sorted(
+        (p.key, p.step, p.timestamp, repr(p.value), p.dataset_name, p.dataset_digest, origin[p.run_id])
+        for p in model.metrics or []
+    )
+    run, stored = origin.get(model.source_run_id), files(client, model.artifact_location)
+    return model.name, str(model.status), model.model_type, tags, model.params, points, run, stored
+
+
+def version_facts(
+    client: MlflowClient, registered: RegisteredModel, version: ModelVersion, origin: dict[str, str]
+) -> tuple:
+    """Return what is compared of a registered version, with its aliases."""
+    tags = {key: value for key, value in version.tags.items() if not key.startswith("textlab.")}
+    numbers = client.get_registered_model(registered.name).aliases
+    aliases = sorted(alias for alias, number in numbers.items() if str(number) == str(version.version))
+    about = registered.name, registered.description, dict(registered.tags)
+    return *about, tags, version.description, origin[version.run_id], aliases
 
 
 def files(client: MlflowClient, address: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow.entities import Metric
 
 from mlflow_stores import Server, content, fill
+from textlab.errors import InputError
 from textlab.tracking import store, sync
 
 pytestmark = pytest.mark.slow
@@ -52,7 +54,7 @@ def start_sync(source, target, *options):
 
 def test_a_sync_killed_at_any_moment_is_completed_by_the_next(full, server):
     dice, clock = random.Random(1), time.monotonic()
-    start_sync(full, str(store.Path(full.removeprefix("sqlite:///")).parent / "rehearsal")).wait()
+    start_sync(full, str(Path(full.removeprefix("sqlite:///")).parent / "rehearsal")).wait()
     usual = time.monotonic() - clock  # with the start of Python, in which there is nothing to break
     cut = 0
     for _ in range(REPEATS):
@@ -108,21 +110,21 @@ def test_a_server_killed_while_runs_are_recorded_loses_and_doubles_nothing(tmp_p
     assert max(waits) < 5  # whatever happened to the server
 
 
-def test_a_dead_target_is_given_up_in_time_and_said_so(tmp_path):
+def test_a_dead_target_ends_the_wait_in_time_and_is_named(tmp_path):
     source = store.store_uri(tmp_path / "from")
     fill(source, children=1)
     live = sync.Live(source, "http://127.0.0.1:9", "sweep", tmp_path / "sync.log")
     clock = time.monotonic()
-    said = live.finish(30)
+    message = live.finish(30)
     assert time.monotonic() - clock < 45
     left = f"python -m textlab sync --from {tmp_path / 'from'} --to http://127.0.0.1:9 --experiment sweep"
-    assert said == f"http://127.0.0.1:9 does not have all runs yet. Once it answers: {left}"
+    assert message == f"http://127.0.0.1:9 does not have all runs yet. Once it answers: {left}"
 
 
 def test_two_at_once_and_back(full, server, tmp_path):
     both = [start_sync(full, server.uri) for _ in range(2)]
-    said = [one.communicate()[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0], said
+    printed = [one.communicate()[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], printed
     assert content(server.uri) == content(full)
     back = store.store_uri(tmp_path / "back")
     sync.carry(server.uri, back)
@@ -145,7 +147,7 @@ def test_with_a_password(full, tmp_path, monkeypatch):
         MLFLOW_FLASK_SERVER_SECRET_KEY="x",
     )
     try:
-        with pytest.raises(store.InputError, match="cannot be used: .*401"):
+        with pytest.raises(InputError, match="cannot be used: .*401"):
             sync.carry(full, server.uri)
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a-long-enough-one")
@@ -160,7 +162,7 @@ def test_over_tls(full, tmp_path, monkeypatch):
     server = Server(tmp_path / "server", "", "--uvicorn-opts", f"--ssl-keyfile {key} --ssl-certfile {certificate}")
     uri = server.uri.replace("http://", "https://")
     try:
-        with pytest.raises(store.InputError, match="cannot be used"):
+        with pytest.raises(InputError, match="cannot be used"):
             sync.carry(full, uri)  # nobody vouches for this certificate
         monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
         sync.carry(full, uri)

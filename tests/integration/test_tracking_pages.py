@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -89,23 +90,10 @@ def test_the_champion_answers_over_http_from_a_folder_that_was_moved(recorded, t
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "models",
-            "serve",
-            "-m",
-            "models:/smoke@champion",
-            "--env-manager",
-            "local",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ],
+        [sys.executable, *"-m mlflow models serve -m models:/smoke@champion --env-manager local".split()]
+        + ["--host", "127.0.0.1", "--port", str(port)],
         env=os.environ
-        | {"MLFLOW_TRACKING_URI": uri, "PATH": f"{store.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        | {"MLFLOW_TRACKING_URI": uri, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

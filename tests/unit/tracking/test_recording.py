@@ -55,7 +55,7 @@ def test_a_deleted_experiment_is_named(connected):
 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path):
-    (tmp_path / "mlflow.db").write_text("this is not a database, but it is long enough to be looked at " * 20)
+    (tmp_path / "mlflow.db").write_text("this is not a database, but it is long enough to be taken for one " * 20)
     with pytest.raises(InputError, match="cannot be used") as error:
         tracking.connect(store_uri(tmp_path), "tests")
     assert "\n" not in str(error.value)
@@ -71,8 +71,8 @@ def test_status_is_truthful(connected, error, status):
                 raise error()
     except (ValueError, KeyboardInterrupt, SystemExit) as raised:
         assert type(raised) is error
-    found = MlflowClient().get_run(active.info.run_id)
-    assert found.info.status == status and found.data.tags.get("error") == (
+    ended = MlflowClient().get_run(active.info.run_id)
+    assert ended.info.status == status and ended.data.tags.get("error") == (
         "ValueError" if error is ValueError else None
     )
     files = [file.path for file in MlflowClient().list_artifacts(active.info.run_id)]
@@ -90,8 +90,9 @@ def test_why_a_run_failed_is_raised_also_when_the_server_is_down(connected, monk
             for name in ("set_tags", "end_run"):
                 patch.setattr(mlflow, name, refuse)
             raise ValueError("the real reason")
-    told = capsys.readouterr().err
-    assert "why the run failed could not be recorded" in told and "how the run ended could not be recorded" in told
+    printed = capsys.readouterr().err
+    for what in ("why the run failed", "how the run ended"):
+        assert f"{what} could not be recorded" in printed
 
 
 def test_the_machines_load_is_in_short_runs_too(connected):
@@ -217,8 +218,8 @@ def register(connected):
 @pytest.mark.parametrize("old, new, promoted", [(10, 18, True), (10, 13, False), (18, 10, False), (15, 15, False)])
 def test_a_champion_gives_way_only_to_a_better_one(register, old, new, promoted):
     register(old, new)
-    changed, said = workflows.promote("m", 2, "test")
-    assert changed is promoted and f"difference {(new - old) / 20:+.3f}, 95 % interval" in said
+    changed, message = workflows.promote("m", 2, "test")
+    assert changed is promoted and f"difference {(new - old) / 20:+.3f}, 95 % interval" in message
     assert tracking.model_versions("m")["aliases"].tolist() == (["", "champion"] if promoted else ["champion", ""])
     assert workflows.promote("m", 2 if promoted else 1, "test")[1].endswith("is the champion already.")
 
@@ -228,8 +229,8 @@ def test_a_model_scored_on_other_rows_is_not_promoted(register):
     with tracking.run("x") as active:
         pass
     MlflowClient().create_model_version("m", active.info.artifact_uri, active.info.run_id)
-    changed, said = workflows.promote("m", 3, "test")
-    assert not changed and "were not scored on the same test rows" in said
+    changed, message = workflows.promote("m", 3, "test")
+    assert not changed and "were not scored on the same test rows" in message
 
 
 @pytest.mark.parametrize(

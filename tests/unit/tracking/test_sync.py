@@ -1,12 +1,14 @@
 """Runs carried between stores: complete, nothing twice, whoever disturbs it."""
 
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -139,19 +141,19 @@ def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empt
     assert content(empty) == content(full)
 
 
-def test_what_has_no_place_in_a_run_is_said_to_be_left_behind(full, empty):
+def test_what_has_no_place_in_a_run_is_named_as_left_behind(full, empty):
     client = store.open_client(full)
     client.create_model_version("emotions", "s3://bucket/model", content_of_runs(full)[0].info.run_id)
     client.create_model_version("emotions", "s3://bucket/model")
     client.create_logged_model(store.use_experiment(client, "sweep"), "alone")
     for _ in range(2):
-        said = sync.carry(full, empty)
+        summary = sync.carry(full, empty)
         for words in (
             "1 versions of emotions left behind, since their files are in none of the carried runs",
             "1 versions of emotions left behind, since no run has made them",
             "1 models left behind, since no run",
         ):
-            assert words in said
+            assert words in summary
 
 
 def test_a_parent_keeps_its_own_experiment_and_one_in_the_trash_is_left_there(full, empty):
@@ -206,7 +208,7 @@ def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again
     assert [here.carry(there) for _ in range(3)] == [0, 0, 0] and fetched == ["a.txt"]
 
 
-def test_a_runs_curves_are_not_looked_for_among_those_of_all_runs(full, empty):
+def test_a_runs_curves_are_not_searched_for_among_those_of_all_runs(full, empty):
     client, asked = store.open_client(full), []
     run = client.create_run("0").info.run_id
     client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(100)])
@@ -271,8 +273,8 @@ def test_a_champion_that_the_source_does_not_know_stays(full, empty):
     client.set_registered_model_alias("emotions", "champion", own)
     source = store.open_client(full)
     source.set_registered_model_alias("emotions", "candidate", "1")
-    said = sync.carry(full, empty)
-    assert "1 alias champion of emotions left at the target's own version" in said
+    summary = sync.carry(full, empty)
+    assert "1 alias champion of emotions left at the target's own version" in summary
     there = client.get_registered_model("emotions").aliases
     assert str(there["champion"]) == str(own) and str(there["candidate"]) == "1"
 
@@ -308,14 +310,12 @@ def test_a_copy_that_another_sync_deletes_at_once_is_noticed_and_none_is_made_un
 
 
 def test_two_threads_that_make_the_same_copy_agree(full, empty, monkeypatch):
-    """Both look, find nothing and create; the barrier makes the worst case certain."""
+    """Both search, find nothing and create; the barrier makes the worst case certain."""
     barrier, create = threading.Barrier(2, timeout=20), MlflowClient.create_run
 
     def together(self, *arguments, **options):
-        try:
+        with suppress(threading.BrokenBarrierError):  # the other one has found a copy already
             barrier.wait(0.5)
-        except threading.BrokenBarrierError:
-            pass  # the other one has found a copy already
         return create(self, *arguments, **options)
 
     monkeypatch.setattr(MlflowClient, "create_run", together)
@@ -372,10 +372,7 @@ def test_wrong_stores_are_named_in_one_line(full, tmp_path, source, target, mess
     assert "\n" not in str(error.value)
 
 
-def test_a_store_that_never_answers_is_given_up_soon(full):
-    import socket
-    import time
-
+def test_a_store_that_never_answers_is_refused_soon(full):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
         began = time.monotonic()
         with pytest.raises(InputError, match="no answer within 5 seconds"):
