@@ -1,7 +1,7 @@
 """The plan of the library, read from its sources: `python tests/house.py [lib/textlab]` prints it.
 
-A box is a room (a sub-package, or a module beside them), an arrow an import from one box of another, a floor the number of
-boxes on the longest way down. Circles are groups of files that import each other.
+A box is a room: a sub-package, or a module beside them. An arrow is an import from one box of another. The floors are
+the boxes on the longest way down. A circle is a group of files that import each other.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class House:
         return module.replace(".py", "").replace("/", ".").partition(".")[0]
 
     def file(self, module: str, name: str = "") -> str:
-        """Return the file that a name imported from a dotted module comes from; the package itself where that is a room."""
+        """Return the file that a name imported from a dotted module comes from."""
         for candidate in (f"{module}.{name}" if module else name, module):
             path = candidate.replace(".", "/")
             for file in (f"{path}.py", f"{path}/__init__.py"):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole test suite, from a fresh clone: sets up .venv as run_all.sh does, adds what only tests need, runs pytest.
+# The whole test suite, from a fresh clone: sets up .venv as run_all.sh does, adds what only tests need, runs ruff and pytest.
 # Arguments go to pytest: `tests/run.sh -k corpus`, `tests/run.sh -m slow`.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,4 +12,8 @@ if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$(id 
     echo "tests/run.sh: apt could not install chromium; the browser tests will be skipped" >&2
 fi
 cd "$root"
+.venv/bin/ruff check --quiet . && .venv/bin/ruff format --check --quiet . || {
+  echo "tests/run.sh: see \`.venv/bin/ruff check\` and \`.venv/bin/ruff format --diff\`" >&2
+  exit 1
+}
 exec .venv/bin/python -m pytest -m "not slow" -rs "$@"

@@ -184,10 +184,9 @@ def _sweep(chosen: argparse.Namespace) -> int:
     name = "03_mlflow_tracking"
     folder = _run_folder(chosen)
     values = parameters.gather(name, [_params_file(chosen, name)], _overrides(chosen, [name]))
-    from . import workflows
-    from .notebooks import jobs
+    from . import notebooks, workflows
 
-    values = jobs.prepare(name, values, folder, own_store=chosen.out is not None)
+    values = notebooks.jobs.prepare(name, values, folder, own_store=chosen.out is not None)
     table = workflows.join(parameters.defaults(name) | values)
     print(table.drop(columns="run_id").to_string())
     return 0

@@ -4,16 +4,3 @@ from . import corpus
 from .dataset import Data, balance, check, load, samples
 from .readers import stream_texts
 from .tokens import lengths, row_lengths, tokenize
-
-__all__ = [
-    "Data",
-    "balance",
-    "check",
-    "corpus",
-    "lengths",
-    "load",
-    "row_lengths",
-    "samples",
-    "stream_texts",
-    "tokenize",
-]

@@ -2,18 +2,3 @@
 
 from . import bundle, candidates, card, connection, download
 from .sources import PACKAGED, PINNED, Source, resolve, resolve_model, sources_table, split_id
-
-__all__ = [
-    "PACKAGED",
-    "PINNED",
-    "Source",
-    "bundle",
-    "candidates",
-    "card",
-    "connection",
-    "download",
-    "resolve",
-    "resolve_model",
-    "sources_table",
-    "split_id",
-]

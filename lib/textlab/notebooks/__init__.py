@@ -2,5 +2,3 @@
 
 from . import jobs, results
 from .display import notice, quote, setup, text_table, tidy
-
-__all__ = ["jobs", "notice", "quote", "results", "setup", "text_table", "tidy"]

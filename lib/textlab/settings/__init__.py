@@ -4,13 +4,3 @@ from . import parameters
 from .recipe import RECIPES, Recipe, from_params, make_recipe
 from .strict_yaml import read_yaml
 from .sweep_options import SweepOptions
-
-__all__ = [
-    "RECIPES",
-    "Recipe",
-    "SweepOptions",
-    "from_params",
-    "make_recipe",
-    "parameters",
-    "read_yaml",
-]

@@ -7,30 +7,3 @@ from .inference import Classifier, load_classifier, probabilities
 from .model import attention_of, freeze, load_model, load_tokenizer, prepare, read_model, save, weights_sha256
 from .speedups import FrozenMemory, first_token_only, layers_of
 from .trainer import SimilarLengthSampler, TextTrainer
-
-__all__ = [
-    "Classifier",
-    "Fit",
-    "FrozenMemory",
-    "KeepBest",
-    "KeepLast",
-    "Progress",
-    "SimilarLengthSampler",
-    "TextTrainer",
-    "load_classifier",
-    "attention_of",
-    "build",
-    "first_token_only",
-    "fit",
-    "freeze",
-    "layers_of",
-    "load_model",
-    "load_tokenizer",
-    "padded_tokens",
-    "prepare",
-    "probabilities",
-    "read_model",
-    "save",
-    "weights_sha256",
-    "work",
-]

@@ -6,5 +6,3 @@ from .promotion import promote
 from .reproduction import reproduce
 from .sweep import Sweep, join
 from .tracked_training import Workbench
-
-__all__ = ["Sweep", "Workbench", "join", "load", "predict", "predict_file", "promote", "record", "reproduce"]

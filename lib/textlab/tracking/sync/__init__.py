@@ -6,5 +6,3 @@ copy and goes on with it. If two syncs have created a copy at once, both keep th
 
 from .loop import Live, sync
 from .once import carry
-
-__all__ = ["Live", "carry", "sync"]

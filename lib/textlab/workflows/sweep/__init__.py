@@ -1,5 +1,3 @@
 """A hyper-parameter study that survives anything, and its workers."""
 
 from .study import Sweep, join
-
-__all__ = ["Sweep", "join"]
