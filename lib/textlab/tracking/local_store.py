@@ -17,6 +17,8 @@ from .. import machine
 
 #: The tag of an experiment whose artifacts lie beside the store's file and move with it.
 PORTABLE_TAG = "textlab.portable"
+#: How a store's file is called, unless a user names another one in an SQLite URI.
+FILE_NAME = "mlflow.db"
 _ADDRESS_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -58,7 +60,7 @@ def pack(file: Path, target: Path) -> Path:
         snapshot = Path(scratch) / file.name
         with closing(sqlite3.connect(file, timeout=60)) as store, closing(sqlite3.connect(snapshot)) as copy:
             store.backup(copy)
-        packed.write(snapshot, file.name, zipfile.ZIP_DEFLATED)
+        packed.write(snapshot, FILE_NAME, zipfile.ZIP_DEFLATED)
         for path in sorted(path for path in (file.parent / "artifacts").rglob("*") if path.is_file()):
             packed.write(path, path.relative_to(file.parent))
     return target

@@ -22,12 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import machine
 from ..errors import InputError, first_line
 from . import local_store
+from .local_store import FILE_NAME
 
 #: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
 OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
 #: Seconds within which a store has to answer when it is opened.
 PROBE_SECONDS = 5
-_FILE = "mlflow.db"
 
 
 def default_uri() -> str:
@@ -37,7 +37,7 @@ def default_uri() -> str:
 
 def store_uri(folder: Path) -> str:
     """Return the address of the SQLite store in a folder."""
-    return f"sqlite:///{Path(folder).absolute() / _FILE}"
+    return f"sqlite:///{Path(folder).absolute() / FILE_NAME}"
 
 
 def file_of(uri: str) -> Path | None:
@@ -72,13 +72,13 @@ def locate(text: str, unpacked: Path | None = None) -> str:
     if zipfile.is_zipfile(path):
         return _unpack(path, unpacked)
     if path.is_file():
-        if path.name != _FILE:
+        if path.name != FILE_NAME:
             raise InputError(
-                f"{path.name} is no store; accepted are an MLflow URI, a folder with {_FILE}, or a zip of one"
+                f"{path.name} is no store; accepted are an MLflow URI, a folder with {FILE_NAME}, or a zip of one"
             )
         return store_uri(path.parent)
     folders = (path, path / "mlflow", path / "outputs" / "mlflow")
-    return store_uri(next((folder for folder in folders if (folder / _FILE).is_file()), path))
+    return store_uri(next((folder for folder in folders if (folder / FILE_NAME).is_file()), path))
 
 
 def _unpack(path: Path, folder: Path | None) -> str:
@@ -91,9 +91,11 @@ def _unpack(path: Path, folder: Path | None) -> str:
             packed.extractall(folder)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path.name} is damaged ({first_line(error)}); download or make it again") from None
-    files = list(folder.rglob(_FILE))
+    files = list(folder.rglob(FILE_NAME))
     if not files:
-        raise InputError(f"{path.name}: no {_FILE} is in this zip; accepted is the zip of a folder that holds a store")
+        raise InputError(
+            f"{path.name}: no {FILE_NAME} is in this zip; accepted is the zip of a folder that holds a store"
+        )
     return store_uri(min(files, key=lambda file: len(file.parts)).parent)
 
 
