@@ -60,8 +60,10 @@ def install() -> None:
 
 def needed(requirements: str) -> list[str]:
     """Return the requirements, lines of `name==version`, that are missing here, or older and not one of `KEPT`."""
-    from packaging.requirements import Requirement
-    from packaging.version import Version
+    from packaging.requirements import (
+        Requirement,
+    )  # pip brings it; this module is imported before anything else is there
+    from packaging.version import Version  # likewise
 
     lacking = []
     for line in (text.partition("#")[0].strip() for text in requirements.splitlines()):

@@ -26,7 +26,7 @@ class ProgressLine:
             print(text, file=sys.stderr)
 
     def _show_in_notebook(self, text: str, final: bool) -> None:
-        from IPython.display import display
+        from IPython.display import display  # only a notebook has it for sure
 
         bundle = {"text/plain": text}
         if self._handle is None:

@@ -15,6 +15,9 @@ from transformers.utils import logging as transformers_logging
 from textlab import data, evaluation, hub, settings, training
 from textlab.errors import InputError, TrainingError
 from textlab.training import checkpoints, fitting
+from textlab.training.model import freeze
+from textlab.training.speedups import first_token_only, layers_of
+from textlab.training.trainer import SimilarLengthSampler, TextTrainer
 
 LABELS = ["bad", "good"]
 
@@ -124,8 +127,8 @@ def test_layers_are_found_in_other_architectures():
         ),
     ):
         model = kind(config)
-        training.freeze(model, settings.make_recipe("short_text"))
-        trained = [any(p.requires_grad for p in layer.parameters()) for layer in training.layers_of(model)]
+        freeze(model, settings.make_recipe("short_text"))
+        trained = [any(p.requires_grad for p in layer.parameters()) for layer in layers_of(model)]
         assert trained == [False, False, False, True, True, True]
 
 
@@ -165,7 +168,7 @@ def test_the_rows_that_the_guard_names_are_those_of_the_batch(setting, tmp_path)
     tokens = setting[2]
     seen = []
 
-    class Spy(training.TextTrainer):
+    class Spy(TextTrainer):
         def training_step(self, model, inputs, *args, **kwargs):
             seen.append(inputs["input_ids"].tolist())
             return super().training_step(model, inputs, *args, **kwargs)
@@ -186,7 +189,7 @@ def test_a_collapsed_epoch_is_named(setting, tmp_path):
 
 def test_sampler_gives_every_row_once_in_batches_of_similar_length():
     lengths = np.random.default_rng(0).integers(3, 60, 1003)
-    sampler = training.SimilarLengthSampler(lengths, 32, seed=5)
+    sampler = SimilarLengthSampler(lengths, 32, seed=5)
     order = list(sampler)
     assert sorted(order) == list(range(1003)) and len(sampler) == 1003
     spans = [np.ptp(lengths[order[i : i + 32]]) for i in range(0, 992, 32)]
@@ -197,15 +200,15 @@ def test_sampler_gives_every_row_once_in_batches_of_similar_length():
 
 def test_order_depends_on_seed_and_epoch_alone():
     lengths = np.random.default_rng(0).integers(3, 60, 200)
-    sampler = training.SimilarLengthSampler(lengths, 16, seed=5)
+    sampler = SimilarLengthSampler(lengths, 16, seed=5)
     first = list(sampler)
-    assert first == list(sampler) == list(training.SimilarLengthSampler(lengths, 16, seed=5))
-    assert list(training.SimilarLengthSampler(lengths, 16, seed=5, epoch=lambda: 1)) != first
-    assert list(training.SimilarLengthSampler(lengths, 16, seed=6)) != first
+    assert first == list(sampler) == list(SimilarLengthSampler(lengths, 16, seed=5))
+    assert list(SimilarLengthSampler(lengths, 16, seed=5, epoch=lambda: 1)) != first
+    assert list(SimilarLengthSampler(lengths, 16, seed=6)) != first
 
 
 def test_fewer_rows_than_a_batch():
-    assert sorted(training.SimilarLengthSampler(np.array([3, 9, 4]), 32, seed=0)) == [0, 1, 2]
+    assert sorted(SimilarLengthSampler(np.array([3, 9, 4]), 32, seed=0)) == [0, 1, 2]
 
 
 def test_the_trainer_changes_the_order_with_the_epoch(setting, tmp_path):
@@ -272,8 +275,8 @@ def test_a_shortened_last_layer_gives_the_same_answers_and_gradients(kind):
 
     plain = answers()
     seen = []
-    handle = training.layers_of(model)[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
-    with training.first_token_only(model) as shortened:
+    handle = layers_of(model)[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with first_token_only(model) as shortened:
         assert shortened
         short = answers()
     states = seen[0][0] if isinstance(seen[0], tuple) else seen[0]
@@ -296,7 +299,7 @@ def test_frozen_layers_are_computed_once_and_give_the_same_answers(kind):
         AutoConfig.for_model(kind, vocab_size=50, num_labels=3, pad_token_id=1, **sizes)
     ).eval()
     model.base_model.embeddings.requires_grad_(False)
-    layers = training.layers_of(model)
+    layers = layers_of(model)
     layers[:2].requires_grad_(False)
     ids = torch.randint(5, 50, (4, 9))
     lengths = torch.tensor([[9], [4], [6], [2]])
@@ -358,7 +361,7 @@ def test_a_model_whose_head_reads_more_is_left_alone():
             pad_token_id=0,
         )
     )
-    with training.first_token_only(model) as shortened:
+    with first_token_only(model) as shortened:
         assert not shortened
 
 

@@ -26,7 +26,7 @@ def run(study: Any, work: Callable[[dict, float], None], deadline: float) -> Non
         InputError: Ray is not installed.
     """
     try:
-        import ray
+        import ray  # an extra, and only this engine needs it
     except ImportError:
         raise InputError("engine: ray is not installed; run: pip install -e '.[cluster]'") from None
     started = not ray.is_initialized()
