@@ -60,9 +60,7 @@ def install() -> None:
 
 def needed(requirements: str) -> list[str]:
     """Return the requirements, lines of `name==version`, that are missing here, or older and not one of `KEPT`."""
-    from packaging.requirements import (
-        Requirement,
-    )  # pip brings it; this module is imported before anything else is there
+    from packaging.requirements import Requirement  # pip brings it: nothing else need be there
     from packaging.version import Version  # likewise
 
     lacking = []
