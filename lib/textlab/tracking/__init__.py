@@ -1,6 +1,7 @@
 """This room alone talks to MLflow: stores, recording, queries, models, pages, and carrying runs to another store."""
 
 import os
+import warnings
 
 # MLflow would send usage statistics, and fill notebooks with progress bars and links. It would wait four minutes for a
 # dead server, and see no load in a run below ten seconds. And while another thread reads variables, it could not log a
@@ -16,7 +17,11 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)  # they are read when MLflow is imported
 
-# ruff: noqa: E402
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
+    import mlflow.pyfunc.model
+
+# ruff: noqa: E402, F401
 
 from . import server, store, sync
 from .queries import final_scores, guards_of, metric_history, models, predictions, recorded, runs, search_space
