@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
     import mlflow.pyfunc.model
 
-# ruff: noqa: E402, F401
+# ruff: noqa: E402
 
 from . import server, store, sync
 from .queries import final_scores, guards_of, metric_history, models, predictions, recorded, runs, search_space
