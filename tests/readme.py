@@ -1,4 +1,4 @@
-"""README and the notebooks read as Markdown: headings, links, code, and the commands among the code."""
+"""The READMEs and the notebooks read as Markdown: headings, links, code, and the commands among the code."""
 
 from __future__ import annotations
 
@@ -13,10 +13,25 @@ import nbformat
 
 from conftest import ROOT
 
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+#: All READMEs, in an order in which their commands can be run: what one command makes, later ones use.
+PAGES = [
+    ROOT / folder / "README.md"
+    for folder in (
+        "",
+        "notebooks",
+        "params",
+        "lib/textlab/training",
+        "lib/textlab/tracking",
+        "lib/textlab/workflows",
+        "lib/textlab/hub",
+        "lib/textlab",
+        "tests",
+    )
+]
+TEXT = "\n\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 COMMAND = re.compile(
-    r"(?:[A-Z_]+=\S+ )*(?:(?:\.venv/bin/)?(?:python|papermill|jupyter|pip) |textlab \w|\./run_all\.sh|tests/run\.sh"
-    r"|tests/benchmarks/\w+\.py |export )"
+    r"(?:[A-Z_]+=\S+ )*(?:(?:\.venv/bin/)?(?:python|papermill|jupyter|pip|ruff) |textlab \w|\./run_all\.sh"
+    r"|tests/run\.sh|tests/benchmarks/\w+\.py |export |git (?:archive|config) )"
 )
 _parse = mistune.create_markdown(renderer=None, plugins=["table"])
 
@@ -32,29 +47,36 @@ def tokens(text: str) -> Iterator[dict]:
     yield from walk(_parse(text))
 
 
-def blocks(language: str) -> list[str]:
-    """Return README's fenced blocks of a language, `yaml`, or `` for commands."""
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    """Return the fenced blocks of a language: `yaml`, `text`, or `` for commands."""
     return [
         token["raw"]
-        for token in tokens(TEXT)
+        for token in tokens(text)
         if token["type"] == "block_code" and token.get("attrs", {}).get("info", "") == language
     ]
 
 
-def spans() -> list[str]:
-    """Return the code that stands within README's lines."""
-    return [token["raw"] for token in tokens(TEXT) if token["type"] == "codespan"]
+def spans(text: str = TEXT) -> list[str]:
+    """Return the code that stands within lines."""
+    return [token["raw"] for token in tokens(text) if token["type"] == "codespan"]
 
 
 def commands() -> list[str]:
-    """Return README's commands in order, those in lines of text too, each once and without its comment."""
-    found = []
+    """Return the READMEs' commands in order, those in lines of text too, each once and without its comment."""
+    lines = []
     for token in tokens(TEXT):
         if token["type"] == "block_code" and not token.get("attrs"):
-            found += [re.sub(r"\s+# .*", "", line) for line in token["raw"].splitlines() if line.strip()]
+            lines += [re.sub(r"\s+# .*", "", line) for line in token["raw"].splitlines() if line.strip()]
         elif token["type"] == "codespan" and COMMAND.match(token["raw"]):
-            found.append(token["raw"])
-    return list(dict.fromkeys(found))
+            lines.append(token["raw"])
+    return list(dict.fromkeys(lines))
+
+
+def table(heading: str, text: str) -> list[list[str]]:
+    """Return the lines of the tables whose first heading is this one, each as its cells."""
+    tables = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n?)+)", text, re.MULTILINE)
+    lines = "".join(tables).splitlines()
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
 def simple(command: str) -> list[list[str]]:
@@ -86,12 +108,12 @@ def markdown(path: Path) -> str:
 
 def anchors(path: Path) -> set[str]:
     """Return the anchors of a file's headings, as GitHub makes them."""
-    found: list[str] = []
+    slugs: list[str] = []
     for token in tokens(markdown(path)):
         if token["type"] == "heading":
             slug = re.sub(r"[^\w\- ]", "", _words(token).lower()).replace(" ", "-")
-            found.append(f"{slug}-{found.count(slug)}" if slug in found else slug)
-    return set(found)
+            slugs.append(f"{slug}-{slugs.count(slug)}" if slug in slugs else slug)
+    return set(slugs)
 
 
 def _words(token: dict) -> str:
@@ -100,10 +122,10 @@ def _words(token: dict) -> str:
 
 def links(path: Path) -> list[str]:
     """Return where a file's links and pictures lead, those in HTML too."""
-    found = []
+    targets = []
     for token in tokens(markdown(path)):
         if token["type"] in ("link", "image"):
-            found.append(token["attrs"]["url"])
+            targets.append(token["attrs"]["url"])
         elif token["type"] in ("inline_html", "block_html"):
-            found += re.findall(r"""(?:href|src)\s*=\s*["']?([^"'>\s]*)""", token["raw"])
-    return found
+            targets += re.findall(r"""(?:href|src)\s*=\s*["']?([^"'>\s]*)""", token["raw"])
+    return targets

@@ -8,6 +8,7 @@ from pathlib import Path
 import codespell_lib
 import pytest
 
+import readme
 from conftest import NOTEBOOKS, ROOT
 
 #: Words that codespell takes for others: one of `to and fro`, and half of an escaped `café` in tests of file formats.
@@ -70,8 +71,8 @@ def comments(code):
 def prose():
     """Return where -> its prose: pages without code and links, docstrings and comments of the library."""
     found = {name: cells(name) for name in NOTEBOOKS}
-    for page in ROOT.glob("*.md"):
-        found[page.name] = page.read_text(encoding="utf-8")
+    for page in [*readme.PAGES, ROOT / "CHANGELOG.md"]:
+        found[str(page.relative_to(ROOT))] = page.read_text(encoding="utf-8")
     for file in [*(ROOT / "lib").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         text = file.read_text(encoding="utf-8")
         found[str(file.relative_to(ROOT))] = "\n".join(re.findall(r'"""(.*?)"""', text, re.DOTALL)) + comments(text)
@@ -106,7 +107,7 @@ def foreign(text, words):
 def test_nothing_is_misspelt(tmp_path):
     for name in NOTEBOOKS:
         (tmp_path / f"{name}.md").write_text(cells(name), encoding="utf-8")
-    assert misspelt(*ROOT.glob("*.md"), "lib", "params", "tests", "run_all.sh", tmp_path) == []
+    assert misspelt(*readme.PAGES, "CHANGELOG.md", "lib", "params", "tests", "run_all.sh", tmp_path) == []
 
 
 def test_a_misspelling_would_be_seen(tmp_path):
