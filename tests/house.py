@@ -14,6 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parents[1] / "lib" / "textlab"
+#: The rooms; each imports only from those before it.
+ORDER = [
+    "errors",
+    "machine",
+    "settings",
+    "hub",
+    "data",
+    "training",
+    "evaluation",
+    "tracking",
+    "notebooks",
+    "workflows",
+    "__main__",
+]
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,8 @@ import re
 import pytest
 
 from conftest import ROOT
-from house import LIBRARY, House
+from house import LIBRARY, ORDER, House
 
-ORDER = [
-    "errors",
-    "machine",
-    "settings",
-    "hub",
-    "data",
-    "training",
-    "evaluation",
-    "tracking",
-    "notebooks",
-    "workflows",
-    "__main__",
-]
 #: Rooms that take arrays and tables only.
 ALONE = {"evaluation": {"errors"}}
 
