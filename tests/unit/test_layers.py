@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import readme
 from conftest import ROOT
 from house import LIBRARY, ORDER, House
 
@@ -86,9 +87,9 @@ def test_of_another_room_only_what_it_hands_on_is_used(house):
 
 
 def test_what_a_room_hands_on_is_used_outside(house):
-    """By another room, a notebook, a benchmark, or a page that a person reads."""
+    """By another room, a notebook, a benchmark, or the code in a README."""
     texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/*.ipynb")]
-    texts += [path.read_text(encoding="utf-8") for path in [*ROOT.rglob("lib/**/*.md"), *ROOT.glob("*.md")]]
+    texts += readme.spans() + readme.blocks("")
     texts += [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/benchmarks/*.py")]
     used = {(room, name) for _, room, name in taken(house)}
     for room in ORDER[1:-1]:

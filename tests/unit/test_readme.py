@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 
 import readme
@@ -334,6 +335,13 @@ def test_what_to_change_where_is_said_for_every_room():
         named = [name for name in re.findall(r"`([^`]+)`", edit) if "/" in name or name.endswith((".py", ".txt"))]
         assert named or room == "notebooks", edit
         assert test.startswith("`tests/run.sh tests/"), test
+
+
+def test_every_tag_of_a_cell_is_explained():
+    books = [nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4) for name in NOTEBOOKS]
+    tags = {tag for book in books for cell in book.cells for tag in cell.metadata.get("tags", [])}
+    rows = readme.table("tag of a cell", PARTS["notebooks"].read_text(encoding="utf-8"))
+    assert {tag for cell, _ in rows for tag in re.findall(r"`([^`]+)`", cell)} == tags
 
 
 def test_every_verb_is_explained(parser_of):
