@@ -1,12 +1,12 @@
 """Parameters: strict YAML, types and ranges, and messages that help."""
 
 import dataclasses
-import re
 
 import papermill
 import pytest
 import yaml
 
+import readme
 from conftest import NOTEBOOKS, ROOT
 from textlab.errors import InputError
 from textlab.settings import parameters, search_space, strict_yaml
@@ -218,10 +218,9 @@ def test_a_wrong_space_is_refused_before_anything_starts(space, message):
     assert message in str(error.value)
 
 
-def test_the_params_in_readme_are_accepted():
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    found = [parameters.gather("03_mlflow_tracking", [], yaml.safe_load(block)) for block in blocks]
-    assert len(found) == 2 and len(search_space.check_space(found[0]["search_space"])) == 4
+def test_the_params_in_the_readmes_are_accepted():
+    values = [parameters.gather("03_mlflow_tracking", [], yaml.safe_load(block)) for block in readme.blocks("yaml")]
+    assert len(values) == 2 and len(search_space.check_space(values[0]["search_space"])) == 4
 
 
 def test_defaults_are_those_of_the_parameters_cell():
