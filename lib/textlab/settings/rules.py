@@ -134,5 +134,6 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
 
 
 def did_you_mean(word: str, known: Any) -> str:
+    """Return a suggestion to end a message with: the nearest of the known words; empty when none is near."""
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

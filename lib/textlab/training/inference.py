@@ -48,6 +48,14 @@ class Classifier:
 
 
 def load_classifier(folder: Path, name: str) -> Classifier:
+    """Return the classifier that is saved in a folder, on the fastest device here; warn of what its guards found.
+
+    Args:
+        name: of the model, as the user gave it, for messages.
+
+    Raises:
+        InputError: the folder cannot be read, or holds no trained classifier.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, found = AutoModelForSequenceClassification.from_pretrained(
