@@ -46,40 +46,38 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
                 f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}"
                 f"{did_you_mean(name, RECIPE)}"
             )
-        extra = (
-            {"when": _check_condition(where, spec["when"], checked)}
-            if isinstance(spec, dict) and "when" in spec
-            else {}
-        )
-        body = (
-            {key: value for key, value in spec.items() if key != "when"}
-            if isinstance(spec, dict)
-            else {"choices": spec}
-        )
+        body = dict(spec) if isinstance(spec, dict) else {"choices": spec}
+        extra = {"when": _check_condition(where, body.pop("when"), checked)} if "when" in body else {}
         if set(body) == {"choices"} and isinstance(body["choices"], list) and body["choices"]:
-            choices = [convert(where, value, RECIPE[name]) for value in body["choices"]]
-            if len(set(choices)) < len(choices):
-                raise InputError(f"{where} is {spec!r}; a choice is given twice")
-            checked[name] = {"choices": choices} | extra
-            continue
-        if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or RECIPE[name].type not in (int, float):
-            raise InputError(
-                f"{where} is {spec!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
-            )
-        low, high = (convert(where, body[bound], RECIPE[name]) for bound in ("low", "high"))
-        numbers = (
-            {"step": convert(f"{where}: step", body["step"], Rule(RECIPE[name].type, 0, above=True))}
-            if "step" in body
-            else {}
-        )
-        if low >= high or (body.get("log") and (low <= 0 or numbers)):
-            raise InputError(f"{where} is {spec!r}; low must be below high, and log needs low above 0 and no step")
-        checked[name] = body | {"low": low, "high": high} | numbers | extra
-        if sampler == "grid" and (body.get("log") or (RECIPE[name].type is float and not numbers)):
-            raise InputError(f"{where}: sampler grid needs a list of choices or a step")
+            checked[name] = {"choices": _check_choices(where, body["choices"], RECIPE[name])} | extra
+        else:
+            checked[name] = _check_range(where, body, RECIPE[name], sampler) | extra
     if sampler == "grid" and any("when" in spec for spec in checked.values()):
         raise InputError("search_space: sampler grid knows no `when`; use another sampler")
     return checked
+
+
+def _check_choices(where: str, choices: list, rule: Rule) -> list:
+    """Return the choices, converted."""
+    converted = [convert(where, value, rule) for value in choices]
+    if len(set(converted)) < len(converted):
+        raise InputError(f"{where} is {choices!r}; a choice is given twice")
+    return converted
+
+
+def _check_range(where: str, body: dict[str, Any], rule: Rule, sampler: str) -> dict[str, Any]:
+    """Return a range, its bounds and its step converted."""
+    if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or rule.type not in (int, float):
+        raise InputError(f"{where} is {body!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
+    converted = {bound: convert(where, body[bound], rule) for bound in ("low", "high")}
+    low, high = converted.values()
+    if "step" in body:
+        converted["step"] = convert(f"{where}: step", body["step"], Rule(rule.type, 0, above=True))
+    if low >= high or (body.get("log") and (low <= 0 or "step" in body)):
+        raise InputError(f"{where} is {body!r}; low must be below high, and log needs low above 0 and no step")
+    if sampler == "grid" and (body.get("log") or (rule.type is float and "step" not in body)):
+        raise InputError(f"{where}: sampler grid needs a list of choices or a step")
+    return body | converted
 
 
 def _check_condition(where: str, condition: Any, before: Mapping[str, Any]) -> dict[str, Any]:
