@@ -42,9 +42,9 @@ MANIFEST = ".manifest.json"
 SHA = re.compile(r"[0-9a-f]{40}")
 
 
-# A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here because
-# `snapshot_download` (huggingface_hub 2.4.0) writes each file to a temporary file of its own process and deletes it
-# on failure, so that nothing is resumed after an interruption, and because it compares sizes instead of digests.
+# A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here for two reasons.
+# `snapshot_download` (huggingface_hub 2.4.0) deletes its temporary files on failure, so nothing is resumed after an
+# interruption. And it compares sizes instead of digests.
 
 
 def snapshot_folder(repo: str, kind: str, revision: str) -> Path:

@@ -89,8 +89,8 @@ def probabilities(
 ) -> np.ndarray:
     """Return class probabilities, shape (len(texts), classes), in the order of the texts.
 
-    Batches are made of texts of similar length, so that little padding is computed, in the precision that the hardware
-    is fast at, but for the close calls, which are computed in fp32, so that the labels are those of fp32.
+    Batches are made of texts of similar length, so that little padding is computed. They are computed in the precision
+    that the hardware is fast at. Close calls are computed again in fp32, so that the labels are those of fp32.
 
     Args:
         max_length: tokens; longer texts are cut.

@@ -57,13 +57,20 @@ def _in_store(run_id: str, uri: str) -> RecordedRun:
     record = stored["record"]
     metrics = tracking.flat("validation", record.get("validation", {})) | tracking.flat("test", record.get("test", {}))
     params = record.get("params", {}).get("resolved", {}) | ({"seed": record.get("seed")} if record else {})
-    pairs = [(name, stored["metrics"].get(name), value, value) for name, value in metrics.items()]
-    pairs += [(name, stored["params"].get(name), str(value), value) for name, value in params.items()]
-    faults = [
-        f"the store says {name} {there}, its record {value}" for name, there, same, value in pairs if there != same
-    ]
+    faults = _differences(stored["metrics"], metrics) + _differences(
+        stored["params"], {name: str(value) for name, value in params.items()}
+    )
     faults = _faults(record, stored["predictions"], faults)
     return RecordedRun(stored["run_id"], record, stored["predictions"], faults, store.short(uri), True)
+
+
+def _differences(stored: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each value that the store does not give as the record does."""
+    return [
+        f"the store says {name} {stored.get(name)}, its record {value}"
+        for name, value in recorded.items()
+        if stored.get(name) != value
+    ]
 
 
 def _in_folder(path: Path) -> RecordedRun:

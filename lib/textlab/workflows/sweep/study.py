@@ -139,16 +139,12 @@ class Sweep:
         scores: dict[int, list[float]] = {trial.number: [] for trial in best}
         for (trial, _), job in zip(jobs, queue.trials()):
             scores[trial.number] += [job.value] if job.state == TrialState.COMPLETE else []
-        rows = {
-            trial.number + 1: evaluation.over_seeds(
-                [{"score": score} for score in scores[trial.number] or [trial.value]], ["score"]
-            )
-            .loc["score"]
-            .to_dict()
-            | {"seeds": len(scores[trial.number]), "in_sweep": trial.value}
-            | trial.params
-            for trial in best
-        }
+        rows = {}
+        for trial in best:
+            repeats = [{"score": score} for score in scores[trial.number] or [trial.value]]
+            spread = evaluation.over_seeds(repeats, ["score"]).loc["score"].to_dict()
+            known = {"seeds": len(scores[trial.number]), "in_sweep": trial.value}
+            rows[trial.number + 1] = spread | known | trial.params
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
         within = math.sqrt((table["sd"].fillna(0) ** 2).mean() / max(len(seeds), 1))
         close = table["mean"] >= table["mean"].max() - within
