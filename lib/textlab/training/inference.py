@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import InputError, first_line
+from ..errors import InputError
 from ..machine import environment
 from . import speedups
+from .loading import most_tokens, read_tokenizer, read_weights
 
 #: Padded tokens a batch: what is fastest on a CPU and on a GPU.
 CPU_TOKENS, GPU_TOKENS = 1024, 32768
@@ -56,28 +57,23 @@ def load_classifier(folder: Path, name: str) -> Classifier:
     Raises:
         InputError: the folder cannot be read, or holds no trained classifier.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model, found = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            attn_implementation="eager" if environment.device() == "cpu" else "sdpa",
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except Exception as error:  # a damaged file raises anything from OSError to the parsers' own errors
-        raise InputError(
-            f"model: {name} cannot be loaded ({type(error).__name__}: {first_line(error)[:200]}); "
-            "check that its folder is whole"
-        ) from None
-    if missing := sorted(found["missing_keys"]):
-        raise InputError(f"model: {name} has no trained classifier ({', '.join(missing)} missing); fine-tune it first")
-    if faults := getattr(model.config, "guards", None):
+    tokenizer = read_tokenizer(folder, name)
+    model, lacking = read_weights(folder, name, "eager" if environment.device() == "cpu" else "sdpa")
+    if lacking:
+        missing = ", ".join(sorted(lacking))
+        raise InputError(f"model: {name} has no trained classifier ({missing} missing); fine-tune it first")
+    config = model.config
+    if config.num_labels == 1 or config.problem_type in ("regression", "multi_label_classification"):
+        raise InputError(f"model: {name} answers with numbers or several labels at once; accepted is one label a text")
+    labels = [config.id2label.get(i) for i in range(config.num_labels)]
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+        raise InputError(f"model: {name} does not name each of its labels once; mend id2label in its config.json")
+    if not all(torch.isfinite(weight).all() for weight in model.parameters()):
+        raise InputError(f"model: {name} has weights that are no numbers, so its answers mean nothing; train it again")
+    if faults := getattr(config, "guards", None):
         warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
-    model = model.to(environment.device()).eval()
-    labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    longest = getattr(model.config, "max_position_embeddings", 512)
-    return Classifier(model, tokenizer, labels, min(tokenizer.model_max_length, longest))
+    longest = min(tokenizer.model_max_length, most_tokens(model) or tokenizer.model_max_length)
+    return Classifier(model.to(environment.device()).eval(), tokenizer, labels, longest)
 
 
 def probabilities(

@@ -7,24 +7,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..errors import InputError
 from ..hub import Source
 from ..machine import environment, hash_files
 from ..settings import Recipe
 from .fitting import Fit
+from .loading import most_tokens, read_tokenizer, read_weights
 from .speedups import layers_of
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a model source, from its local folder."""
-    return AutoTokenizer.from_pretrained(source.path, local_files_only=True)
+    return read_tokenizer(source.path, source.id)
 
 
 def load_model(
@@ -53,21 +49,19 @@ def read_model(
     """Return a model as `load_model` does, but with its own dropout and nothing frozen."""
     environment.quiet()
     torch.manual_seed(seed)
-    model, loading = AutoModelForSequenceClassification.from_pretrained(
-        source.path,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
-        attn_implementation=attention,
-        local_files_only=True,
-        use_safetensors=True,
-        ignore_mismatched_sizes=not keep_head,
-        output_loading_info=True,
-    )
+    config = {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: i for i, label in enumerate(labels)},
+        "problem_type": None,  # a head that was for several labels, or for numbers, is a new one now
+    }
+    model, lacking = read_weights(source.path, source.id, attention, **config)
+    if keep_head and lacking:
+        raise InputError(f"model: {source.id} has no trained classifier ({', '.join(sorted(lacking))} missing)")
     if not keep_head:
         vars(model.config).pop("guards", None)  # they are about the head that it had
-        if not loading["missing_keys"]:
-            _renew_head(model)
+        if not lacking:
+            _renew_head(model, seed)
     return model
 
 
@@ -77,8 +71,8 @@ def prepare(model: PreTrainedModel, recipe: Recipe) -> None:
     Raises:
         InputError: the recipe's texts are longer than the model can read.
     """
-    longest = getattr(model.config, "max_position_embeddings", recipe.max_length)
-    if recipe.max_length > longest:
+    longest = most_tokens(model)
+    if longest and recipe.max_length > longest:
         raise InputError(f"max_length: got {recipe.max_length}, but this model reads at most {longest} tokens")
     if not recipe.dropout:
         for module in model.modules():
@@ -94,13 +88,13 @@ def attention_of(recipe: Recipe) -> str:
     return "eager" if environment.device() == "cpu" and recipe.max_length <= 128 else "sdpa"
 
 
-def _renew_head(model: PreTrainedModel) -> None:
-    for name, child in model.named_children():
+def _renew_head(model: PreTrainedModel, seed: int) -> None:
+    """Give a model with a trained head a new one, as the library makes it for a model without any."""
+    torch.manual_seed(seed)
+    fresh = AutoModelForSequenceClassification.from_config(model.config)
+    for name, child in fresh.named_children():
         if name != model.base_model_prefix:
-            for key, parameter in child.named_parameters():
-                torch.nn.init.zeros_(parameter) if key.endswith("bias") else torch.nn.init.normal_(
-                    parameter, std=model.config.initializer_range
-                )
+            setattr(model, name, child)
 
 
 def freeze(model: PreTrainedModel, recipe: Recipe) -> None:

@@ -104,8 +104,13 @@ class FrozenMemory:
                 self._compute(model, sorted(texts, key=lambda text: (texts[text], text)), show)
         embeddings, *layers = frozen
 
+        masks: list[torch.Tensor] = []  # of the batch at hand: a text may hold the padding token itself
+
+        def remember_mask(module, args, kwargs):
+            masks[:] = [kwargs["attention_mask"].bool()]
+
         def look_up(input_ids: torch.Tensor, *args, **kwargs) -> torch.Tensor:
-            rows = [row[row != model.config.pad_token_id].numpy().tobytes() for row in input_ids]
+            rows = [row[own].numpy().tobytes() for row, own in zip(input_ids, masks[0])]
             if unknown := list(dict.fromkeys(row for row in rows if row not in self._states)):
                 unpatch()
                 self._compute(model, unknown)
@@ -122,11 +127,13 @@ class FrozenMemory:
             for module in frozen:
                 del module.forward
 
+        hook = model.register_forward_pre_hook(remember_mask, with_kwargs=True)
         patch()
         try:
             yield True
         finally:
             unpatch()
+            hook.remove()
 
     @torch.no_grad()
     def _compute(self, model: PreTrainedModel, texts: list[bytes], show: Callable[[str], None] | None = None) -> None:
@@ -142,9 +149,10 @@ class FrozenMemory:
             for start in range(0, len(texts), 64):
                 batch = texts[start : start + 64]
                 ids = [torch.from_numpy(np.frombuffer(text, dtype=np.int64).copy()) for text in batch]
-                padded = pad_sequence(ids, batch_first=True, padding_value=model.config.pad_token_id)
+                padded = pad_sequence(ids, batch_first=True, padding_value=model.config.pad_token_id or 0)
+                mask = pad_sequence([torch.ones_like(one) for one in ids], batch_first=True)
                 try:
-                    model(input_ids=padded, attention_mask=(padded != model.config.pad_token_id).long())
+                    model(input_ids=padded, attention_mask=mask)
                 except _Enough:
                     self._states.update((text, states[: len(own)]) for text, own, states in zip(batch, ids, grabbed[0]))
                 if show:

@@ -1,0 +1,214 @@
+"""Odd models: refused in one line where their answers would be wrong, and else trained and used rightly."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from conftest import error
+from textlab import data, hub, settings, training
+from textlab.hub import Source
+from textlab.training import speedups
+from textlab.training.loading import most_tokens
+
+TEXTS = ["so good", "this </s> that [PAD] and more", "bad " * 12, "a [PAD] in the middle", "fine"]
+
+
+def tiny(kind, **options):
+    """Return the config of a small model of a type, with two labels."""
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    return transformers.AutoConfig.for_model(
+        kind, **small | {"vocab_size": 30522, "max_position_embeddings": 64, "num_labels": 2} | options
+    )
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Return a function that saves a random model with MiniLM's tokenizer, and gives its folder."""
+
+    def make(config, dtype=torch.float32, tokenizer=True, **tokenizer_options):
+        torch.manual_seed(0)
+        folder = tmp_path / "model"
+        AutoModelForSequenceClassification.from_config(config).to(dtype).save_pretrained(folder)
+        if tokenizer:
+            source = hub.resolve_model("packaged").path
+            AutoTokenizer.from_pretrained(source, **tokenizer_options).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+def edit(folder, **values):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def load(folder):
+    return error(training.load_classifier, folder, "mine")
+
+
+def source(folder):
+    return Source("mine", "model", None, folder, {})
+
+
+def fit(folder, tmp_path, **chosen):
+    """Train on a few texts and return the fit, the tokenizer and the tokens."""
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    rows = Dataset.from_dict({"text": TEXTS * 2, "label": [1, 0, 0, 1, 1] * 2}, features)
+    recipe = settings.make_recipe("short_text", epochs=1, batch_size=4, max_length=32, precision="fp32", **chosen)
+    tokenizer = training.load_tokenizer(source(folder))
+    tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, 32)
+    model = training.load_model(source(folder), ["bad", "good"], recipe, 1)
+    return training.fit(model, tokenizer, tokens, recipe, 1, training.KeepLast(tmp_path)), tokenizer
+
+
+def test_a_folder_without_a_tokenizer_is_refused_in_training_and_prediction(make):
+    folder = make(tiny("bert"), tokenizer=False)
+    assert "tokenizer of mine knows 5 tokens, and the model 30,522" in load(folder)
+    assert "add the tokenizer files" in error(training.load_tokenizer, source(folder))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_is_refused(make):
+    folder = make(tiny("bert"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["onemore"])
+    tokenizer.save_pretrained(folder)
+    assert "knows 30,523 tokens, and the model 30,522" in load(folder)
+
+
+def test_weights_of_other_names_are_refused_and_counted(make):
+    folder = make(tiny("bert"))
+    weights = load_file(folder / "model.safetensors")
+    renamed = {name.replace("bert.encoder", "bert.blocks"): weight for name, weight in weights.items()}
+    save_file(renamed, folder / "model.safetensors", {"format": "pt"})
+    expected = f"lacks 32 of the {5 + 32 + 2} weights of bert below its head, such as bert.encoder.layer.0"
+    assert expected in load(folder)
+    recipe = settings.make_recipe("short_text", max_length=32)
+    assert expected in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
+
+
+def test_weights_of_another_shape_are_refused_below_the_head_only(make):
+    folder = make(tiny("bert"))
+    weights = load_file(folder / "model.safetensors")
+    weights["bert.embeddings.word_embeddings.weight"] = torch.zeros(100, 32)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert "lacks 1 of the 39 weights of bert below its head" in load(folder)
+
+
+def test_an_encoder_without_a_pooler_is_trained_with_a_new_one(make, tmp_path):
+    folder = make(tiny("bert"))
+    weights = {
+        k: v for k, v in load_file(folder / "model.safetensors").items() if "pooler" not in k and k[:5] == "bert."
+    }
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    fitted, _ = fit(folder, tmp_path)
+    assert torch.isfinite(fitted.model.bert.pooler.dense.weight).all()
+    assert "has no trained classifier (bert.pooler.dense.bias" in load(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_checkpoint_in_half_precision_is_trained_and_used_in_fp32(make, tmp_path, dtype):
+    folder = make(tiny("bert"), dtype)
+    assert next(iter(load_file(folder / "model.safetensors").values())).dtype == dtype
+    fitted, _ = fit(folder, tmp_path)
+    assert {weight.dtype for weight in fitted.model.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in training.load_classifier(folder, "mine").model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("options", [{}, {"padding_side": "left"}], ids=["right", "left"])
+@pytest.mark.parametrize("pad", [0, 7, None], ids=["its own", "another", "none"])
+def test_frozen_layers_are_looked_up_by_the_text_and_not_by_the_padding_token(make, tmp_path, options, pad):
+    folder = make(tiny("bert"), **options)
+    edit(folder, pad_token_id=pad)
+    remembered, tokenizer = fit(folder, tmp_path)
+    assert len(remembered.trainer.memory._states) == len(TEXTS)
+    answers = training.probabilities(remembered.model, tokenizer, TEXTS, 32)
+    with torch.no_grad():
+        for text, answer in zip(TEXTS, answers):
+            one = tokenizer(text, return_tensors="pt", truncation=True, max_length=32)
+            plain = remembered.model(input_ids=one["input_ids"], attention_mask=one["attention_mask"]).logits.softmax(
+                -1
+            )
+            assert np.abs(plain.numpy() - answer).max() < 1e-5
+
+
+def test_the_outputs_of_frozen_layers_are_those_that_would_be_computed(make, tmp_path):
+    """Also for a text that holds the padding token: the training ends with the same weights without the memory."""
+    folder = make(tiny("bert"))
+    remembered, _ = fit(folder, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speedups, "MEMORY_LIMIT", 0)
+        computed, _ = fit(folder, tmp_path)
+    assert remembered.trainer.memory._states and not computed.trainer.memory._states
+    for name, weight in remembered.model.state_dict().items():
+        assert torch.allclose(weight, computed.model.state_dict()[name], atol=1e-5), name
+
+
+def test_a_new_head_is_that_of_a_fresh_model(make):
+    """ModernBERT's head holds a layer norm, whose weights are ones."""
+    config = tiny("modernbert", global_attn_every_n_layers=1, pad_token_id=0)
+    folder = make(config)
+    weights = load_file(folder / "model.safetensors")
+    weights["head.norm.weight"].fill_(3.0)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    recipe = settings.make_recipe("short_text", max_length=32)
+    models = [training.load_model(source(folder), ["a", "b"], recipe, seed) for seed in (1, 1, 2)]
+    assert (models[0].head.norm.weight == 1).all()
+    heads = [model.classifier.weight for model in models]
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
+    kept = models[0].model.embeddings.tok_embeddings.weight
+    assert torch.equal(kept, weights["model.embeddings.tok_embeddings.weight"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"problem_type": "multi_label_classification"}, {"problem_type": "regression"}, {"num_labels": 1}]
+)
+def test_heads_for_several_labels_or_numbers_are_refused_and_can_be_trained_from(make, tmp_path, options):
+    folder = make(tiny("bert", **options))
+    assert "answers with numbers or several labels at once" in load(folder)
+    fitted, _ = fit(folder, tmp_path)
+    training.save(fitted, tmp_path / "trained")
+    assert training.load_classifier(tmp_path / "trained", "mine").labels == ["bad", "good"]
+
+
+def test_code_that_a_model_brings_along_is_never_run(make, tmp_path):
+    folder = make(tiny("bert"))
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')")
+    edit(
+        folder,
+        model_type="evil",
+        auto_map={"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.M"},
+    )
+    assert "needs code of its own, which is never run here" in load(folder)
+    assert "needs code of its own" in error(training.load_tokenizer, source(folder))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_weights_that_are_no_numbers_are_refused(make):
+    folder = make(tiny("bert"))
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"].fill_(float("nan"))
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert "has weights that are no numbers" in load(folder)
+
+
+@pytest.mark.parametrize("names", [{"0": "bad", "1": "bad"}, {"0": "bad", "7": "good"}, {"0": ["bad"], "1": "good"}])
+def test_labels_without_a_name_of_their_own_are_refused(make, names):
+    folder = make(tiny("bert"))
+    edit(folder, id2label=names)
+    assert "model: mine" in load(folder)
+
+
+def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
+    folder = make(tiny("roberta", pad_token_id=1))
+    model = training.load_classifier(folder, "mine").model
+    assert most_tokens(model) == 64 - 2
+    recipe = settings.make_recipe("short_text", max_length=63)
+    assert "reads at most 62 tokens" in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
+    table = training.load_classifier(folder, "mine").table(["good " * 100])
+    assert table["p_LABEL_0"].notna().all()
