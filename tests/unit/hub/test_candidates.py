@@ -156,6 +156,7 @@ def test_search_that_finds_nothing(shelf):
 
 def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tmp_path):
     monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
+    plots.use_style()  # it puts titles on the left
     live, origin = candidates.find("model", TASK, "likes", 3)
     assert origin == shelf.address and len(live) == 3
     listing = json.loads(json.dumps(candidates.record(TASK)))
@@ -169,7 +170,8 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
         assert list(found.index) == list(live.index) and f"{shelf.address}, recorded 20" in origin
         assert list(candidates.find(kind, TASK, "downloads", 9, "mit")[0].index) == ["a/one"]
         assert candidates.find(kind, "translation", "likes", 3)[0].empty
-        assert plots.downloads_against_size({kind: found}).axes[0].get_title() == f"{kind} (2 left out)"
+        (panel,) = plots.downloads_against_size({kind: found}).axes
+        assert panel.get_title("left") == f"{kind} (2 left out)"
     assert found.loc["a/two", "megabytes"] == 5 and found.loc["a/two", "summary"] == "What it is."
 
 

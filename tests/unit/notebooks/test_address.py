@@ -23,7 +23,7 @@ def project(tmp_path, monkeypatch):
 
 
 def contents(project):
-    return {file.name: file.read_bytes() for file in (project / "pyproject.toml", *project.glob("notebooks/*"))}
+    return {file.name: file.read_bytes() for file in (project / "pyproject.toml", *project.glob("notebooks/*.ipynb"))}
 
 
 def sources(project, name):
