@@ -191,7 +191,7 @@ def test_a_black_holed_hub_costs_seconds(tmp_path):
 
     book = json.loads((Path(__file__).parents[2] / "notebooks" / "01_hub_exploration.ipynb").read_text())
     cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
-    first = next(i for i, cell in enumerate(cells) if "candidates(" in cell)
+    first = next(i for i, cell in enumerate(cells) if "candidates.find(" in cell)
     code = "\n".join(cells[: first + 1]).replace("models.drop", "print(models.columns); models.drop")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         machine = Machine(tmp_path / "home", f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -21,7 +21,8 @@ from conftest import ROOT
 from mlflow_stores import Server
 from sweep_bench import Bench, outcome, study
 from textlab import tracking, workflows
-from textlab.settings import parameters, rules
+from textlab.settings import parameters
+from textlab.settings.sweep_options import SWEEP_OPTIONS
 from textlab.tracking import store
 from textlab.workflows.sweep.job_queue import DONE
 
@@ -41,7 +42,7 @@ SMOKE = {
 def values(folder, **chosen):
     """Return checked-able parameters of notebook 3 for a smoke sweep in a folder."""
     options = {"storage": f"sqlite:///{folder / 'studies.db'}"} | {
-        name: chosen.pop(name) for name in rules.SWEEP if name in chosen
+        name: chosen.pop(name) for name in SWEEP_OPTIONS if name in chosen
     }
     return (
         parameters.defaults("03_mlflow_tracking")
