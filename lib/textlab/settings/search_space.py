@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,10 +23,13 @@ def with_space(values: dict[str, Any]) -> dict[str, Any]:
 def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[str, Any]]:
     """Return a search space, checked and converted: setting -> a mapping with choices, or low, high and log or step.
 
+    Settings are drawn in the order of the result. It does not depend on the order of the argument, which a mapping in
+    YAML or JSON has not.
+
     Args:
         space: setting -> a list of choices, or `{low, high}` with, if wanted, `log: true` or `step`, or
             `{choices: [...]}`. A mapping may have `when: {other: value or list}`: the setting is searched only where
-            another one, which stands before it in the space, has such a value. Elsewhere it is the recipe's.
+            another one has such a value. Elsewhere it is the recipe's.
         sampler: grid needs points that can be counted.
 
     Raises:
@@ -47,14 +51,25 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
                 f"{did_you_mean(name, RECIPE)}"
             )
         body = dict(spec) if isinstance(spec, dict) else {"choices": spec}
-        extra = {"when": _check_condition(where, body.pop("when"), checked)} if "when" in body else {}
+        extra = {"when": _check_condition(where, body.pop("when"), space)} if "when" in body else {}
         if set(body) == {"choices"} and isinstance(body["choices"], list) and body["choices"]:
             checked[name] = {"choices": _check_choices(where, body["choices"], RECIPE[name])} | extra
         else:
             checked[name] = _check_range(where, body, RECIPE[name], sampler) | extra
     if sampler == "grid" and any("when" in spec for spec in checked.values()):
         raise InputError("search_space: sampler grid knows no `when`; use another sampler")
-    return checked
+    return _in_order(checked)
+
+
+def _in_order(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a space in the order of the recipe's settings, each after those that its condition names."""
+    conditions = {
+        name: [other for other in RECIPE if other in space[name].get("when", ())] for name in RECIPE if name in space
+    }
+    try:
+        return {name: space[name] for name in graphlib.TopologicalSorter(conditions).static_order()}
+    except graphlib.CycleError as error:
+        raise InputError(f"search_space: {' -> '.join(error.args[1])}: these conditions wait for each other") from None
 
 
 def _check_choices(where: str, choices: list, rule: Rule) -> list:
@@ -70,22 +85,24 @@ def _check_range(where: str, body: dict[str, Any], rule: Rule, sampler: str) -> 
     if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or rule.type not in (int, float):
         raise InputError(f"{where} is {body!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
     converted = {bound: convert(where, body[bound], rule) for bound in ("low", "high")}
-    low, high = converted.values()
+    low, high = converted["low"], converted["high"]
+    if "log" in body:
+        converted["log"] = convert(f"{where}: log", body["log"], Rule(bool))
     if "step" in body:
         converted["step"] = convert(f"{where}: step", body["step"], Rule(rule.type, 0, above=True))
-    if low >= high or (body.get("log") and (low <= 0 or "step" in body)):
+    if low >= high or (converted.get("log") and (low <= 0 or "step" in body)):
         raise InputError(f"{where} is {body!r}; low must be below high, and log needs low above 0 and no step")
-    if sampler == "grid" and (body.get("log") or (rule.type is float and "step" not in body)):
+    if sampler == "grid" and (converted.get("log") or (rule.type is float and "step" not in body)):
         raise InputError(f"{where}: sampler grid needs a list of choices or a step")
-    return body | converted
+    return converted
 
 
-def _check_condition(where: str, condition: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+def _check_condition(where: str, condition: Any, space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a condition of a search space, its values converted."""
-    if not isinstance(condition, dict) or not condition:
+    if not isinstance(condition, dict) or not condition or [] in condition.values():
         raise InputError(f"{where}: when is {condition!r}; accepted is {{setting: value}} or {{setting: [values]}}")
-    if unknown := [other for other in condition if other not in before]:
-        raise InputError(f"{where}: when names {unknown[0]}, which does not stand before it in the search space")
+    if unknown := [other for other in condition if other not in space]:
+        raise InputError(f"{where}: when names {unknown[0]}, which the search space has not")
     return {
         other: [
             convert(f"{where}: when {other}", value, RECIPE[other])

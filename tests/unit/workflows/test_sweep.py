@@ -72,7 +72,16 @@ def test_a_conditional_setting_is_searched_only_under_its_condition(sampler):
         ({"learning_rate": {"low": 0.1, "high": 1, "step": 0}}, "step: got 0"),
         ({"dropout": {"low": 0, "high": 1}}, "list of choices"),
         ({"batch_size": ["many"]}, "whole number"),
-        ({"epochs": {"low": 1, "high": 2, "when": {"dropout": True}}}, "does not stand before it"),
+        ({"epochs": {"low": 1, "high": 2, "when": {"dropout": True}}}, "which the search space has not"),
+        (
+            {
+                "dropout": {"choices": [True], "when": {"epochs": 1}},
+                "epochs": {"choices": [1], "when": {"dropout": True}},
+            },
+            "epochs -> dropout -> epochs: these conditions wait|dropout -> epochs -> dropout: these conditions wait",
+        ),
+        ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": {"dropout": []}}}, "when is {'dropout': \\[\\]}"),
+        ({"learning_rate": {"low": 1e-4, "high": 1e-2, "log": "maybe"}}, "log: .*true or false"),
         ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": {"dropout": "maybe"}}}, "true or false"),
         ({"dropout": [True], "epochs": {"low": 1, "high": 2, "when": True}}, "when is True"),
     ],
@@ -80,6 +89,14 @@ def test_a_conditional_setting_is_searched_only_under_its_condition(sampler):
 def test_a_wrong_space_is_refused_before_anything_starts(space, words):
     with pytest.raises(InputError, match=words):
         search_space.check_space(space)
+
+
+def test_the_order_in_which_a_space_is_written_changes_no_point():
+    # a parameter file with sorted keys is the same study
+    for space in (CONDITIONAL, {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "batch_size": [8, 16]}):
+        there, back = (search_space.check_space(dict(sorted(space.items(), reverse=r))) for r in (False, True))
+        assert list(there) == list(back)
+        assert draw(suggester(there), 8) == draw(suggester(back), 8)
 
 
 def test_a_grid_needs_countable_points():
