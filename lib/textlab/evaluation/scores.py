@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from datasets import Dataset, DatasetDict
+from scipy.sparse import csr_array
 from scipy.stats import binomtest
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import classification_report, confusion_matrix, f1_score
+from sklearn.metrics import classification_report, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
+#: Numbers that a bootstrap holds at a time, for each of a few tables: 32 MB.
+AT_ONCE = 2**22
 #: Baseline -> its name for readers.
 BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SVM"}
 
@@ -40,8 +43,9 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
     (0.75, [0.25, 1.0])
     """
     true, n = split["label"][:], split.features["label"].num_classes
-    # The seed decides the draw together with the kinds, so pairs of classes without a row stay among them.
-    kinds, counts = np.indices((n, n)).reshape(2, -1), confusion_matrix(true, predicted, labels=range(n)).ravel()
+    kinds, counts = _kinds(true, predicted)
+    if (kinds[:, -1] < n - 1).any():  # the last kind gets what the others left, so which one it is decides the draw
+        kinds, counts = np.append(kinds, [[n - 1], [n - 1]], axis=1), np.append(counts, 0)
     values = _bootstrap(kinds, counts, n, np.random.default_rng(seed), resamples)
     return _figures(values[..., 0], _weighted_f1(true, predicted, n))
 
@@ -207,20 +211,34 @@ def _bootstrap(
     """Return accuracy and macro F1 of every model on the rows themselves and on resamples of them.
 
     Rows of one kind are interchangeable, so a resample of rows is a multinomial draw of the counts, which is fast.
+    Few resamples are drawn and counted at a time, so that the memory grows with the rows and the classes only.
 
     Returns:
         Shape (2 metrics, 1 + resamples, models); the first of the second axis are the rows themselves.
     """
-    draws = np.vstack([counts, dice.multinomial(counts.sum(), counts / counts.sum(), size=resamples)])
-    draws, (labels, *models) = draws[:, counts > 0].astype(float), kinds[:, counts > 0]
-    one_hot = np.eye(n_classes)
-    values = []
-    for answers in models:
-        hits = draws @ (one_hot[labels] * (labels == answers)[:, None])
-        either = draws @ (one_hot[labels] + one_hot[answers])
-        f1 = np.divide(2 * hits, either, out=np.zeros(hits.shape), where=either > 0)
-        values.append([hits.sum(1) / counts.sum(), f1.mean(1)])
-    return np.stack(values, axis=-1)
+    labels, *models = kinds
+    hits = [_of_class(labels, n_classes, labels == answers) for answers in models]
+    either = [_of_class(labels, n_classes) + _of_class(answers, n_classes) for answers in models]
+
+    def measured(draws: np.ndarray) -> np.ndarray:
+        values = []
+        for right, both in zip(hits, either):
+            found, all_of_it = (np.ascontiguousarray((kind @ draws.T).T) for kind in (right, both))
+            f1 = np.divide(2 * found, all_of_it, out=np.zeros(found.shape), where=all_of_it > 0)
+            values.append([found.sum(1) / counts.sum(), f1.mean(1)])
+        return np.stack(values, axis=-1)
+
+    at_once = max(1, AT_ONCE // max(kinds.shape[1], n_classes))
+    sizes = [min(at_once, resamples - done) for done in range(0, resamples, at_once)]
+    shares = counts / counts.sum()
+    drawn = (dice.multinomial(counts.sum(), shares, size=size).astype(float) for size in sizes)
+    return np.concatenate([measured(counts[None].astype(float)), *map(measured, drawn)], axis=1)
+
+
+def _of_class(classes: np.ndarray, n_classes: int, where: np.ndarray | bool = True) -> csr_array:
+    """Return which kinds of rows are of which class, shape (classes, kinds), as ones; zero where `where` is false."""
+    ones = np.broadcast_to(np.asarray(where, dtype=float), classes.shape)
+    return csr_array((ones, (classes, np.arange(len(classes)))), shape=(n_classes, len(classes)))
 
 
 def _figures(values: np.ndarray, weighted_f1: float | None = None) -> dict:

@@ -1,11 +1,14 @@
 """Metrics and guards, against figures computed by hand or in another way."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
 from textlab import evaluation, hub, settings, training
+from textlab.evaluation import scores
 from textlab.machine import environment
 
 
@@ -43,6 +46,39 @@ def test_interval_is_seeded_and_holds_the_figure():
     first = evaluation.score(part, answers, seed=3)
     assert first == evaluation.score(part, answers, seed=3)
     assert first["accuracy_ci95"][0] < first["accuracy"] < first["accuracy_ci95"][1]
+
+
+@pytest.mark.parametrize("at_once", [1, 1000, scores.AT_ONCE])
+def test_the_same_rows_and_seed_give_the_figures_of_every_release(at_once, monkeypatch):
+    """To the last bit, or the records of earlier runs could not be repeated; class c has no row."""
+    monkeypatch.setattr(scores, "AT_ONCE", at_once)
+    true, answers = [0, 1, 0, 1, 1] * 12, [0, 1, 1, 1, 0] * 12
+    alone, several = (
+        evaluation.score(split(true), answers, 7),
+        evaluation.score_seeds(split(true), [answers, [0] * 60], 7),
+    )
+    pair = evaluation.compare(true, answers, [0] * 60, 7)
+    assert alone["accuracy_ci95"] == [0.48333333333333334, 0.7166666666666667]
+    assert alone["macro_f1_ci95"] == [0.30036630036630035, 0.4712082015904953]
+    assert several["accuracy_ci95"] == [0.31666666666666665, 0.6833333333333333]
+    assert several["macro_f1_ci95"] == [0.16033755274261605, 0.440422322775264]
+    assert pair["difference_ci95"] == [0.0, 0.39999999999999997]
+    assert pair["macro_f1_difference_ci95"] == [0.161083939442538, 0.4392538126361654]
+
+
+def test_memory_grows_with_the_rows_and_not_with_pairs_of_classes():
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 711, 3000)
+    first, second = (np.where(rng.random(3000) < 0.8, true, rng.integers(0, 711, 3000)) for _ in range(2))
+    part = split(true.tolist(), map(str, range(711)))
+    tracemalloc.start()
+    evaluation.score(part, first, resamples=200)
+    evaluation.score_seeds(part, [first, second], resamples=200)
+    found = evaluation.compare(true, first, second, resamples=200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # one table of all pairs for 200 resamples would hold 800 MB
+    assert found["difference_ci95"][0] < found["difference"] < found["difference_ci95"][1]
 
 
 def test_a_perfect_model_has_no_spread():
