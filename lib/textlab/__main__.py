@@ -294,7 +294,7 @@ def _bundle(chosen: argparse.Namespace) -> int:
     if chosen.action == "create":
         contents = bundle.create(chosen.file, chosen.model, chosen.dataset, chosen.task)
     else:
-        contents = {"add": bundle.add, "list": bundle.read, "verify": bundle.verify}[chosen.action](chosen.file)
+        contents = (bundle.add if chosen.action == "add" else bundle.read)(chosen.file)
     print(bundle.describe(contents))
     return 0
 

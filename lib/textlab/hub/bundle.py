@@ -12,22 +12,42 @@ import json
 import stat
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Literal
 
 from huggingface_hub import constants
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from .. import machine
 from ..errors import InputError
+from ..settings import strict_json
 from . import candidates, connection, download, sources
 
 #: The list of what a bundle holds, and the most bytes that it may have.
 CONTENTS, LARGEST_CONTENTS = "bundle.json", 20_000_000
 
 
-def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str) -> dict[str, Any]:
+class Carried(TypedDict):
+    """A source that a bundle holds."""
+
+    id: str
+    kind: Literal["model", "dataset"]
+    revision: strict_json.Commit
+    files: Annotated[dict[str, strict_json.Sha256], Field(min_length=1)]
+
+
+class Contents(TypedDict):
+    """What `bundle.json` holds."""
+
+    format: Literal[1]
+    sources: Annotated[list[Carried], Field(min_length=1)]
+    listing: candidates.Listing | None
+
+
+def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str) -> Contents:
     """Write a bundle and return its contents.
 
     Args:
@@ -38,13 +58,16 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     Raises:
         InputError: one of them cannot be had, or the file cannot be written.
     """
-    chosen = [sources.resolve(spec, "model") for spec in models]
-    chosen += [sources.resolve(spec, "dataset") for spec in datasets]
+    named = [*((spec, "model") for spec in models), *((spec, "dataset") for spec in datasets)]
+    found = [sources.resolve(spec, kind) for spec, kind in named]
+    chosen = list({(source.kind, source.id, source.revision): source for source in found}.values())
     if not chosen:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
     facts = [{name: getattr(source, name) for name in ("id", "kind", "revision", "files")} for source in chosen]
     listing = None if connection.unreachable(constants.ENDPOINT) else candidates.record(task)
-    contents = {"format": 1, "sources": facts, "listing": listing}
+    contents = strict_json.check_form(
+        {"format": 1, "sources": facts, "listing": listing}, Contents, "bundle create: what was found"
+    )
     try:
         with (
             machine.whole_file(file) as draft,
@@ -61,23 +84,25 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     return contents
 
 
-def add(file: Path) -> dict[str, Any]:
+def add(file: Path) -> Contents:
     """Put what a bundle holds into the Hub's cache and return its contents; from then on `owner/name` works offline.
 
     Raises:
-        InputError: the bundle is damaged or not safe to unpack, or a file differs from the pinned one or from one that
-            is here under the same revision. Then nothing of it stays on this machine.
+        InputError: as `read` does, or a file differs from one that is here under the same revision. Then nothing of the
+            bundle stays on this machine.
     """
     cache = Path(constants.HF_HUB_CACHE)
     cache.mkdir(parents=True, exist_ok=True)
-    with _opened(file) as (archive, contents), TemporaryDirectory(dir=cache, prefix=".bundle-") as draft:
+    with (
+        _opened(file) as (archive, contents),
+        TemporaryDirectory(dir=cache, prefix=".bundle-") as draft,
+        ExitStack() as locks,
+    ):
+        for revision in sorted({source["revision"] for source in contents["sources"]}):
+            locks.enter_context(download.locked(revision))
         for source in contents["sources"]:
             for name in source["files"]:
-                _check_digest(archive, source, name, file)
                 archive.extract(_member(source, name), draft)
-            revision, pinned = sources.PINNED.get(source["id"], (None, {}))
-            if source["revision"] == revision:
-                sources.verify(str(file), file, source["files"], pinned, "the bundle was not added")
             here = download.snapshot_folder(source["id"], source["kind"], source["revision"])
             present = {name: digest for name, digest in source["files"].items() if (here / name).is_file()}
             sources.verify(
@@ -94,20 +119,17 @@ def add(file: Path) -> dict[str, Any]:
     return contents
 
 
-def verify(file: Path) -> dict[str, Any]:
-    """Compare every file of a bundle with its digest and return the bundle's contents.
+def read(file: Path) -> Contents:
+    """Return a bundle's contents, after every file of it was compared with its digest.
 
     Raises:
-        InputError: naming the first file that differs, with both digests.
+        InputError: the bundle is damaged or not safe to unpack, or a file differs from the listed or the pinned one.
     """
-    with _opened(file) as (archive, contents):
-        for source in contents["sources"]:
-            for name in source["files"]:
-                _check_digest(archive, source, name, file)
-    return contents
+    with _opened(file) as (_, contents):
+        return contents
 
 
-def describe(contents: dict[str, Any]) -> str:
+def describe(contents: Contents) -> str:
     """Return what a bundle holds, a line for each source."""
     lines = [f"{s['kind']} {s['id']}@{s['revision']}: {len(s['files'])} files" for s in contents["sources"]]
     if listing := contents["listing"]:
@@ -115,15 +137,9 @@ def describe(contents: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def read(file: Path) -> dict[str, Any]:
-    """Return a bundle's contents, with everything but the digests checked."""
-    with _opened(file) as (_, contents):
-        return contents
-
-
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
-    """Open a bundle whose form is safe: its members are exactly the files that it lists, plain and not compressed."""
+def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Contents]]:
+    """Open a bundle that is safe: its members are exactly the files that it lists, plain, not compressed and whole."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -144,6 +160,8 @@ def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
             if sorted(names) != sorted(listed):
                 other = next(iter({*names} ^ {*listed}), "a file twice")
                 raise _refusal(file, f"its files are not those of its list ({other!r})")
+            for source in contents["sources"]:
+                _check_files(archive, source, file)
             yield archive, contents
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise _refusal(file, connection.reason(error)) from None
@@ -151,44 +169,37 @@ def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
         raise InputError(f"bundle {file}: {connection.reason(error)}") from None
 
 
-def _contents(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
+def _contents(archive: zipfile.ZipFile, file: Path) -> Contents:
     """Return `bundle.json`, checked."""
-    try:
-        if archive.getinfo(CONTENTS).file_size > LARGEST_CONTENTS:
-            raise ValueError
-        contents = json.loads(archive.read(CONTENTS))
-        if (
-            contents["format"] != 1
-            or contents["listing"] is not None
-            and not candidates.is_listing(contents["listing"])
-        ):
-            raise ValueError
-        for source in contents["sources"]:
-            files, names = source["files"], download.allowed(source["files"], source["kind"])
-            if (
-                sources.split_id(f"{source['id']}@{source['revision']}") != (source["id"], source["revision"])
-                or not download.SHA.fullmatch(source["revision"])
-                or names != list(files)
-            ):
-                raise ValueError
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise _refusal(
-            file, f"{CONTENTS} is missing, of another version, or lists what a bundle may not hold"
-        ) from None
+    if CONTENTS not in archive.namelist():
+        raise _refusal(file, f"it has no {CONTENTS}")
+    if archive.getinfo(CONTENTS).file_size > LARGEST_CONTENTS:
+        raise _refusal(file, f"its {CONTENTS} has more than {LARGEST_CONTENTS / 1e6:.0f} MB")
+    contents = strict_json.read_json(archive.read(CONTENTS), Contents, f"bundle {file}")
+    for source in contents["sources"]:
+        named = f"{source['id']}@{source['revision']}"
+        if sources.split_id(named) != (source["id"], source["revision"]):
+            raise _refusal(file, f"it lists {source['id'][:100]!r}, which is no owner/name")
+        if odd := {*source["files"]} - {*download.allowed(source["files"], source["kind"])}:
+            raise _refusal(file, f"it lists {min(odd)[:100]!r}, which a bundle may not hold")
     return contents
 
 
-def _check_digest(archive: zipfile.ZipFile, source: dict[str, Any], name: str, file: Path) -> None:
-    """Raise an InputError if a file of a source is not the one whose digest the bundle lists."""
-    with archive.open(_member(source, name)) as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != source["files"][name]:
-        raise _refusal(
-            file, f"{name} of {source['id']} has SHA-256 {digest}, but its list says {source['files'][name]}"
-        )
+def _check_files(archive: zipfile.ZipFile, source: Carried, file: Path) -> None:
+    """Raise an InputError if a file of a source is not the listed or the pinned one, or points outside its folder."""
+    for name, digest in source["files"].items():
+        with archive.open(_member(source, name)) as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != digest:
+            raise _refusal(file, f"{name} of {source['id']} has SHA-256 {found}, but its list says {digest}")
+    revision, pinned = sources.PINNED.get(source["id"], (None, {}))
+    if source["revision"] == revision:
+        sources.verify(str(file), file, source["files"], pinned, "the bundle is refused")
+    indexes = {name: archive.read(_member(source, name)) for name in source["files"] if ".index." in name}
+    download.check_indexes(indexes, f"bundle {file}")
 
 
-def _member(source: dict[str, Any], name: str) -> str:
+def _member(source: Carried, name: str) -> str:
     return f"{source['kind']}/{source['id']}/{source['revision']}/{name}"
 
 

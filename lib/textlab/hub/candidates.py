@@ -6,7 +6,6 @@ import datetime
 import itertools
 import json
 import re
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,12 @@ from huggingface_hub import constants
 from huggingface_hub.repocard import metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from huggingface_hub.utils import build_hf_headers, get_session
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
 from .. import machine
 from ..errors import InputError
+from ..settings import strict_json
 from . import connection, sources
 
 #: Columns of a table of candidates, indexed by id. A value that is not stated is missing.
@@ -39,6 +41,21 @@ COLUMNS = (
     "summary",
     "revision",
 )
+_NUMBERS = ("downloads", "likes", "parameters", "megabytes")
+Row = TypedDict("Row", {"id": str} | {name: (float if name in _NUMBERS else str) | None for name in COLUMNS})
+Row.__pydantic_config__ = ConfigDict(extra="forbid")
+
+
+class Listing(TypedDict):
+    """What `record` returns: the rows of two tables of candidates, and where and when they were found."""
+
+    task: str
+    endpoint: str
+    recorded: str
+    model: list[Row]
+    dataset: list[Row]
+
+
 #: What the Hub is asked for beside the id.
 _ASKED = {"model": ["pipeline_tag", "safetensors", "model-index"], "dataset": ["mainSize"]}
 
@@ -130,12 +147,12 @@ def find(kind: str, task: str, *options) -> tuple[pd.DataFrame, str]:
     file = listing_file()
     if not file.is_file():
         return _table([]), ""
-    listing = json.loads(file.read_text(encoding="utf-8"))
+    listing = strict_json.read_json(file, Listing, f"the listing of an added bundle, {file},")
     table = _table(listing[kind] if listing["task"] == task else [])
     return select(table, *options), f"{listing['endpoint']}, recorded {listing['recorded']}"
 
 
-def record(task: str, limit: int = 50) -> dict[str, Any]:
+def record(task: str, limit: int = 50) -> Listing:
     """Return a listing of models and data sets for a task, for a machine without the Hub."""
     return {
         "task": task,
@@ -155,15 +172,7 @@ def listing_file() -> Path:
     return machine.outputs_root() / ".cache" / "listing.json"
 
 
-def is_listing(listing: Any) -> bool:
-    """Return whether something has the form that `record` gives."""
-    if not isinstance(listing, dict) or not {"task", "endpoint", "recorded", "model", "dataset"} <= set(listing):
-        return False
-    entries = [row for kind in ("model", "dataset") for row in listing[kind]]
-    return all(isinstance(row, dict) and set(row) == {"id", *COLUMNS} for row in entries)
-
-
-def add_listing(listing: Mapping[str, Any]) -> None:
+def add_listing(listing: Listing) -> None:
     """Keep a recorded listing on this machine, in place of an earlier one."""
     machine.write_text(listing_file(), json.dumps(listing))
 

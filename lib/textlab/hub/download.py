@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import WeakFileLock, filter_repo_objects
 from huggingface_hub.utils.sha import git_hash
+from typing_extensions import TypedDict
 
 from .. import machine
 from ..errors import InputError
+from ..settings import strict_json
 from . import connection
 
 #: Only what training needs is downloaded: safetensors weights and plain data, never pickles or code.
@@ -42,6 +45,18 @@ MANIFEST = ".manifest.json"
 SHA = re.compile(r"[0-9a-f]{40}")
 
 
+class Manifest(TypedDict):
+    """What a manifest holds."""
+
+    files: dict[str, strict_json.Sha256]
+
+
+class WeightsIndex(TypedDict):
+    """What an index of weights holds: name of a weight -> the file of the same folder that it stands in."""
+
+    weight_map: dict[str, str]
+
+
 # A snapshot lies where huggingface_hub looks for it too, in its cache. It is downloaded here for two reasons.
 # `snapshot_download` (huggingface_hub 2.4.0) deletes its temporary files on failure, so nothing is resumed after an
 # interruption. And it compares sizes instead of digests.
@@ -55,7 +70,7 @@ def snapshot_folder(repo: str, kind: str, revision: str) -> Path:
 def read_manifest(folder: Path) -> dict[str, str]:
     """Return file name -> SHA-256 of a snapshot, as it was downloaded or unpacked; empty when that is not known."""
     file = folder / MANIFEST
-    return json.loads(file.read_text(encoding="utf-8"))["files"] if file.is_file() else {}
+    return strict_json.read_json(file, Manifest, f"the manifest {file}")["files"] if file.is_file() else {}
 
 
 def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], ref: str = "main") -> None:
@@ -93,28 +108,70 @@ def snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
                     repo, repo_type=kind, revision=revision, local_files_only=True, allow_patterns=FILES[kind]
                 )
             )
+        except IncompleteSnapshotError:
+            raise ConnectionError(f"{why}; its copy here lacks files") from None
         except LocalEntryNotFoundError:
             raise ConnectionError(why) from None
-        lacks_weights = kind == "model" and not list(folder.glob("*.safetensors"))
-        if not _whole(folder) and ((folder / ".parts").exists() or lacks_weights):
-            raise ConnectionError(why)
+        if lacking := _lacking(folder, kind):
+            raise ConnectionError(f"{why}; its copy here lacks {lacking}")
         return folder.name, folder
     connection.bound_calls()
     sha = huggingface_hub.HfApi().repo_info(repo, revision=revision, repo_type=kind).sha or ""
     if not SHA.fullmatch(sha):
         raise ValueError(f"it gives {sha!r} as a revision")
     folder = snapshot_folder(repo, kind, sha)
-    lock = Path(constants.HF_HUB_CACHE) / ".locks" / f"{sha}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):  # another process may be downloading the same
+    with locked(sha):
         files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
         write_manifest(folder, repo, kind, files, revision or "main")
     return sha, folder
 
 
+def locked(revision: str) -> AbstractContextManager:
+    """Return a lock that one process at a time holds to write a snapshot: another may be bringing the same."""
+    lock = Path(constants.HF_HUB_CACHE) / ".locks" / f"{revision}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return WeakFileLock(lock)
+
+
 def _whole(folder: Path) -> bool:
-    files = read_manifest(folder)
-    return bool(files) and all((folder / name).is_file() for name in files)
+    return (folder / MANIFEST).is_file() and not _lacking(folder, "")
+
+
+def _lacking(folder: Path, kind: str) -> str:
+    """Return the first thing that a snapshot is known to lack, in words; empty if nothing is.
+
+    What other programs brought has no manifest. There, a link may lead nowhere, and a model needs weights.
+    """
+    try:
+        files = read_manifest(folder)
+    except InputError:
+        return "a list of its files that can be read"
+    if files:
+        return next((name for name in files if not (folder / name).is_file()), "")
+    if (folder / ".parts").exists():
+        return "files that were not yet downloaded"
+    if kind == "model" and not list(folder.glob("*.safetensors")):
+        return "its weights"
+    astray = (file for file in sorted(folder.rglob("*")) if file.is_symlink() and not file.exists())
+    return next((file.relative_to(folder).as_posix() for file in astray), "")
+
+
+def check_indexes(indexes: Mapping[str, Path | bytes], name: str) -> None:
+    """Raise an InputError if an index of weights names anything but files of its own folder and kind.
+
+    Args:
+        indexes: files of a model -> where they are, or what they hold; only indexes are looked at.
+        name: of the model, for messages.
+    """
+    for file, content in indexes.items():
+        if kind := re.search(r"\.(safetensors|bin)\.index(\.\w+)?\.json$", file):
+            index = strict_json.read_json(content, WeightsIndex, f"{name}: {file}")
+            for target in index["weight_map"].values():
+                if not re.fullmatch(rf"[^/\\:]+\.{kind[1]}", target):
+                    raise InputError(
+                        f"{name}: {file} names {target[:100]!r}, which is no {kind[1]} file of its own folder; "
+                        "take a whole copy of the model"
+                    )
 
 
 def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:

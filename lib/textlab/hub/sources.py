@@ -175,12 +175,17 @@ def verify(
     expected: dict[str, str],
     remedy: str = "delete the file and run again",
 ) -> None:
-    """Raise an InputError for the first file whose SHA-256 is not the expected one."""
+    """Raise an InputError for the first file that is missing, or whose SHA-256 is not the expected one."""
     for name, digest in expected.items():
-        if files.get(name) != digest:  # in the cache, the name may be a link: the file itself has to go
+        if name not in files:
             raise InputError(
-                f"{spec}: {(folder / name).resolve()} has SHA-256 {files.get(name, 'none, it is missing')}, but "
-                f"{digest} is expected of {name}; {remedy}"
+                f"{spec}: {name} is missing, of SHA-256 {digest}; run again where {connection.endpoint()} can be "
+                "reached, or bring a whole copy"
+            )
+        if files[name] != digest:  # in the cache, the name may be a link: the file itself has to go
+            raise InputError(
+                f"{spec}: {(folder / name).resolve()} has SHA-256 {files[name]}, but {digest} is expected of {name}; "
+                f"{remedy}"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ def write_text(path: Path, text: str) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield the path of a draft to write; it replaces `path` at the end, and is deleted if anything goes wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         yield draft
         with draft.open("rb+") as stream:

@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from .. import hub
 from ..errors import InputError, first_line
 
 #: Nothing is asked of the Hub, and no code that a model brings along is run, also where somebody could be asked.
@@ -52,8 +53,10 @@ def read_weights(folder: Path, name: str, attention: str, **config: Any) -> tupl
         config: values that replace those of the model's config.
 
     Raises:
-        InputError: the folder cannot be read, or weights below the head are missing or of another shape.
+        InputError: the folder cannot be read, its index of weights names a file elsewhere, or weights below the head
+            are missing or of another shape.
     """
+    hub.download.check_indexes({file.name: file for file in folder.glob("*.json")}, f"model: {name}")
     with one_line_errors(name):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,

