@@ -1,46 +1,68 @@
-"""A table in, a figure out: every picture of the notebooks, in one style (plots.mplstyle)."""
+"""A table in, a figure out: every picture of the notebooks, in one style (plots.mplstyle).
+
+Those of a sweep come from `sweep_plots`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
-from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from sklearn.metrics import confusion_matrix
 
+from .canvas import axes_of, literal, logarithmic, name_columns, names, panels_of, shown, words
+from .canvas import use_style as use_style
+from .sweep_plots import budget as budget
+from .sweep_plots import contour as contour
+from .sweep_plots import effects as effects
+from .sweep_plots import importance as importance
+from .sweep_plots import parallel_coordinates as parallel_coordinates
+from .sweep_plots import run_curves as run_curves
+from .sweep_plots import seeds as seeds
 
-def use_style() -> None:
-    """Use the project's plot style from here on."""
-    plt.style.use(Path(__file__).with_name("plots.mplstyle"))
+#: More classes than this do not fit in a picture.
+MOST_CLASSES = 20
+#: Texts whose probabilities fit in a picture, and labels.
+MOST_TEXTS, MOST_COLUMNS = 40, 12
+#: Bars of a histogram.
+MOST_BARS = 200
 
 
+@literal
 def class_balance(balance: pd.DataFrame) -> Figure:
-    """Draw the share of each class in each split, from a table of rows (index class, columns splits)."""
-    figure, axes = _axes(6.5, 3.2)
-    shares = balance / balance.sum() * 100
+    """Draw the share of each class in each split, from a table of rows (index class, columns splits).
+
+    Of more than `MOST_CLASSES` it shows the most frequent and the rarest, as the first split has them.
+    """
+    figure, axes = axes_of(6.5, 3.2)
+    shares, title = balance / balance.sum() * 100, "How often each label occurs"
+    shares.index = names(shares.index)
+    if len(shares) > MOST_CLASSES:
+        half = MOST_CLASSES // 2
+        title = f"The {half} most frequent and the {half} rarest of {len(shares):,} labels"
+        shares = shares.sort_values(shares.columns[0], ascending=False, kind="stable")
+        shares = pd.concat([shares[:half], shares[-half:]])
     width = 0.8 / shares.shape[1]
     for i, split in enumerate(shares):
         axes.bar(np.arange(len(shares)) + (i - (shares.shape[1] - 1) / 2) * width, shares[split], width, label=split)
-    axes.set(title="How often each label occurs", ylabel="% of the split")
-    axes.set_xticks(range(len(shares)), shares.index)
+    axes.set(title=title, ylabel="% of the split")
+    name_columns(axes, shares.index, room=60)
     axes.grid(axis="x", visible=False)
     axes.legend()
     return figure
 
 
+@literal
 def text_lengths(lengths: pd.DataFrame, max_length: int) -> Figure:
     """Draw how long texts are, in words and in tokens (columns words and tokens), and where they would be cut."""
-    figure, panels = _panels(7, 3, columns=2)
+    figure, panels = panels_of(7, 3, columns=2)
     for axes, unit, colour in zip(panels, ("words", "tokens"), ("C0", "C1")):
         values = lengths[unit]
-        axes.hist(values, bins=np.arange(values.min(), values.max() + 2) - 0.5, color=colour)
+        step = 1 + int(values.max() - values.min()) // MOST_BARS
+        axes.hist(values, bins=np.arange(values.min(), values.max() + 1 + step, step) - 0.5, color=colour)
         axes.axvline(values.median(), color="0.25", linestyle="--", label=f"median {values.median():g}")
         if unit == "tokens" and values.max() > max_length:
             axes.axvline(max_length, color="C3", label=f"cut at {max_length}")
@@ -50,9 +72,10 @@ def text_lengths(lengths: pd.DataFrame, max_length: int) -> Figure:
     return figure
 
 
+@literal
 def padding(tokens: pd.DataFrame) -> Figure:
     """Draw the tokens that an epoch computes under several ways of padding (columns own and padding, in tokens)."""
-    figure, axes = _axes(7, 0.9 + 0.45 * len(tokens))
+    figure, axes = axes_of(7, 0.9 + 0.45 * len(tokens))
     ways = tokens.iloc[::-1] / 1000
     axes.barh(ways.index, ways["own"], color="C0", label="the texts' own tokens")
     axes.barh(ways.index, ways["padding"], left=ways["own"], color="0.8", label="padding, computed for nothing")
@@ -62,13 +85,14 @@ def padding(tokens: pd.DataFrame) -> Figure:
     return figure
 
 
+@literal
 def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw how often a model is right against how sure it is; the larger a dot, the more texts it stands for.
 
     Args:
         tables: name for the legend -> what `diagnostics.reliability` returns; a dot for each of its rows.
     """
-    figure, axes = _axes(4.6, 4.2)
+    figure, axes = axes_of(4.6, 4.2)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as sure as right")
     for i, (name, table) in enumerate(tables.items()):
         sizes = 12 + 180 * table["rows"] / table["rows"].sum()
@@ -85,9 +109,10 @@ def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+@literal
 def learning_curves(history: pd.DataFrame) -> Figure:
     """Draw training and validation loss, and validation accuracy and macro F1, over epochs."""
-    figure, (left, right) = _panels(7, 3.2, columns=2)
+    figure, (left, right) = panels_of(7, 3.2, columns=2)
     left_columns = {"loss": "training", "eval_loss": "validation"}
     right_columns = {"eval_accuracy": "accuracy", "eval_macro_f1": "macro F1"}
     for axes, columns in ((left, left_columns), (right, right_columns)):
@@ -103,19 +128,44 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
+@literal
 def confusion(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix: rows are true labels, shaded by their share, with counts."""
+    """Draw a confusion matrix: rows are true labels, shaded by their share, with counts.
+
+    Of more than `MOST_CLASSES` labels it shows the most frequent confusions instead, a bar each.
+    """
+    if len(labels) > MOST_CLASSES:
+        return _worst_confusions(np.asarray(true), np.asarray(predicted), labels, title)
     matrix = confusion_matrix(true, predicted, labels=range(len(labels)))
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    side = 1.6 + 0.62 * len(labels)
-    figure, axes = _axes(side + 0.6, side)
+    side, told = 1.6 + 0.62 * len(labels), names(labels)
+    figure, axes = axes_of(side + 0.6, side)
     _shaded_table(axes, shares, matrix.astype(str), ink="0.2")
     axes.set(title=title, xlabel="predicted", ylabel="true")
-    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), told, rotation=35, ha="right")
+    axes.set_yticks(range(len(labels)), told)
     return figure
 
 
+def _worst_confusions(true: np.ndarray, predicted: np.ndarray, labels: Sequence[str], title: str) -> Figure:
+    wrong = true != predicted
+    pairs, counts = np.unique(np.stack([true[wrong], predicted[wrong]]), axis=1, return_counts=True)
+    rows = np.bincount(true, minlength=len(labels))[pairs[0]]
+    worst = np.lexsort((-counts / rows, -counts))[:MOST_CLASSES][::-1]
+    figure, axes = axes_of(9, 1.2 + 0.3 * max(len(worst), 1))
+    bars = axes.barh(range(len(worst)), counts[worst])
+    axes.bar_label(bars, [f"{counts[i]} of {rows[i]}" for i in worst], padding=3, fontsize=9)
+    told = names(labels, room=22)
+    axes.set_yticks(range(len(worst)), [f"{told[i]}  taken for  {told[j]}" for i, j in pairs[:, worst].T])
+    axes.set(title=title, xlim=(0, 1.15 * counts.max(initial=1)), ylim=(-0.6, max(len(worst), 1) - 0.4))
+    axes.set_xlabel(
+        f"texts; {len(worst)} of {len(counts):,} confusions, {wrong.sum():,} of {len(true):,} answers wrong"
+    )
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+@literal
 def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "macro_f1"), title: str = "") -> Figure:
     """Draw each model's metrics as dots, with 95 % intervals where they were measured.
 
@@ -124,7 +174,7 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
         metrics: one panel each.
         title: of the whole figure.
     """
-    figure, panels = _panels(7, 0.9 + 0.5 * len(scores), columns=len(metrics))
+    figure, panels = panels_of(7, 0.9 + 0.5 * len(scores), columns=len(metrics))
     names = list(reversed(scores))
     for axes, metric in zip(panels, metrics):
         for row, name in enumerate(names):
@@ -133,155 +183,33 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
                 axes.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
             axes.plot(value, row, "o", color="C0")
             axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        axes.set(title=_words(metric), xlim=(-0.05, 1.05), ylim=(-0.5, len(names) - 0.3))
+        axes.set(title=words(metric), xlim=(-0.05, 1.05), ylim=(-0.5, len(names) - 0.3))
         axes.set_yticks(range(len(names)), names if metric == metrics[0] else [""] * len(names))
         axes.grid(axis="y", visible=False)
     figure.suptitle(title, fontsize=11)
     return figure
 
 
+@literal
 def probabilities(texts: Sequence[str], values: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Draw the probability of every label for a few texts as a shaded table; values has shape (texts, labels)."""
-    figure, axes = _axes(7.6, 1.1 + 0.42 * len(texts))
-    _shaded_table(axes, values, np.vectorize("{:.2f}".format)(values), ink="0.3", aspect="auto")
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(texts)), [text if len(text) <= 46 else text[:44] + " …" for text in texts])
+    """Draw the probability of every label for a few texts as a shaded table; values has shape (texts, labels).
+
+    Of many texts it shows the first `MOST_TEXTS`, of many labels the `MOST_COLUMNS` that are likeliest for any of them.
+    """
+    values = np.asarray(values)[:MOST_TEXTS]
+    likeliest = np.sort(np.argsort(-values.max(0, initial=0), kind="stable")[:MOST_COLUMNS])
+    figure, axes = axes_of(max(7.6, 3.4 + 0.5 * len(likeliest)), 1.1 + 0.42 * len(values))
+    shares, told = values[:, likeliest], names(labels, room=20)
+    _shaded_table(axes, shares, np.vectorize("{:.2f}".format, otypes=[str])(shares), ink="0.3", aspect="auto")
     axes.xaxis.tick_top()
+    name_columns(axes, [told[i] for i in likeliest], room=45)
+    axes.set_yticks(range(len(values)), [shown(text, room=46) for text in texts[:MOST_TEXTS]])
+    if len(texts) > MOST_TEXTS or len(labels) > MOST_COLUMNS:
+        axes.set_xlabel(f"{len(values)} of {len(texts):,} texts, {len(likeliest)} of {len(labels):,} labels")
     return figure
 
 
-def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
-    """Draw a metric against each hyper-parameter, one panel each; the best run is orange.
-
-    Args:
-        table: a run a row; those with True in the column pruned, where there is one, are grey crosses.
-        parameters: columns of the table.
-        metric: column of the table; higher is better.
-    """
-    figure, panels = _panels(min(2.6 * len(parameters) + 1.2, 11), 3, columns=len(parameters), sharey=True)
-    pruned, best = _pruned(table), _best(table, metric)
-    for axes, name in zip(panels, parameters):
-        scale = _scale(table[name])
-        values = scale.values
-        axes.plot(values[pruned], table.loc[pruned, metric], "x", color="0.55")
-        axes.plot(values[~pruned], table.loc[~pruned, metric], "o", color="C0", alpha=0.8)
-        axes.plot(values[best], table.loc[best, metric], "o", color="C1", markersize=10)
-        axes.set(xlabel=_words(name))
-        _label(axes.xaxis, scale, fractions=False)
-        if scale.words:
-            axes.set(xlim=(-0.5, len(scale.words) - 0.5))
-    panels[0].set(ylabel=_words(metric))
-    return figure
-
-
-def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
-    """Draw each run as a line across its hyper-parameters and its metric; darker is better."""
-    columns = [*parameters, metric]
-    figure, axes = _axes(min(2 * len(columns) + 1, 11), 3.4)
-    ranks = table[metric].rank(pct=True)
-    heights = pd.DataFrame({name: _heights(table[name], linear=name == metric) for name in columns})
-    for run in ranks.sort_values().index:
-        axes.plot(range(len(columns)), heights.loc[run], color=plt.cm.Blues(0.25 + 0.7 * ranks[run]))
-    for i, name in enumerate(columns):
-        axes.vlines(i, 0, 1, color="0.8", linewidth=1, zorder=0)
-        known = table[name].dropna()
-        for value, height in ((known.min(), -0.07), (known.max(), 1.03)):
-            label = f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
-            axes.text(i, height, label, ha="center", fontsize=9, color="0.3")
-    axes.set(yticks=[], ylim=(-0.12, 1.12))
-    axes.set_xticks(range(len(columns)), [_words(name) for name in columns])
-    axes.tick_params(axis="x", pad=8, length=0)
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.grid(False)
-    return figure
-
-
-def _heights(column: pd.Series, linear: bool) -> pd.Series:
-    """Return where the values of a column lie between its least (0) and its greatest (1)."""
-    scale = _scale(column)
-    values = np.log(scale.values) if scale.logarithmic and not linear else scale.values
-    return (values - values.min()) / ((values.max() - values.min()) or 1)
-
-
-def importance(shares: pd.Series) -> Figure:
-    """Draw the importance of each setting as a bar, the largest on top."""
-    figure, axes = _axes(6.5, 0.45 * len(shares) + 1)
-    bars = axes.barh([_words(name) for name in shares.index[::-1]], shares[::-1])
-    axes.bar_label(bars, fmt="%.2f", padding=3)
-    axes.set(title="Share of the differences in rank that a setting explains")
-    axes.set(xlim=(0, max(1.12 * shares.max(), 0.1)), xticks=[])
-    axes.grid(False)
-    return figure
-
-
-def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
-    """Draw a metric over two settings: a dot a run and, where each has enough values, the surface between the dots.
-
-    The best run has an orange ring; one with True in the column pruned, where there is one, is never that.
-    """
-    figure, axes = _axes(6.5, 4)
-    table = table.dropna(subset=[across, up])
-    scales = _scale(table[across]), _scale(table[up])
-    x, y = (scale.values for scale in scales)
-    if all(not scale.words and scale.values.nunique() > 3 for scale in scales):
-        axes.tricontourf(x, y, table[metric], levels=8, cmap="Blues", alpha=0.7)
-    dots = axes.scatter(x, y, c=table[metric], cmap="Blues", edgecolor="0.3", s=70, zorder=3)
-    best = _best(table, metric)
-    axes.scatter(x[best], y[best], s=190, facecolor="none", edgecolor="C1", linewidth=2.5, zorder=4)
-    axes.set(xlabel=_words(across), ylabel=_words(up))
-    for axis, scale in zip((axes.xaxis, axes.yaxis), scales):
-        _label(axis, scale)
-    axes.margins(0.12)
-    figure.colorbar(dots, label=_words(metric))
-    return figure
-
-
-def budget(curve: pd.DataFrame, metric: str) -> Figure:
-    """Draw the best score to expect against the number of trials; see `sweep_analysis.budget_curve`."""
-    figure, axes = _axes(6.5, 3.2)
-    axes.plot(curve["trials"], curve["expected"], marker="o")
-    axes.set(title="Best score to expect from so many trials", xlabel="trials", ylabel=_words(metric))
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    return figure
-
-
-def seeds(table: pd.DataFrame, metric: str) -> Figure:
-    """Draw mean, range and 95 % interval over seeds of each choice of settings, the best on top.
-
-    Args:
-        table: as `sweep_analysis.by_settings` returns it.
-        metric: that the table is about.
-    """
-    figure, axes = _axes(6.5, 0.5 * len(table) + 1.2)
-    upwards = table[::-1]
-    for place, (_, row) in enumerate(upwards.iterrows()):
-        if pd.notna(row["low"]):
-            axes.plot([row["low"], row["high"]], [place, place], color="0.75", linewidth=6, solid_capstyle="butt")
-        axes.plot([row["min"], row["max"]], [place, place], color="C0", linewidth=2)
-        axes.plot(row["mean"], place, "o", color="C1" if place == len(table) - 1 else "C0")
-    axes.set(title="Mean, range and 95 % interval over seeds", xlabel=_words(metric), ylim=(-0.5, len(table) - 0.5))
-    axes.set_yticks(range(len(table)), [f"{name}, {int(n)} seeds" for name, n in upwards["seeds"].items()])
-    return figure
-
-
-def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, name: str) -> Figure:
-    """Draw a metric over steps for several runs; one is highlighted.
-
-    Args:
-        curves: run id -> table with columns step and value.
-        metric: for the title.
-        highlight: id of the run drawn in colour.
-        name: its name for the legend.
-    """
-    figure, axes = _axes(6.5, 3.2)
-    for run, curve in curves.items():
-        look = {"color": "C1", "label": name, "zorder": 3} if run == highlight else {"color": "0.7", "zorder": 2}
-        axes.plot(curve["step"], curve["value"], marker="o", **look)
-    axes.set(title=f"{metric[0].upper()}{metric[1:]} during training", xlabel="step")
-    axes.legend()
-    return figure
-
-
+@literal
 def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[str] = ()) -> Figure:
     """Draw downloads against size on disk, both on a logarithmic scale, one panel a table; chosen ids are orange.
 
@@ -289,7 +217,7 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
         tables: title -> columns downloads and megabytes, indexed by id; rows that lack one are left out and counted.
         chosen: ids.
     """
-    figure, panels = _panels(8, 3.8, columns=len(tables))
+    figure, panels = panels_of(8, 3.8, columns=len(tables))
     for axes, (title, table) in zip(panels, tables.items()):
         points = table[["megabytes", "downloads"]].apply(pd.to_numeric).dropna().sort_values("megabytes")
         points = points[(points > 0).all(axis=1)]
@@ -299,8 +227,10 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
             axes.text(0.5, 0.5, "none states both size and downloads", ha="center", transform=axes.transAxes)
             continue
         left_out = f" ({len(table) - len(points)} left out)" if len(points) < len(table) else ""
-        axes.set(title=title + left_out, xlabel="MB on disk", xscale="log", yscale="log")
+        axes.set(title=title + left_out, xlabel="MB on disk")
         _named_dots(axes, points, ["C1" if name in chosen else "C0" for name in points.index])
+        for axis in (axes.xaxis, axes.yaxis):
+            logarithmic(axis)
         axes.margins(0.2)
     panels[0].set(ylabel="downloads in 30 days")
     return figure
@@ -311,7 +241,7 @@ def _named_dots(axes: Axes, points: pd.DataFrame, colours: Sequence[str]) -> Non
     axes.scatter(*points.to_numpy().T, color=colours)
     for place, (name, point) in enumerate(points.iterrows()):
         offset = (0, -13 if place % 2 else 7)
-        label = str(name).split("/")[-1][:24]
+        label = shown(str(name).split("/")[-1], room=24)
         axes.annotate(label, tuple(point), offset, fontsize=8, ha="center", textcoords="offset points")
 
 
@@ -322,64 +252,3 @@ def _shaded_table(axes: Axes, shares: np.ndarray, texts: np.ndarray, ink: str, a
         colour = "white" if shares[row, column] > 0.5 else ink
         axes.text(column, row, texts[row, column], ha="center", va="center", fontsize=9, color=colour)
     axes.grid(False)
-
-
-def _pruned(table: pd.DataFrame) -> pd.Series:
-    return table["pruned"] if "pruned" in table else pd.Series(False, index=table.index)
-
-
-def _best(table: pd.DataFrame, metric: str) -> pd.Index:
-    """Return the index of the best run that was not pruned; empty when all were."""
-    return table.loc[~_pruned(table), metric].nlargest(1).index
-
-
-class _Scale(NamedTuple):
-    """How the values of a setting lie on an axis."""
-
-    values: pd.Series  # as numbers
-    words: list[str]  # that the numbers from 0 on stand for; empty when the setting has numbers
-    logarithmic: bool
-
-
-def _scale(column: pd.Series) -> _Scale:
-    """Return the scale of a setting: logarithmic when its numbers are positive and differ by a factor of 5 or more."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().eq(column.notna()).all() and column.nunique() > 1 and not pd.api.types.is_bool_dtype(column):
-        return _Scale(numbers.astype(float), [], bool(numbers.min() > 0 and numbers.max() / numbers.min() >= 5))
-    texts = column.astype(object).where(column.notna(), "not set").astype(str)
-    words = sorted(texts.unique())
-    return _Scale(texts.map(words.index).astype(float), words, False)
-
-
-def _label(axis: Axis, scale: _Scale, fractions: bool = True) -> None:
-    """Label an axis at its words, or at 1, 2 and 5 times the powers of ten, or at its values where these are few.
-
-    Args:
-        fractions: whether there is room for values that are no whole numbers.
-    """
-    values = sorted(scale.values.dropna().unique())
-    if scale.words:
-        axis.set_ticks(range(len(scale.words)), scale.words)
-    elif scale.logarithmic:
-        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
-    elif len(values) <= 4 and (fractions or all(value == round(value) for value in values)):
-        axis.set_ticks(values)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").replace("f1", "F1")
-
-
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    figure, (axes,) = _panels(width, height, columns=1)
-    return figure, axes
-
-
-def _panels(width: float, height: float, columns: int, sharey: bool = False) -> tuple[Figure, np.ndarray]:
-    """Return a figure that a notebook shows once, as the value of its cell, and its panels from left to right."""
-    figure, panels = plt.subplots(1, columns, figsize=(width, height), sharey=sharey, squeeze=False)
-    plt.close(figure)
-    return figure, panels[0]

@@ -5,8 +5,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.font_manager import findfont
+from matplotlib.text import Text
 
-from textlab.evaluation import plots
+from textlab.evaluation import canvas, plots
 
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 TABLE = pd.DataFrame(
@@ -159,3 +161,106 @@ def test_a_panel_without_points_says_so_instead_of_showing_empty_axes():
     candidates = pd.DataFrame({"downloads": [5], "megabytes": [None]}, index=["a/one"])
     (panel,) = plots.downloads_against_size({"Data sets": candidates}).axes
     assert not panel.axison and panel.texts[0].get_text() == "none states both size and downloads"
+
+
+ODD = [
+    "$0-$50",
+    "$50_$100",
+    r"\$5 $\frac{a$",
+    "\u6b63\u9762",
+    "a\nb\tc\0",
+    "😀",
+    "x" * 500,
+    "x" * 501,
+    "é",
+    "_a",
+    "",
+]
+
+
+def texts_of(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_texts_are_drawn_letter_by_letter_wherever_they_stand():
+    """No `$` begins a formula, nothing is drawn as a box, and no text takes all the room or more than a line."""
+    shares = np.full((len(ODD), len(ODD)), 1 / len(ODD))
+    numbers = pd.DataFrame({"downloads": 10, "megabytes": range(1, len(ODD) + 1)}, index=[f"a/{odd}" for odd in ODD])
+    table = pd.DataFrame(dict.fromkeys(ODD, ODD) | {METRIC: np.linspace(0, 1, len(ODD))})
+    curves = {odd: pd.DataFrame({"step": [1, 2], "value": [0.1, 0.2]}) for odd in ODD}
+    over_seeds = pd.DataFrame([OVER_SEEDS.iloc[0]] * len(ODD), index=ODD)
+    drawings = [
+        plots.class_balance(pd.DataFrame({"train": range(1, len(ODD) + 1)}, index=ODD)),
+        plots.confusion(range(len(ODD)), range(len(ODD)), ODD, "test"),
+        plots.confusion([0] * 10, range(1, 11), ODD * 3, "test"),
+        plots.probabilities(ODD, shares, ODD),
+        plots.downloads_against_size({"Models": numbers}),
+        plots.effects(table, ODD[:3], METRIC),
+        plots.parallel_coordinates(table, ODD[:3], METRIC),
+        plots.contour(table, *ODD[:2], METRIC),
+        plots.importance(pd.Series(0.1, index=ODD)),
+        plots.seeds(over_seeds, ODD[0]),
+        *(plots.run_curves(curves, odd, odd, odd) for odd in ODD),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for figure in drawings:
+            figure.canvas.draw()
+            assert all(len(text) < 80 and "\n" not in text for text in texts_of(figure))
+    for figure in drawings[:2]:
+        assert {"$0-$50", "$50_$100", r"\$5 $\frac{a$", r"a\nb\tc\x00", "é"} <= set(texts_of(figure))
+        assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
+    assert "10" in {
+        label.get_text() for label in drawings[4].axes[0].get_yticklabels()
+    }  # no formula, though logarithmic
+    assert [plots.run_curves(curves, "_a", "_a", "_a").axes[0].get_legend().get_texts()[0].get_text()] == ["_a"]
+
+
+def test_a_letter_is_taken_from_any_font_that_has_it_and_spelled_out_where_none_has(monkeypatch):
+    monkeypatch.setattr(canvas, "_families", {})
+    monkeypatch.setattr(canvas, "_fonts", lambda: [("STIXGeneral", findfont("STIXGeneral"))])
+    figure = plots.confusion([0, 1], [0, 1], ["\u2a7b x", "\u6b63\u9762"], "test")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    assert {"\u2a7b x", r"\u6b63\u9762"} <= set(texts_of(figure))
+    assert all("STIXGeneral" in label.get_fontfamily() for label in figure.axes[0].get_yticklabels())
+
+
+def test_labels_that_look_the_same_when_cut_are_numbered(monkeypatch):
+    assert canvas.names(["x" * 50, "y", "x" * 51], room=8) == ["xxxxxx … (label 0)", "y", "xxxxxx … (label 2)"]
+    assert canvas.shown("half of a pair: \ud83d") == r"half of a pair: \ud83d"
+    monkeypatch.setattr(canvas, "_families", {"\uff21": "some font"})
+    assert canvas.shown("\uff21" * 5, room=8) == "\uff21" * 3 + " …"  # a wide letter takes the room of two
+
+
+def test_of_many_classes_the_worst_confusions_are_drawn():
+    true, labels = np.repeat(np.arange(300), 10), [f"intent {i}" for i in range(300)]
+    predicted = true.copy()
+    predicted[:10], predicted[10:15], predicted[20:23] = 7, 3, 299
+    figure = plots.confusion(true, predicted, labels, "test")
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == [3, 5, 10]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "intent 2  taken for  intent 299", "intent 1  taken for  intent 3", "intent 0  taken for  intent 7"
+    ]  # fmt: skip
+    assert [text.get_text() for text in axes.texts] == ["3 of 10", "5 of 10", "10 of 10"]
+    assert axes.get_xlabel() == "texts; 3 of 3 confusions, 18 of 3,000 answers wrong"
+    crowd = plots.confusion(true, np.roll(true, 5), labels, "test")
+    assert len(crowd.axes[0].patches) == plots.MOST_CLASSES
+    assert not plots.confusion(true, true, labels, "test").axes[0].patches
+    assert max(*figure.get_size_inches(), *crowd.get_size_inches()) < 10
+
+
+def test_pictures_of_many_classes_texts_and_long_texts_stay_small():
+    labels, chances = [f"intent {i}" for i in range(300)], np.zeros((5000, 300))
+    chances[0, 299], chances[1, 5] = 0.9, 0.8
+    table = plots.probabilities(["a text"] * 5000, chances, labels)
+    assert len(table.axes[0].texts) == plots.MOST_TEXTS * plots.MOST_COLUMNS
+    assert {"intent 5", "intent 299"} <= {label.get_text() for label in table.axes[0].get_xticklabels()}
+    balance = plots.class_balance(pd.DataFrame({"train": range(1, 301), "test": 1}, index=labels))
+    shown = [label.get_text() for label in balance.axes[0].get_xticklabels()]
+    assert shown[0] == "intent 299" and shown[-1] == "intent 0" and len(shown) == plots.MOST_CLASSES
+    lengths = plots.text_lengths(pd.DataFrame({"words": [1, 900_000], "tokens": [3, 1_000_000]}), 96)
+    assert all(len(panel.patches) <= plots.MOST_BARS + 1 for panel in lengths.axes)
+    assert all(max(figure.get_size_inches()) < 20 for figure in (table, balance, lengths))
