@@ -11,13 +11,16 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 
 def tokenize(splits: DatasetDict, tokenizer, max_length: int) -> DatasetDict:
-    """Return the splits as `input_ids` (cut to `max_length` tokens, not padded) and `label`, in memory."""
+    """Return the splits as a model reads them, cut to `max_length` tokens, not padded, in memory.
+
+    Returns:
+        Columns `input_ids`, `token_type_ids` where the tokenizer gives them, and `label`.
+    """
 
     def encoded(split: Dataset) -> Dataset:
-        features = Features({"input_ids": datasets.List(Value("int32")), "label": split.features["label"]})
-        return Dataset.from_dict(
-            {"input_ids": _token_ids(split, tokenizer, max_length), "label": split["label"][:]}, features
-        )
+        columns = _tokens(split, tokenizer, max_length)
+        features = dict.fromkeys(columns, datasets.List(Value("int32"))) | {"label": split.features["label"]}
+        return Dataset.from_dict(columns | {"label": split["label"][:]}, Features(features))
 
     return DatasetDict({name: encoded(split) for name, split in splits.items()})
 
@@ -36,7 +39,7 @@ def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
                     "split": name,
                     "label": split.features["label"].int2str(split["label"][:]),
                     "words": split.to_pandas()["text"].str.split().str.len(),
-                    "tokens": pc.list_value_length(_token_ids(split, tokenizer, None)).to_numpy(),
+                    "tokens": pc.list_value_length(_tokens(split, tokenizer, None)["input_ids"]).to_numpy(),
                 }
             )
             for name, split in splits.items()
@@ -45,13 +48,11 @@ def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
     )
 
 
-def _token_ids(split: Dataset, tokenizer, max_length: int | None) -> pa.ChunkedArray:
-    """Return the token ids of each text, special tokens included; encoded in batches, which bounds the memory."""
+def _tokens(split: Dataset, tokenizer, max_length: int | None) -> dict[str, pa.ChunkedArray]:
+    """Return the tokens of each text, special tokens included; encoded in batches, which bounds the memory."""
     options = {"truncation": max_length is not None, "max_length": max_length, "verbose": False}
-    return pa.chunked_array(
-        [
-            pa.array(tokenizer(batch["text"], **options)["input_ids"], pa.list_(pa.int32()))
-            for batch in split.iter(batch_size=10_000)
-        ],
-        pa.list_(pa.int32()),
-    )
+    kind, parts = pa.list_(pa.int32()), []
+    for batch in split.iter(batch_size=10_000):
+        found = tokenizer(batch["text"], return_attention_mask=False, **options)
+        parts.append({column: pa.array(rows, kind) for column, rows in found.items()})
+    return {column: pa.chunked_array([part[column] for part in parts], kind) for column in parts[0]}

@@ -24,6 +24,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, pipeline
 from ..errors import InputError, first_line
 from . import store
 from .patience import patient
+from .queries import equals
 
 
 @patient
@@ -133,6 +134,7 @@ def _write_model(
             mlflow_model=about,
             pip_requirements=requirements,
             input_example=example,
+            model_config={"truncation": True, "max_length": tokenizer.model_max_length},  # texts are cut as in training
             model_card=ModelCard(card) if card else None,
         )
         # MLflow makes up a licence, for the folder that the model was loaded from.
@@ -146,9 +148,10 @@ def _write_model(
 def load_model(uri: str):
     """Return a callable text-classification pipeline from a model URI such as `models:/emotion@champion`.
 
-    Loading runs code from the store: load only from stores that you trust.
+    It cuts texts as the model's training did; MLflow's own `load_model` does so with `truncation=True` only. Loading
+    runs code from the store: load only from stores that you trust.
     """
-    return mlflow.transformers.load_model(uri)
+    return mlflow.transformers.load_model(uri, truncation=True)
 
 
 def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
@@ -190,7 +193,7 @@ def model_versions(name: str) -> pd.DataFrame:
         {"version": int(one.version), "run_id": one.run_id}
         | one.tags
         | {"aliases": ", ".join(sorted(alias for alias, version in aliases.items() if version == one.version))}
-        for one in MlflowClient().search_model_versions(f"name='{name}'")
+        for one in MlflowClient().search_model_versions(equals("name", name))
     ]
     table = pd.DataFrame(rows, columns=None if rows else ["version", "run_id", "aliases"])
     return table.set_index("version").sort_index()

@@ -9,7 +9,8 @@ from transformers import PreTrainedModel
 
 from ..data import row_lengths
 from ..settings import Recipe
-from .speedups import first_token_only, layers_of
+from .layers import layers_of
+from .speedups import first_token_only
 from .trainer import SimilarLengthSampler
 
 

@@ -29,10 +29,12 @@ from transformers import (
 from transformers.trainer_callback import PrinterCallback
 
 from ..data import row_lengths
+from ..errors import InputError
 from ..machine import environment
 from ..settings import Recipe
 from . import checkpoints
 from .callbacks import Guard, Progress, ValidateAt
+from .loading import computes_in, match
 from .speedups import FrozenMemory
 from .trainer import TextTrainer
 
@@ -137,7 +139,7 @@ def fit(
 
     Raises:
         TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
-        InputError: the disk has no room for a checkpoint.
+        InputError: the disk has no room for a checkpoint, or the model cannot be trained so.
     """
     if isinstance(plan, KeepBest):
         place = plan.folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
@@ -175,6 +177,7 @@ def build(
     memory: FrozenMemory | None = None,
 ) -> TextTrainer:
     """Return the Trainer for a recipe and a plan, which writes into the plan's folder; see `fit` for the arguments."""
+    match(model, tokenizer, model.config.model_type)
     tokenizer.model_max_length = recipe.max_length  # saved with it, so that prediction cuts texts as training did
     for callback in callbacks:
         if isinstance(callback, Progress):
@@ -186,7 +189,7 @@ def build(
         memory=memory,
         class_weights=_class_weights(tokens["train"], n_classes) if recipe.class_weights else None,
         model=model,
-        args=_arguments(recipe, seed, plan, len(tokens["train"])),
+        args=_arguments(recipe, _precision(model, recipe), seed, plan, len(tokens["train"])),
         train_dataset=tokens["train"],
         eval_dataset=tokens["validation"],
         processing_class=tokenizer,
@@ -198,8 +201,8 @@ def build(
     return trainer
 
 
-def _arguments(recipe: Recipe, seed: int, plan: KeepBest | KeepLast, rows: int) -> TrainingArguments:
-    precision, device = _precision(recipe), environment.device()
+def _arguments(recipe: Recipe, precision: str, seed: int, plan: KeepBest | KeepLast, rows: int) -> TrainingArguments:
+    device = environment.device()
     return TrainingArguments(
         output_dir=str(plan.folder),
         seed=seed,
@@ -247,14 +250,19 @@ def _collator(tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: R
     return DataCollatorWithPadding(tokenizer, padding="max_length", max_length=int(longest))
 
 
-def _precision(recipe: Recipe) -> str:
-    return environment.precision() if recipe.precision == "auto" else recipe.precision
+def _precision(model: PreTrainedModel, recipe: Recipe) -> str:
+    """Return the precision to train a model in."""
+    if recipe.precision == "auto":
+        return environment.precision() if computes_in(model, environment.precision()) else "fp32"
+    if not computes_in(model, recipe.precision):
+        raise InputError(f"precision: {model.config.model_type} cannot be computed in {recipe.precision}; choose fp32")
+    return recipe.precision
 
 
 def _identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: int) -> str:
     """Return a short name for a training: a digest of all that decides its outcome on this machine."""
     decisive = dataclasses.asdict(recipe) | {
-        "precision": _precision(recipe),
+        "precision": _precision(model, recipe),
         "seed": seed,
         "labels": model.config.id2label,
     }

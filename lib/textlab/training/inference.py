@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..errors import InputError
 from ..machine import environment
 from . import speedups
-from .loading import most_tokens, read_tokenizer, read_weights
+from .loading import computes_in, match, most_tokens, read_tokenizer, read_weights
 
 #: Padded tokens a batch: what is fastest on a CPU and on a GPU.
 CPU_TOKENS, GPU_TOKENS = 1024, 32768
-#: Answers whose best two probabilities are closer than this are computed again in fp32: bf16 was off by 0.017 at most.
-CLOSE = 0.05
+#: Answers whose best two probabilities are closer than this are computed again in fp32; the least such distance, and
+#: how many texts say by how much a model's answers differ from those of fp32. For MiniLM that was 0.017 at most.
+CLOSE, SAMPLE = 0.05, 16
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ def load_classifier(folder: Path, name: str) -> Classifier:
     labels = [config.id2label.get(i) for i in range(config.num_labels)]
     if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
         raise InputError(f"model: {name} does not name each of its labels once; mend id2label in its config.json")
-    if not all(torch.isfinite(weight).all() for weight in model.parameters()):
-        raise InputError(f"model: {name} has weights that are no numbers, so its answers mean nothing; train it again")
-    if faults := getattr(config, "guards", None):
+    faults = getattr(config, "guards", None) or []
+    if not isinstance(faults, list) or not all(isinstance(fault, str) for fault in faults):
+        raise InputError(f"model: {name} has guards in its config.json that are no list of texts; remove them")
+    match(model, tokenizer, name)
+    if faults:
         warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
     longest = min(tokenizer.model_max_length, most_tokens(model) or tokenizer.model_max_length)
     return Classifier(model.to(environment.device()).eval(), tokenizer, labels, longest)
@@ -92,42 +95,47 @@ def probabilities(
         max_length: tokens; longer texts are cut.
         batch_tokens: tokens a batch, padding included; None means what suits the model's device.
     """
+    if not len(texts):
+        return np.empty((0, model.config.num_labels), dtype=np.float32)
     precision = environment.precision() if model.device.type == environment.device() else "fp32"
     budget = batch_tokens or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
-    ids = (
-        tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )["input_ids"]
-        if len(texts)
-        else []
-    )
+    rows = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
     was_training = model.training
     model.eval()
-    chances = _forward(model, tokenizer, ids, budget, precision)
-    if precision != "fp32" and chances.shape[1] > 1:
+    if not computes_in(model, precision):
+        precision = "fp32"
+    chances = _forward(model, tokenizer, rows, budget, precision)
+    if precision != "fp32":
+        off = _deviation(model, tokenizer, rows, budget, chances)
         second, first = np.partition(chances, (-2, -1), axis=1)[:, -2:].T
-        close = np.flatnonzero(first - second < CLOSE)
-        chances[close] = _forward(model, tokenizer, [ids[i] for i in close], budget, "fp32")
+        close = np.flatnonzero(~(first - second >= max(CLOSE, 4 * off)))  # all, where an answer is no number
+        chances[close] = _forward(model, tokenizer, _take(rows, close), budget, "fp32")
     model.train(was_training)
     return chances
 
 
-def _forward(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], budget: int, precision: str
-) -> np.ndarray:
+def _deviation(model, tokenizer, rows: Mapping[str, list], budget: int, chances: np.ndarray) -> float:
+    """Return by how much answers differ at most from those of fp32, in a sample of texts of all lengths."""
+    order = np.argsort([len(row) for row in rows["input_ids"]], kind="stable")
+    sample = order[np.unique(np.linspace(0, len(order) - 1, SAMPLE).astype(int))]
+    return float(np.abs(_forward(model, tokenizer, _take(rows, sample), budget, "fp32") - chances[sample]).max())
+
+
+def _take(rows: Mapping[str, list], chosen: Iterable[int]) -> dict[str, list]:
+    """Return some rows of tokenized texts."""
+    return {column: [values[i] for i in chosen] for column, values in rows.items()}
+
+
+def _forward(model, tokenizer, rows: Mapping[str, list], budget: int, precision: str) -> np.ndarray:
     """Return class probabilities of tokenized texts; the softmax is computed in fp32."""
-    chances = np.empty((len(ids), model.config.num_labels), dtype=np.float32)
+    chances = np.empty((len(rows["input_ids"]), model.config.num_labels), dtype=np.float32)
     mixed = torch.autocast(
         model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision), enabled=precision != "fp32"
     )
     with torch.inference_mode(), mixed, speedups.first_token_only(model):
-        for rows in _batches([len(row) for row in ids], budget):
-            batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(model.device)
-            chances[rows] = model(**batch).logits.float().softmax(-1).cpu().numpy()
+        for batch in _batches([len(row) for row in rows["input_ids"]], budget):
+            padded = tokenizer.pad(_take(rows, batch), return_tensors="pt").to(model.device)
+            chances[batch] = model(**padded).logits.float().softmax(-1).cpu().numpy()
     return chances
 
 

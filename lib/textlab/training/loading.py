@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .. import hub
 from ..errors import InputError, first_line
+from .layers import example
 
 #: Nothing is asked of the Hub, and no code that a model brings along is run, also where somebody could be asked.
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
+#: Most layers that a config may ask for, and most labels.
+MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
+#: Weights that take no memory to speak of.
+FEW = 2**27
+#: Outputs that nothing here reads, and that would take memory for each text.
+BARE = {"output_hidden_states": False, "output_attentions": False, "return_dict": True}
+
+
 def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a model folder, which pads on the right: positions begin at a text's first token.
+    """Return the tokenizer of a model folder, which gives what the model reads, and pads on the right.
+
+    Positions begin at a text's first token. There is always a padding token. Token types are given where the model
+    tells them apart from none.
 
     Args:
         name: of the model, as the user gave it, for messages.
@@ -32,14 +52,27 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     Raises:
         InputError: there is none, or its vocabulary is not that of the model.
     """
+    config = _read_config(folder, name)
     with one_line_errors(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
-        wanted = getattr(AutoConfig.from_pretrained(folder, **SAFE).get_text_config(), "vocab_size", None)
+        longest = tokenizer.model_max_length
+        types = tokenizer("a").get("token_type_ids", [])
+    wanted = getattr(config.get_text_config(), "vocab_size", None)
     if wanted and not wanted / 2 <= len(tokenizer) <= wanted:
         raise InputError(
             f"model: the tokenizer of {name} knows {len(tokenizer):,} tokens, and the model {wanted:,}; "
             "add the tokenizer files that belong to the model, such as tokenizer.json"
         )
+    if not isinstance(longest, int | float) or not longest >= 1:
+        raise InputError(
+            f"model: model_max_length of {name} is {longest!r}; set it in its tokenizer_config.json to the most tokens "
+            "of a text"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
+    reads_types = "token_type_ids" in inspect.signature(_kind(config).forward).parameters
+    if not reads_types or (hasattr(config, "type_vocab_size") and not any(types)):
+        tokenizer.model_input_names = [one for one in tokenizer.model_input_names if one != "token_type_ids"]
     tokenizer.padding_side = "right"
     return tokenizer
 
@@ -49,23 +82,26 @@ def read_weights(folder: Path, name: str, attention: str, **config: Any) -> tupl
 
     Args:
         name: of the model, as the user gave it, for messages.
-        attention: implementation of attention, `eager` or `sdpa`.
+        attention: implementation of attention, `eager`, or `sdpa` where the architecture has it.
         config: values that replace those of the model's config.
 
     Raises:
         InputError: the folder cannot be read, its index of weights names a file elsewhere, or weights below the head
-            are missing or of another shape.
+            are missing, of another shape, or no numbers.
     """
+    kind = _kind(_read_config(folder, name))
     hub.download.check_indexes({file.name: file for file in folder.glob("*.json")}, f"model: {name}")
     with one_line_errors(name):
+        _check_size(folder, name)
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
-            attn_implementation=attention,
+            attn_implementation=attention if kind._supports_sdpa else "eager",
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **SAFE,
+            **BARE,
             **config,
         )
     lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
@@ -77,7 +113,111 @@ def read_weights(folder: Path, name: str, attention: str, **config: Any) -> tupl
             f"model: {name} lacks {len(below)} of the {total} weights of {model.config.model_type} below its head, "
             f"such as {below[0]}; they would be random: check that its file was saved for this architecture"
         )
+    if not all(torch.isfinite(weight).all() for weight in model.parameters()):
+        raise InputError(f"model: {name} has weights that are no numbers, so its answers mean nothing; train it again")
+    if model.config.is_encoder_decoder:
+        _answer_by_ends(model)
     return model, lacking
+
+
+def _read_config(folder: Path, name: str) -> PretrainedConfig:
+    """Return a model's config."""
+    with one_line_errors(name):
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        limits = {key: MOST_LAYERS for key in values if "layers" in key} | {"num_labels": MOST_LABELS}
+        for key, limit in limits.items():
+            if isinstance(values.get(key), int) and values[key] > limit:
+                raise InputError(
+                    f"model: {name} has {values[key]:,} as {key} in its config.json; at most {limit:,} are read"
+                )
+        config = AutoConfig.from_pretrained(folder, **SAFE)
+        _kind(config)
+        return config
+
+
+def _kind(config: PretrainedConfig) -> type[PreTrainedModel]:
+    """Return the class of a classifier of a config's architecture."""
+    kinds = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    if type(config) not in kinds:
+        raise InputError(f"model: transformers has no text classifier of the architecture {config.model_type}")
+    return kinds[type(config)]
+
+
+def _check_size(folder: Path, name: str) -> None:
+    """Refuse a config that asks for far more weights than the folder holds, before they take memory."""
+    stored = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            stored += sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())
+    with torch.device("meta"):
+        wanted = sum(
+            p.numel() for p in AutoModelForSequenceClassification.from_config(_read_config(folder, name)).parameters()
+        )
+    if wanted > max(2 * stored, FEW):
+        raise InputError(
+            f"model: config.json of {name} describes {wanted:,} weights, and its files hold {stored:,}; "
+            "check that they belong together"
+        )
+
+
+def _answer_by_ends(model: PreTrainedModel) -> None:
+    """Let a model whose head reads the last end token answer batches of texts that hold different numbers of them.
+
+    A text that holds the token itself would end a batch with an error. Its answer is that of the text alone.
+    """
+    usual = model.forward
+
+    @functools.wraps(usual)
+    def forward(input_ids, attention_mask=None, labels=None, **others):
+        ends = (input_ids == model.config.eos_token_id).sum(1)
+        groups = [(ends == number).nonzero()[:, 0] for number in ends.unique()]
+        parts = [
+            usual(input_ids=input_ids[rows], attention_mask=attention_mask[rows], **others).logits for rows in groups
+        ]
+        logits = torch.cat(parts)[torch.cat(groups).argsort()]
+        loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    model.forward = forward
+
+
+def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Make sure, by trying, that a model and its tokenizer work together, and that padding changes no answer.
+
+    The tokenizer then pads on the side where that holds: on the right, but for XLNet and its like.
+
+    Args:
+        name: of the model, as the user gave it, for messages.
+
+    Raises:
+        InputError: the model cannot answer a text, or answers it otherwise beside a longer one.
+    """
+    model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
+    longest = min(tokenizer.model_max_length, most_tokens(model) or 64, 64)
+    ids = tokenizer(["a", "a b " * 32], truncation=True, max_length=int(longest), return_attention_mask=False)
+
+    def answers(n: int) -> torch.Tensor:
+        batch = tokenizer.pad({key: rows[:n] for key, rows in ids.items()}, return_tensors="pt")
+        return model(**batch.to(model.device)).logits
+
+    was_training = model.training
+    with one_line_errors(name, "cannot answer a text", "choose another model"):
+        with torch.inference_mode(), torch.random.fork_rng():
+            model.eval()
+            alone = answers(1)
+            for tokenizer.padding_side in ("right", "left"):
+                if (alone[0] - answers(2)[0]).abs().max() <= 1e-4 * alone.abs().max():
+                    break
+            else:
+                raise InputError(
+                    f"model: {name} answers a text otherwise beside a longer one, since {model.config.model_type} also "
+                    "reads the padding; choose a model of another architecture"
+                )
+    model.train(was_training)
+    if alone.shape != (1, model.config.num_labels):
+        raise InputError(
+            f"model: {name} gives {tuple(alone.shape)} numbers for a text and {model.config.num_labels} labels"
+        )
 
 
 def most_tokens(model: PreTrainedModel) -> int | None:
@@ -93,11 +233,29 @@ def most_tokens(model: PreTrainedModel) -> int | None:
     return limit if offset is None else limit - offset - 1
 
 
+def computes_in(model: PreTrainedModel, precision: str) -> bool:
+    """Return whether a model can be computed in mixed precision: some architectures fail in bf16."""
+    if precision == "fp32":
+        return True
+    ids = example(model)
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    try:
+        with torch.inference_mode(), torch.random.fork_rng(), torch.autocast(model.device.type, kind):
+            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    except RuntimeError:  # what torch raises for numbers and operations that the type has not
+        return False
+    return True
+
+
 @contextmanager
-def one_line_errors(name: str) -> Iterator[None]:
+def one_line_errors(
+    name: str, what: str = "cannot be loaded", advice: str = "check that its folder is whole"
+) -> Iterator[None]:
     """Turn whatever a folder that is damaged, or needs code of its own, makes libraries raise into one line."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:  # a damaged file raises anything from OSError to the parsers' own errors
         if "trust_remote_code" in str(error):
             raise InputError(
@@ -105,6 +263,5 @@ def one_line_errors(name: str) -> Iterator[None]:
                 "transformers knows"
             ) from None
         raise InputError(
-            f"model: {name} cannot be loaded ({type(error).__name__}: {first_line(error)[:200]}); "
-            "check that its folder is whole"
+            f"model: {name} {what} ({type(error).__name__}: {first_line(error)[:200]}); {advice}"
         ) from None

@@ -14,8 +14,8 @@ from ..hub import Source
 from ..machine import environment, hash_files
 from ..settings import Recipe
 from .fitting import Fit
-from .loading import most_tokens, read_tokenizer, read_weights
-from .speedups import layers_of
+from .layers import freeze, switch_off_dropout
+from .loading import most_tokens, one_line_errors, read_tokenizer, read_weights
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -39,7 +39,8 @@ def load_model(
         InputError: the recipe's texts are longer than the model can read.
     """
     model = read_model(source, labels, seed, attention_of(recipe), keep_head)
-    prepare(model, recipe)
+    with one_line_errors(source.id, "cannot be trained", "choose another model"):
+        prepare(model, recipe)
     return model
 
 
@@ -75,9 +76,7 @@ def prepare(model: PreTrainedModel, recipe: Recipe) -> None:
     if longest and recipe.max_length > longest:
         raise InputError(f"max_length: got {recipe.max_length}, but this model reads at most {longest} tokens")
     if not recipe.dropout:
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
+        switch_off_dropout(model)
     freeze(model, recipe)
 
 
@@ -95,14 +94,6 @@ def _renew_head(model: PreTrainedModel, seed: int) -> None:
     for name, child in fresh.named_children():
         if name != model.base_model_prefix:
             setattr(model, name, child)
-
-
-def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
-    """Switch off gradients for the parts that a recipe leaves as they were pretrained."""
-    if not recipe.train_embeddings:
-        getattr(model.base_model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
-    layers = layers_of(model)
-    layers[: round(recipe.frozen_share * len(layers))].requires_grad_(False)
 
 
 def save(fitted: Fit, folder: Path, guards: Sequence[str] = ()) -> str:

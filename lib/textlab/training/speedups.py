@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from ..data import row_lengths
+from .layers import layers_of
 
 #: Model type -> the part of a layer that follows its attention and works on each token by itself.
 AFTER_ATTENTION = {
@@ -25,15 +26,6 @@ AFTER_ATTENTION = {
 PLAIN_STACKS = ("bert", "roberta", "xlm-roberta", "distilbert")
 #: Most bytes that the outputs of frozen layers may take.
 MEMORY_LIMIT = 2**30
-
-
-def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
-    """Return the Transformer layers of a model, the lowest first."""
-    return next(
-        module
-        for module in model.base_model.modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers
-    )
 
 
 @contextmanager
@@ -91,7 +83,8 @@ class FrozenMemory:
         """
         frozen, tokens = _frozen_stack(model), list(tokens)
         size = sum(int(row_lengths(split).sum()) for split in tokens) * model.config.hidden_size * model.dtype.itemsize
-        if not frozen or model.device.type != "cpu" or size > MEMORY_LIMIT:
+        typed = any("token_type_ids" in split.column_names for split in tokens)  # states would depend on them, too
+        if not frozen or typed or model.device.type != "cpu" or size > MEMORY_LIMIT:
             yield False
             return
         texts = {np.array(ids).tobytes(): len(ids) for split in tokens for ids in split["input_ids"]}

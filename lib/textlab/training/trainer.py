@@ -19,7 +19,8 @@ from ..data import row_lengths
 from ..errors import TrainingError
 from . import checkpoints
 from .callbacks import Progress
-from .speedups import FrozenMemory, first_token_only, layers_of
+from .layers import layers_of, weights_below
+from .speedups import FrozenMemory, first_token_only
 
 AVERAGE = "average.safetensors"
 
@@ -69,6 +70,7 @@ class TextTrainer(Trainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.recipe, self.memory = recipe, memory or FrozenMemory()
+        self._above = _layers_above(self.model) if recipe.layer_lr_decay != 1 else {}
         self.preparing = 0.0  # seconds before the first step, for the outputs of frozen layers
         self._draft: Path | None = None  # where a checkpoint is being written
         self._average: dict[str, torch.Tensor] | None = None
@@ -97,7 +99,7 @@ class TextTrainer(Trainer):
             groups: dict[tuple, list] = {}
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
-                    key = self.recipe.layer_lr_decay ** _layers_above(self.model, name), name in decayed
+                    key = self.recipe.layer_lr_decay ** self._above.get(id(parameter), 0), name in decayed
                     groups.setdefault(key, []).append(parameter)
             kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = kind(
@@ -265,10 +267,11 @@ class _Moments(TrainerCallback):
         self.trainer.update_average()
 
 
-def _layers_above(model: PreTrainedModel, parameter: str) -> int:
-    """Return how many Transformer layers lie above a parameter: 0 for the last layer and the head."""
+def _layers_above(model: PreTrainedModel) -> dict[int, int]:
+    """Return how many Transformer layers lie above a weight, by its id; weights of no layer, such as the head's, lack.
+
+    All layers lie above what the first one's input depends on.
+    """
     layers = layers_of(model)
-    place = {id(p): i for i, layer in enumerate(layers) for p in layer.parameters()}
-    found = model.get_parameter(parameter)
-    below = any(found is p for p in model.get_input_embeddings().parameters()) or ".embeddings." in f".{parameter}"
-    return len(layers) if below else len(layers) - 1 - place.get(id(found), len(layers) - 1)
+    inside = {id(weight): len(layers) - 1 - i for i, layer in enumerate(layers) for weight in layer.parameters()}
+    return inside | {id(weight): len(layers) for weight in weights_below(model, 0)}

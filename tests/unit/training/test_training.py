@@ -15,8 +15,8 @@ from transformers.utils import logging as transformers_logging
 from textlab import data, evaluation, hub, settings, training
 from textlab.errors import InputError, TrainingError
 from textlab.training import checkpoints, fitting
-from textlab.training.model import freeze
-from textlab.training.speedups import AFTER_ATTENTION, first_token_only, layers_of
+from textlab.training.layers import freeze, layers_of
+from textlab.training.speedups import AFTER_ATTENTION, first_token_only
 from textlab.training.trainer import SimilarLengthSampler, TextTrainer
 
 LABELS = ["bad", "good"]
