@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, first_line
-from .machine import outputs_root, project_root
+from .errors import IncompleteError, InputError, first_line, one_line
+from .machine import expanded, outputs_root, project_root
 from .settings import parameters, read_yaml
 
 #: Verb -> its function, what it says of itself, and its arguments as those of `add_argument`.
@@ -25,7 +25,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, str], tupl
 
 class _Parser(argparse.ArgumentParser):  # sub-parsers are of this class too
     def error(self, message: str) -> None:
-        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` shows what is accepted\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}; `{self.prog} --help` shows what is accepted\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, (function, texts, accepted) in VERBS.items():
         _fill(verbs.add_parser(name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts), accepted)
         verbs.choices[name].set_defaults(function=function)
+    for stream in filter(lambda stream: hasattr(stream, "reconfigure"), (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends nothing
     chosen = parser.parse_args(arguments)
     for name in ("SIGTERM", "SIGHUP"):  # a batch queue's stop and a closed terminal are as clean as Ctrl-C
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup has it
@@ -48,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"textlab: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # no place, no right to write there
+    except (IncompleteError, OSError) as error:  # some could not be done; no place, no right to write there
         print(f"textlab: {first_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -94,7 +96,12 @@ def _port(text: str) -> int:
 def _folder(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("a folder name is empty")
-    return Path(text)
+    if text != text.encode(errors="replace").decode():
+        raise argparse.ArgumentTypeError(f"got {text!a}; accepted is a folder name in UTF-8")
+    try:
+        return expanded(text)
+    except InputError as error:  # argparse would not show why
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 PARAMETERS = (
@@ -165,7 +172,7 @@ def _params_file(chosen: argparse.Namespace, notebook: str) -> Path:
 
 def _run_folder(chosen: argparse.Namespace) -> Path:
     folder = chosen.out or outputs_root() / (chosen.params.stem if chosen.params else chosen.profile)
-    folder = folder.expanduser().absolute()
+    folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
     return folder
@@ -223,13 +230,13 @@ def _predict(chosen: argparse.Namespace) -> int:
     from . import workflows
 
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"textlab: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_: print(f"textlab: {one_line(message)}", file=sys.stderr)
         try:
             done = workflows.predict_file(
                 chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri
             )
         except OSError as error:  # such as a full disk
-            print(f"textlab: {chosen.out} cannot be written: {error}", file=sys.stderr)
+            print(one_line(f"textlab: {chosen.out} cannot be written: {error}"), file=sys.stderr)
             return 1
     print(done, file=sys.stderr)
     print(chosen.out)

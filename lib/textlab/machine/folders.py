@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, first_line, show
 
 
 def project_root() -> Path:
@@ -25,11 +26,26 @@ def project_root() -> Path:
 
 def outputs_root() -> Path:
     """Return the folder for everything that runs write: `outputs/`, or what TEXTLAB_OUTPUTS says."""
-    return Path(os.environ.get("TEXTLAB_OUTPUTS") or project_root() / "outputs").expanduser().absolute()
+    return expanded(os.environ.get("TEXTLAB_OUTPUTS") or project_root() / "outputs").absolute()
+
+
+def expanded(path: str | os.PathLike) -> Path:
+    """Return a path with `~` and `~user` replaced by the home folder.
+
+    Raises:
+        InputError: there is no such user, or no system has such a path.
+    """
+    try:
+        found = Path(path).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found.lstat()
+    except (RuntimeError, ValueError, OSError) as error:  # no such user; a NUL in it; longer than the system's limit
+        raise InputError(f"{show(str(path))} cannot be a path here: {first_line(error)[:200]}") from None
+    return found
 
 
 def output_dir(chosen: str, notebook: str) -> Path:
     """Return (and make) the output folder of a notebook run; an empty choice means `outputs/<notebook>`."""
-    folder = Path(chosen).expanduser().absolute() if chosen else outputs_root() / notebook
+    folder = expanded(chosen).absolute() if chosen else outputs_root() / notebook
     folder.mkdir(parents=True, exist_ok=True)
     return folder

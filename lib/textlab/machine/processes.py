@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 import psutil
 
 from ..errors import InputError
+
+#: Runs a module, and ends it with all that it started when the pipe from its parent closes: at the parent's end.
+_BOUND = """
+import os, runpy, signal, sys, threading
+
+def watch():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+
+threading.Thread(target=watch, daemon=True).start()
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 
 
 def owner() -> str:
@@ -20,16 +36,36 @@ def owner() -> str:
 
 
 def gone(owner: str) -> bool:
-    """Return whether the process that `owner` names has ended; False for processes of other machines."""
-    host, _, process = owner.partition(" ")
-    if not process or host != socket.gethostname():
+    """Return whether the process that `owner` names has ended; False for those of other machines, and other texts."""
+    named = re.fullmatch(r"(\S+) (\d{1,9}) (\d+\.\d+)", owner)
+    if not named or named[1] != socket.gethostname():
         return False
-    pid, started = process.split()
+    pid, started = named[2], named[3]
     try:
         known = psutil.Process(int(pid))
         return known.status() == psutil.STATUS_ZOMBIE or abs(known.create_time() - float(started)) > 2
     except psutil.NoSuchProcess:
         return True
+
+
+def start_bound(module: str, arguments: Sequence[str], **environment: str) -> subprocess.Popen:
+    """Start a module of Python, without output, that ends with this process, even if that is killed.
+
+    It leads a session of its own; `stop` ends it earlier.
+
+    Args:
+        module: to run, as `python -m` does.
+        arguments: of the module.
+        environment: variables for it beside those of this process.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", _BOUND, module, *arguments],
+        env=os.environ | environment,
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def wait_for_server(server: subprocess.Popen, port: int) -> bool:

@@ -1,10 +1,15 @@
-"""The SQLite file of a local store: made whole, mended when its folder was moved, analysed, and packed into a zip."""
+"""The SQLite file of a local store: made whole, mended when its folder was moved, copied, and packed into a zip."""
 
 from __future__ import annotations
 
+import lzma
 import os
+import shlex
+import shutil
 import sqlite3
+import struct
 import zipfile
+import zlib
 from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +17,12 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.store.db.utils import _get_latest_schema_revision, _upgrade_db
+from sqlalchemy import create_engine
 
 from .. import machine
+from ..errors import InputError, first_line, show
+from .addresses import sqlite_uri
 
 #: The tag of an experiment whose artifacts lie beside the store's file and move with it.
 PORTABLE_TAG = "textlab.portable"
@@ -38,12 +47,73 @@ def prepare(file: Path) -> None:
     """Make a store's file when it is missing, else mend it when its folder was moved.
 
     Raises:
+        InputError: it is a database of another version of MLflow, or of something else.
         sqlite3.Error: it is a file of another kind.
     """
     if file.is_file():
-        _bring_home(file)
+        if not _is_current(file, file):
+            raise InputError(
+                f"{file} was written by another version of MLflow, which could not open it after an upgrade; carry its "
+                f"runs into a new store: python -m textlab sync --from {shlex.quote(str(file.parent))} --to NEW_FOLDER"
+            )
+        _bring_home(file, artifacts_uri(file))
     else:
         _make(file)
+
+
+def snapshot(file: Path, copy: Path) -> None:
+    """Copy a store's file as it is at this moment; what the copy held before is replaced."""
+    with closing(sqlite3.connect(file, timeout=60)) as store, closing(sqlite3.connect(copy, timeout=60)) as there:
+        store.backup(there)
+
+
+def modernise(copy: Path, original: Path) -> None:
+    """Bring the copy of a store's file into the schema of this MLflow, with the addresses of artifacts mended.
+
+    Args:
+        copy: of the file.
+        original: the file, beside which the artifacts lie.
+
+    Raises:
+        InputError: this MLflow does not know its schema, or it is no store.
+    """
+    if not _is_current(copy, original):
+        engine = create_engine(sqlite_uri(copy))
+        try:
+            _upgrade_db(engine)
+        except Exception as error:  # whatever a migration meets in foreign data, or a schema that it does not know
+            reason = first_line(error)
+            raise InputError(
+                f"{original} was written by another MLflow, and this one cannot read it: {reason}"
+            ) from None
+        finally:
+            engine.dispose()
+    _bring_home(copy, artifacts_uri(original))
+    _analyse(copy)
+
+
+def _is_current(file: Path, name: Path) -> bool:
+    """Tell whether a file has the schema of this MLflow, or no tables yet.
+
+    Args:
+        file: to look at.
+        name: messages call it.
+
+    Raises:
+        InputError: it is a database of something else.
+    """
+    with closing(sqlite3.connect(file, timeout=60)) as store:
+        tables = {name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and not {"experiments", "runs"} <= tables:
+            raise InputError(f"{name} is no store of MLflow but a database with the tables {show(sorted(tables))}")
+        if "alembic_version" not in tables:
+            return not tables
+        return store.execute("SELECT version_num FROM alembic_version").fetchall() == [(_latest_schema(),)]
+
+
+@lru_cache
+def _latest_schema() -> str:
+    return _get_latest_schema_revision()
 
 
 def analyse(file: Path) -> None:
@@ -51,19 +121,46 @@ def analyse(file: Path) -> None:
 
     With a thousand runs, reading the hundred curves of one took 1.4 seconds, and takes 0.06 afterwards.
     """
-    _analyse(file, file.stat().st_size.bit_length())
+    _analyse_once(file, file.stat().st_size.bit_length())
 
 
 def pack(file: Path, target: Path) -> Path:
     """Write a store, as it is at this moment, with all its files into one zip; return the path of the zip."""
     with machine.whole_file(target) as draft, TemporaryDirectory() as scratch, zipfile.ZipFile(draft, "w") as packed:
-        snapshot = Path(scratch) / file.name
-        with closing(sqlite3.connect(file, timeout=60)) as store, closing(sqlite3.connect(snapshot)) as copy:
-            store.backup(copy)
-        packed.write(snapshot, FILE_NAME, zipfile.ZIP_DEFLATED)
+        copy = Path(scratch) / FILE_NAME
+        snapshot(file, copy)
+        packed.write(copy, FILE_NAME, zipfile.ZIP_DEFLATED)
         for path in sorted(path for path in (file.parent / "artifacts").rglob("*") if path.is_file()):
             packed.write(path, path.relative_to(file.parent))
     return target
+
+
+def unpack(path: Path, folder: Path) -> Path:
+    """Unpack a zip into a folder; return the folder in it that holds a store.
+
+    Raises:
+        InputError: it is damaged, encrypted, packed in a way that cannot be read here, too large, or holds no store.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size, free = sum(entry.file_size for entry in packed.infolist()), shutil.disk_usage(folder).free
+            if size > free:
+                raise InputError(f"{path.name} would take {size:,} bytes in {folder}, where {free:,} are free")
+            packed.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error) as error:
+        raise InputError(f"{path.name} is damaged ({first_line(error)}); download or make it again") from None
+    except (RuntimeError, OSError, ValueError) as error:  # encrypted, an unknown method, names that no file can have
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path.name} cannot be unpacked ({first_line(error)}); make a plain zip of it") from None
+    places = [file.parent for file in folder.rglob(FILE_NAME)]
+    places = places or [file.parents[1] for file in folder.rglob("meta.yaml") if file.parent.name.isdecimal()]
+    if not places:
+        raise InputError(
+            f"{path.name}: no {FILE_NAME} and no mlruns is in this zip; accepted is the zip of a folder with a store"
+        )
+    return min(places, key=lambda place: (len(place.parts), str(place)))
 
 
 def _make(file: Path) -> None:
@@ -74,7 +171,7 @@ def _make(file: Path) -> None:
         with FileLock(f"{file}.lock"):
             if file.exists():  # another process was faster
                 return
-            MlflowClient(f"sqlite:///{draft}").set_experiment_tag("0", PORTABLE_TAG, "yes")  # MLflow's own "Default"
+            MlflowClient(sqlite_uri(draft)).set_experiment_tag("0", PORTABLE_TAG, "yes")  # MLflow's own "Default"
             with closing(sqlite3.connect(draft)) as store, store:
                 store.execute("UPDATE experiments SET artifact_location = ?", (artifacts_uri(file),))
             draft.rename(file)
@@ -82,12 +179,12 @@ def _make(file: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _bring_home(file: Path) -> None:
+def _bring_home(file: Path, home: str) -> None:
     """Rewrite, in one transaction, the artifact addresses of a store whose folder was moved, copied or unzipped.
 
-    MLflow records absolute addresses. The experiments with the portable tag say where the artifacts were.
+    MLflow records absolute addresses. The experiments with the portable tag say where the artifacts were; `home` is
+    where they are.
     """
-    home = artifacts_uri(file)
     try:
         with closing(sqlite3.connect(file, timeout=60)) as store, store:
             homes = store.execute(
@@ -108,7 +205,11 @@ def _bring_home(file: Path) -> None:
 
 
 @lru_cache
-def _analyse(file: Path, magnitude: int) -> None:  # again when the file has doubled
+def _analyse_once(file: Path, magnitude: int) -> None:  # again when the file has doubled
+    _analyse(file)
+
+
+def _analyse(file: Path) -> None:
     with (
         suppress(sqlite3.OperationalError),  # a file that is read-only is slow, but can be read
         closing(sqlite3.connect(file, timeout=60)) as store,

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ..errors import InputError
+from ..errors import InputError, show
 from ..evaluation import BASELINES
 from . import store
 
@@ -69,6 +69,25 @@ def search_space(table: pd.DataFrame) -> dict[str, Any]:
     except (MlflowException, OSError):
         return {}
     return {name: {"choices": spec} if isinstance(spec, list) else spec for name, spec in space.items()}
+
+
+def equals(field: str, value: str) -> str:
+    """Return a condition of MLflow's search language.
+
+    Args:
+        field: such as `name` or `attributes.run_id`.
+        value: wanted.
+
+    Raises:
+        InputError: that language cannot express the value.
+
+    >>> equals("name", "emotion"), equals("name", "it's")
+    ("name = 'emotion'", 'name = "it\'s"')
+    """
+    mark = '"' if "'" in value else "'"
+    if mark in value:
+        raise InputError(f"MLflow cannot search for {show(value)}, which has both kinds of quotation marks")
+    return f"{field} = {mark}{value}{mark}"
 
 
 def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
@@ -155,7 +174,7 @@ def recorded(run_id: str, uri: str) -> dict[str, Any]:
 def _run_or_copy(client: MlflowClient, run_id: str) -> Run | None:
     """Return the run with an id, else the copy of the run that has it in another store."""
     experiments = [experiment.experiment_id for experiment in store.paged(client.search_experiments)]
-    for condition in (f"attributes.run_id = '{run_id}'", f"tags.`{store.SOURCE_TAG}` = '{run_id}'"):
+    for condition in (equals("attributes.run_id", run_id), equals(f"tags.`{store.SOURCE_TAG}`", run_id)):
         if runs := client.search_runs(experiments, condition):
             return runs[0]
     return None

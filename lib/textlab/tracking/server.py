@@ -46,7 +46,9 @@ def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
 
 
 def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.Popen:
-    """Start a server of a local store's pages for this machine alone; `processes.stop` ends it.
+    """Start a server of a local store's pages for this machine alone.
+
+    `processes.stop` ends it, and so does the end of this process, whatever that is.
 
     Args:
         uri: address of the store.
@@ -75,12 +77,8 @@ def start_server(uri: str, port: int, hosts: Sequence[str] = ()) -> subprocess.P
     }
     if hosts:
         options["--cors-allowed-origins"] = ",".join(f"https://{host}" for host in hosts)
-    return subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *chain(*options.items())],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    return processes.start_bound(
+        "mlflow", ["server", *chain(*options.items())], MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
     )
 
 

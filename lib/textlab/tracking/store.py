@@ -8,7 +8,6 @@ import re
 import shlex
 import sqlite3
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +16,13 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import machine
-from ..errors import InputError, first_line
+from ..errors import InputError, first_line, without_secrets
 from . import local_store
+from .addresses import file_of, parsed, sqlite_uri
 from .local_store import FILE_NAME
 
 #: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
@@ -37,13 +38,7 @@ def default_uri() -> str:
 
 def store_uri(folder: Path) -> str:
     """Return the address of the SQLite store in a folder."""
-    return f"sqlite:///{Path(folder).absolute() / FILE_NAME}"
-
-
-def file_of(uri: str) -> Path | None:
-    """Return the file of an SQLite store, or None for any other store."""
-    local = re.fullmatch(r"sqlite:///(?P<file>.+)", uri)
-    return Path(local["file"]).absolute() if local else None
+    return sqlite_uri(Path(folder) / FILE_NAME)
 
 
 def exists(uri: str) -> bool:
@@ -64,11 +59,16 @@ def locate(text: str, unpacked: Path | None = None) -> str:
     """
     if not text:
         return default_uri()
-    if "://" in text or text == "databricks":
+    if file := file_of(text):
+        return sqlite_uri(file)
+    if "://" in text:
+        parsed(text)
         return text
-    if re.fullmatch(r"[\w.-]+:\d+(/.*)?", text):
-        raise InputError(f"{text} is no store; the address of a server begins with http:// or https://")
-    path = Path(text).expanduser().absolute()
+    if text == "databricks":
+        return text
+    if server := re.fullmatch(r"(?:.*@)?([\w.-]+:\d+(/.*)?)", text):
+        raise InputError(f"{server[1]} is no store; the address of a server begins with http:// or https://")
+    path = machine.expanded(text).absolute()
     if zipfile.is_zipfile(path):
         return _unpack(path, unpacked)
     if path.is_file():
@@ -86,17 +86,7 @@ def _unpack(path: Path, folder: Path | None) -> str:
     if not folder:
         command = f"python -m textlab sync --from {path.name} --to outputs"
         raise InputError(f"{path.name} is a zip; carry its runs into a store first: {command}")
-    try:
-        with zipfile.ZipFile(path) as packed:
-            packed.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path.name} is damaged ({first_line(error)}); download or make it again") from None
-    files = list(folder.rglob(FILE_NAME))
-    if not files:
-        raise InputError(
-            f"{path.name}: no {FILE_NAME} is in this zip; accepted is the zip of a folder that holds a store"
-        )
-    return store_uri(min(files, key=lambda file: len(file.parts)).parent)
+    return store_uri(local_store.unpack(path, folder))
 
 
 def open_client(uri: str, create: bool = True) -> MlflowClient:
@@ -109,18 +99,33 @@ def open_client(uri: str, create: bool = True) -> MlflowClient:
     Raises:
         InputError: there is no such store, or no answer within a few seconds.
     """
-    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quieten()
     file = file_of(uri)
     if file and not create and not file.is_file():
         raise InputError(f"there is no tracking store yet ({short(uri)}): run notebook 03_mlflow_tracking first")
     with one_line_errors(uri):
         if file:
             local_store.prepare(file)
+        elif "://" in uri and (url := parsed(uri)).get_backend_name() in ("postgresql", "mysql"):
+            _connect_once(url)  # MLflow would try for two minutes
         client = MlflowClient(uri, uri)
         with _probing():
             client.search_experiments(max_results=1)
     return client
+
+
+def quieten() -> None:
+    """Let MLflow log errors only, and none that it raises too."""
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def _connect_once(url: URL) -> None:
+    """Raise SQLAlchemy's error if a database does not answer within a few seconds."""
+    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": PROBE_SECONDS})
+    with engine.connect():
+        pass
 
 
 @contextmanager
@@ -210,6 +215,8 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
                 f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri "
                 "records runs here, and `python -m textlab sync` carries them to a server later"
             )
+        if uri.startswith("databricks"):  # whose messages name the profile, or what stands in its place, piece by piece
+            text = "Databricks refuses it; check its profile or secret scope, and that `databricks-sdk` is installed"
         raise InputError(f"{what}: {short(uri)} cannot be used: {short(text)}") from None
 
 
@@ -218,10 +225,9 @@ def unanswered(error: BaseException) -> bool:
     return isinstance(error, MlflowException) and "failed with exception" in str(error)
 
 
-def short(uri: str) -> str:
-    """Return an address for messages: the project's own folder by its short name, and no password."""
-    uri = uri.replace(f"{machine.project_root()}/", "<project>/")
-    return re.sub(r"//[^/@]+@", "//***@", uri)
+def short(text: str) -> str:
+    """Return an address, or a text with some, for messages: the project's folder by its short name, no secrets."""
+    return without_secrets(text.replace(f"{machine.project_root()}/", "<project>/"))
 
 
 def named(uri: str) -> str:

@@ -19,11 +19,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from mlflow_stores import Server, content, fill
-from textlab.errors import InputError
+from textlab.errors import IncompleteError, InputError
 from textlab.tracking import store, sync
 from textlab.tracking.sync.artifacts import Artifacts
 from textlab.tracking.sync.digest import STATE_TAG
 from textlab.tracking.sync.passage import one_copy
+from textlab.tracking.sync.source import Source, open_source
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,8 @@ def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empt
     taker.delete_experiment(store.use_experiment(taker, "later"))
     for _ in range(2):
         with pytest.raises(
-            InputError, match=rf"^2 could not be carried, all else was: .*later.* run broken \({broken}\): .*nowhere"
+            IncompleteError,
+            match=rf"^2 could not be carried, all else was: .*files of run broken \({broken}\): .*nowhere.*",
         ):
             sync.carry(full, empty)
         assert len(content(empty)["versions"]) == 2 and len(content_of_runs(empty)) == 4
@@ -204,11 +206,11 @@ def test_files_that_were_carried_are_not_fetched_from_the_server_again_and_again
     (tmp_path / "here").mkdir()
     for name in ("here/a.txt", "there.txt"):
         (tmp_path / name).write_text("one")
-    here, there = Artifacts(None, (tmp_path / "here").as_uri()), Remote(None, "http://x/1")
-    assert [here.carry(there) for _ in range(3)] == [0, 0, 0] and fetched == ["a.txt"]
+    here, there = Artifacts(None, (tmp_path / "here").as_uri(), Source(None, tmp_path)), Remote(None, "http://x/1")
+    assert [here.carry(there, here.listing()) for _ in range(3)] == [(0, [])] * 3 and fetched == ["a.txt"]
 
 
-def test_a_runs_curves_are_not_searched_for_among_those_of_all_runs(full, empty):
+def test_a_runs_curves_are_not_searched_for_among_those_of_all_runs(full, tmp_path):
     client, asked = store.open_client(full), []
     run = client.create_run("0").info.run_id
     client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(100)])
@@ -223,17 +225,16 @@ def test_a_runs_curves_are_not_searched_for_among_those_of_all_runs(full, empty)
             ],
         )
 
-    def plan() -> str:
+    def plan(client) -> str:
         """Return how SQLite answers the question that MLflow asks it for a curve."""
         with watched(Engine, "before_cursor_execute", lambda *call: asked.append(call[2:4])):
             client.get_metric_history(run, "loss")
         ((statement, values),) = [one for one in asked if "FROM metrics" in one[0]]
         asked.clear()
-        return str(sql(full, f"EXPLAIN QUERY PLAN {statement}", values))
+        return str(sql(client.tracking_uri, f"EXPLAIN QUERY PLAN {statement}", values))
 
-    assert "index_metrics_run_uuid_key" not in plan()  # what SQLite does by itself
-    sync.carry(full, empty)
-    assert "index_metrics_run_uuid_key" in plan()
+    assert "index_metrics_run_uuid_key" not in plan(client)  # what SQLite does by itself
+    assert "index_metrics_run_uuid_key" in plan(open_source(full, tmp_path).client)
 
 
 def test_what_was_deleted_in_the_target_stays_deleted(full, empty):

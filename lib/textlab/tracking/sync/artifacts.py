@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote, urlsplit
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.uri import is_local_uri
+from mlflow.utils.uri import is_local_uri, validate_path_is_safe
+
+from ...errors import InputError, show
+from .source import Source
 
 #: A file that MLflow writes into a model's folder when the model is loaded from it.
 _LEFT_BEHIND = "registered_model_meta"
@@ -28,15 +33,21 @@ class Artifacts:
     Args:
         client: of the store.
         address: of the artifacts, as the store holds it.
+        source: the store, if it is the one that is read; it says which files may be.
     """
 
     client: MlflowClient
     address: str
+    source: Source | None = None
 
     def listing(self) -> dict[str, tuple[int, str]]:
-        """Return path -> size in bytes and SHA-256; the latter is empty for files on a server."""
+        """Return path -> size in bytes and SHA-256; the latter is empty for files on a server.
+
+        Raises:
+            InputError: they lie where they are not read.
+        """
         if folder := self._folder:
-            files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+            files = [file for file in sorted(folder.rglob("*")) if self._is_own(file)]
             listing = {file.relative_to(folder).as_posix(): _measure(file) for file in files}
         else:
             listing = {path: (size, "") for path, size in _walk(self._repository)}
@@ -47,24 +58,45 @@ class Artifacts:
         """Return a file; it is downloaded into the folder if it is not on this machine."""
         if self._folder:
             return self._folder / path
-        return Path(self._repository.download_artifacts(path, folder))
+        return Path(self._repository.download_artifacts(_in_an_address(path), folder))
 
-    def carry(self, target: Artifacts) -> int:
-        """Send the files that the target lacks or has with another content; return how many."""
+    def carry(self, target: Artifacts, listing: Mapping[str, tuple[int, str]]) -> tuple[int, list[str]]:
+        """Send the files that the target lacks or has with another content.
+
+        Args:
+            target: gets them.
+            listing: what `listing` returned.
+
+        Returns:
+            How many were sent, and the paths of those that cannot get there under their name.
+        """
         there, missing = target.listing(), {}
-        for path, (size, digest) in self.listing().items():
+        for path, (size, digest) in listing.items():
             size_there, digest_there = there.get(path, (-1, ""))  # None is the size of an empty file on a server
             if size != size_there or not self._equals(target, path, digest, digest_there):
                 missing[path] = digest
-        if missing:
+        sendable = [path for path in missing if target._can_hold(path)]
+        if sendable:
             with TemporaryDirectory() as downloads, TemporaryDirectory() as parcel:
-                for path in missing:
-                    link = Path(parcel) / path
+                for path in sendable:
+                    link = Path(parcel) / (path if target._folder else _in_an_address(path))
                     link.parent.mkdir(parents=True, exist_ok=True)
                     link.symlink_to(self.fetch(path, downloads))
                 target._repository.log_artifacts(parcel)
-            _CARRIED.update((target.address, path, digest) for path, digest in missing.items())
-        return len(missing)
+            there = target.listing()
+            _CARRIED.update((target.address, path, missing[path]) for path in sendable if path in there)
+        lost = [path for path in missing if path not in there or path not in sendable]
+        return len(missing) - len(lost), lost
+
+    def _can_hold(self, path: str) -> bool:
+        """Tell whether a file can be sent under its path: MLflow's server refuses some names, or alters them."""
+        if self._folder:
+            return True
+        try:
+            short = all(len(part.encode()) <= 255 for part in _in_an_address(path).split("/"))
+            return short and validate_path_is_safe(path) == path
+        except (MlflowException, UnicodeEncodeError):
+            return False
 
     def _equals(self, target: Artifacts, path: str, digest: str, digest_there: str) -> bool:
         """Tell whether the target's file of the same size has the same content; an empty digest is not known yet."""
@@ -80,13 +112,41 @@ class Artifacts:
         with TemporaryDirectory() as downloads:
             return _measure(self.fetch(path, downloads))[1]
 
+    def _is_own(self, file: Path) -> bool:
+        """Tell whether a path is a file of these artifacts.
+
+        Raises:
+            InputError: it is a link to somewhere else, or to a folder, which nobody looks into.
+        """
+        if self.source and file.is_symlink() and (file.is_dir() or not self.source.holds(file)):
+            raise InputError(f"{show(file.name)} among them is a link out of their folder: never read")
+        return file.is_file()
+
     @property
     def _folder(self) -> Path | None:
-        return Path(local_file_uri_to_path(self.address)) if is_local_uri(self.address) else None
+        if self.source:
+            return self.source.folder_of(self.address)
+        if not is_local_uri(self.address):
+            return None
+        if _is_elsewhere(self.client.tracking_uri):
+            advice = "start it with --artifacts-destination instead of --default-artifact-root"
+            raise InputError(f"the server keeps them in {show(self.address)} of its own machine; {advice}")
+        return Path(local_file_uri_to_path(self.address))
 
     @property
     def _repository(self) -> ArtifactRepository:
         return get_artifact_repository(self.address, tracking_uri=self.client.tracking_uri)
+
+
+def _is_elsewhere(uri: str) -> bool:
+    """Tell whether a store is a server of another machine."""
+    parts = urlsplit(uri)
+    return parts.scheme in ("http", "https") and parts.hostname not in ("127.0.0.1", "localhost", "::1")
+
+
+def _in_an_address(path: str) -> str:
+    """Return a path as MLflow's client has to be given it: it cuts off what follows `?` and decodes `%41`."""
+    return quote(path) if "?" in path or "%" in path else path
 
 
 def _walk(repository: ArtifactRepository, folder: str | None = None) -> Iterator[tuple[str, int]]:

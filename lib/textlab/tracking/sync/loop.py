@@ -15,7 +15,7 @@ import psutil
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...errors import InputError, first_line
+from ...errors import IncompleteError, InputError, first_line
 from ...machine import processes
 from .. import store
 from .once import carry
@@ -35,30 +35,31 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
 
     Raises:
         InputError: a store or the experiment is not there, or does not answer; with watch, this is only printed.
+        IncompleteError: something could not be carried.
     """
     if target.lower().endswith(".zip"):
         raise InputError(
             f"--to: {target} is a zip; accepted is a folder, an SQLite URI or a server; zip the folder afterwards"
         )
-    with TemporaryDirectory(prefix="store-") as unpacked:
+    with TemporaryDirectory(prefix="store-") as unpacked, TemporaryDirectory(prefix="copy-") as scratch:
         uris = [store.locate(text, Path(unpacked)) for text in (source, target)]
         if uris[0].rstrip("/") == uris[1].rstrip("/"):
             raise InputError(f"--from and --to are the same store, {store.short(uris[0])}")
         if watch:
-            _watch(*uris, experiment, until_eof)
+            _watch(*uris, experiment, Path(scratch), until_eof)
         try:
-            return carry(*uris, experiment)
+            return carry(*uris, experiment, Path(scratch))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise InputError(store.short(first_line(error))) from None
 
 
-def _watch(source: str, target: str, experiment: str, until_eof: bool) -> None:
+def _watch(source: str, target: str, experiment: str, scratch: Path, until_eof: bool) -> None:
     """Carry again and again until the standard input ends, or for ever; print what was carried when it differs."""
     last_line, ended = "", False
     while not ended:
         try:
-            line = carry(source, target, experiment)
-        except (InputError, MlflowException, SQLAlchemyError, OSError) as error:
+            line = carry(source, target, experiment, scratch)
+        except (IncompleteError, InputError, MlflowException, SQLAlchemyError, OSError) as error:
             line = f"waiting: {store.short(first_line(error))}"
         if line != last_line:
             print(line, flush=True)

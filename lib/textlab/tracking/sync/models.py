@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Metric, Run
 
+from ..queries import equals
 from ..store import SOURCE_TAG, paged
-from .artifacts import Artifacts
 from .digest import VERSIONS_TAG, point_key
 from .passage import Passage, one_copy, origin_of
+from .source import Rows
 
 
-def models_by_run(client: MlflowClient, experiment_id: str) -> dict[str, list[LoggedModel]]:
-    """Return the logged models of an experiment, by the id of the run that made them."""
-    models = defaultdict(list)
-    for model in paged(client.search_logged_models, [experiment_id]):
+def models_by_run(passage: Passage, experiment_id: str) -> dict[str, list[LoggedModel]]:
+    """Return the logged models of an experiment in the source, by the id of the run that made them."""
+    models, client = defaultdict(list), passage.source
+    query = "SELECT model_id FROM logged_models WHERE experiment_id = ? AND lifecycle_stage = 'active'"
+    rows = Rows(query, client.get_logged_model, [experiment_id])
+    for model in passage.listed("model", client.search_logged_models, [experiment_id], rows=rows):
         models[model.source_run_id].append(model)
     return models
 
@@ -30,7 +32,7 @@ class ModelCarrier:
     """
 
     def __init__(self, passage: Passage) -> None:
-        self._passage, self._source, self._target = passage, passage.source, passage.target
+        self._passage, self._target = passage, passage.target
 
     def recall(self, models: Sequence[LoggedModel], run: Run) -> None:
         """Look up the copies of models that were carried before.
@@ -43,11 +45,10 @@ class ModelCarrier:
             if copy := self._one_copy(model, run):
                 self._passage.copies[model.model_id] = copy.model_id
 
-    def carry(self, model: LoggedModel, run: Run) -> None:
-        """Carry a model; see `recall` for the arguments."""
+    def carry(self, model: LoggedModel, run: Run, listing: Mapping[str, tuple[int, str]]) -> None:
+        """Carry a model with the files that the listing names; see `recall` for the other arguments."""
         copy = self._one_copy(model, run, create=True)
-        files = Artifacts(self._source, model.artifact_location)
-        self._passage.done["files"] += files.carry(Artifacts(self._target, copy.artifact_location))
+        self._passage.carry_files(label(model), listing, model.artifact_location, copy.artifact_location)
         self._carry_points(model, copy)
         if changed := dict(_tags(model).items() - copy.tags.items()):
             self._target.set_logged_model_tags(copy.model_id, changed)
@@ -60,7 +61,7 @@ class ModelCarrier:
         origin, place, run_id = origin_of(model.tags, model.model_id), run.info.experiment_id, run.info.run_id
 
         def search() -> list[LoggedModel]:
-            condition = f"tags.`{SOURCE_TAG}` = '{origin}'"
+            condition = equals(f"tags.`{SOURCE_TAG}`", origin)
             copies = list(paged(self._target.search_logged_models, [place], filter_string=condition))
             for other in copies:
                 if other.source_run_id != run_id:  # it belongs to a copy of the run that was deleted
@@ -88,6 +89,11 @@ class ModelCarrier:
                 points[self._passage.copies[point.run_id]].append(metric)
         for run_id, metrics in points.items():
             self._target.log_batch(run_id, metrics=metrics)
+
+
+def label(model: LoggedModel) -> str:
+    """Return how messages name a model."""
+    return f"model {model.name} of run {model.source_run_id}"
 
 
 def _tags(model: LoggedModel) -> dict[str, str]:

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-from ...errors import InputError
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...errors import IncompleteError
 from .. import local_store, stale_runs, store
 from .passage import Passage
 from .runs import RunCarrier
+from .source import Rows, open_source
 from .versions import VersionCarrier
 
 
-def carry(source: str, target: str, experiment: str = "") -> str:
+def carry(source: str, target: str, experiment: str = "", scratch: Path | None = None) -> str:
     """Carry what the target does not have yet, once, and return in one sentence what that was.
 
     Args:
         source, target: addresses of the stores.
         experiment: the only one to carry; empty means all.
+        scratch: folder for a copy of the source; a sync that watches uses the same one again.
 
     Raises:
-        InputError: a store or the experiment is not there, or does not answer; or something could not be carried.
+        InputError: a store or the experiment is not there, or does not answer.
+        IncompleteError: something could not be carried.
     """
-    passage = Passage(store.open_client(source, create=False), store.open_client(target))
-    for file in filter(None, map(store.file_of, (source, target))):
+    if scratch is None:
+        with TemporaryDirectory(prefix="store-") as folder:
+            return carry(source, target, experiment, Path(folder))
+    store.quieten()
+    origin = open_source(source, scratch)
+    passage = Passage(origin, store.open_client(target), failed=dict(origin.failed))
+    if file := store.file_of(target):
         local_store.analyse(file)
-    if store.file_of(source):
-        experiments = store.paged(passage.source.search_experiments)
-        stale_runs.close_stale(passage.source, [one.experiment_id for one in experiments])
+    rows = Rows("SELECT experiment_id FROM experiments WHERE lifecycle_stage = 'active'", origin.client.get_experiment)
+    experiments = passage.listed("experiment", origin.client.search_experiments, rows=rows)
     if experiment:
-        store.use_experiment(passage.source, experiment, create=False)
+        store.use_experiment(origin.client, experiment, create=False)
     runs = RunCarrier(passage)
-    for one in list(store.paged(passage.source.search_experiments)):
+    for one in experiments:
         if experiment in ("", one.name):
+            if origin.copy:
+                label = f"open runs of experiment {one.name}"
+                passage.attempt(label, stale_runs.close_stale, origin.client, [one.experiment_id])
             passage.attempt(f"experiment {one.name}", runs.carry_all, one)
-    VersionCarrier(passage).carry_all()
+    passage.attempt("registered models", VersionCarrier(passage).carry_all)
     return _summary(passage, target)
 
 
 def _summary(passage: Passage, target: str) -> str:
     if failed := [f"{what}: {why}" for what, why in passage.failed.items()]:
         reasons = "; ".join(failed[:3]) + (" ..." if failed[3:] else "")
-        raise InputError(f"{len(failed)} could not be carried, all else was: {reasons}")
+        raise IncompleteError(f"{len(failed)} could not be carried, all else was: {reasons}")
     counts = ", ".join(f"{number} {what}" for what, number in passage.done.items() if number)
     return f"carried to {store.short(target)}: {counts or 'nothing, all was there'}"

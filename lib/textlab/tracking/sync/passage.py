@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from ...errors import InputError, first_line
+from ...errors import first_line, show
 from .. import store
+from .artifacts import Artifacts
+from .source import Rows, Source
 
 Copy = TypeVar("Copy")
 
@@ -23,28 +25,73 @@ class Passage:
     """One passage from a store to another.
 
     Args:
-        source, target: clients of the two stores.
+        origin: the store that runs come from.
+        target: client of the other.
         copies: id of a run or model in the source -> id of its copy in the target.
         owned: ids of runs in the source that are copies of the target's own.
         done: what was carried or left behind -> how many.
         failed: what could not be carried -> why.
     """
 
-    source: MlflowClient
+    origin: Source
     target: MlflowClient
     copies: dict[str, str] = field(default_factory=dict)
     owned: set[str] = field(default_factory=set)
     done: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def source(self) -> MlflowClient:
+        """The client of the store that runs come from."""
+        return self.origin.client
+
     def attempt(self, what: str, carry: Callable[..., None], *arguments: Any) -> None:
         """Carry something; if that fails, remember why and go on with the rest, unless a store does not answer."""
         try:
             carry(*arguments)
-        except (InputError, MlflowException, OSError) as error:
+        except Exception as error:  # a store may hold whatever it likes, and MLflow raises whatever that leads to
             if store.unanswered(error):
                 raise
             self.failed[what] = store.short(first_line(error))
+
+    def listed(self, what: str, search: Callable, *arguments: Any, rows: Rows) -> list[Any]:
+        """Return everything that a search of the source returns; see `Source.listed`."""
+        return self.origin.listed(what, search, *arguments, rows=rows, attempt=self.attempt)
+
+    def listing(self, owner: str, address: str | None) -> dict[str, tuple[int, str]]:
+        """Return the listing of artifacts in the source; those that cannot be read are named, and none is returned.
+
+        Args:
+            owner: whose artifacts they are.
+            address: of them.
+        """
+        try:
+            return Artifacts(self.source, address, self.origin).listing()
+        except (MlflowException, ImportError, OSError, ValueError) as error:  # no client for that cloud, no right
+            if store.unanswered(error):
+                raise
+            self.failed[f"files of {owner}"] = store.short(first_line(error))
+            return {}
+
+    def carry_files(self, owner: str, listing: Mapping[str, tuple[int, str]], address: str, there: str) -> None:
+        """Send the files that a copy lacks or has with another content; those that cannot be sent are named.
+
+        Args:
+            owner: whose files they are.
+            listing: of them, as `listing` returned it.
+            address, there: of the artifacts in the source and in the target.
+        """
+        if not listing:
+            return
+        try:
+            sent, lost = Artifacts(self.source, address, self.origin).carry(Artifacts(self.target, there), listing)
+        except (ImportError, ValueError) as error:
+            self.failed[f"files of {owner}"] = store.short(first_line(error))
+            return
+        self.done["files"] += sent
+        if lost:
+            names = ", ".join(map(show, lost[:3])) + (" ..." if lost[3:] else "")
+            self.failed[f"{len(lost)} files of {owner}"] = f"the target cannot hold their names: {names}"
 
 
 def origin_of(tags: Mapping[str, str], own: str) -> str:

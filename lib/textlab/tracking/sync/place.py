@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from mlflow.entities import Run, RunTag, ViewType
 
+from ..queries import equals
 from ..store import SOURCE_TAG, paged, use_experiment
 from .digest import STATE_TAG
 from .models import models_by_run
@@ -33,7 +34,7 @@ class Place:
         self._known: dict[str, list[Run]] = defaultdict(list)  # by origin
         for run in paged(self._target.search_runs, [self._id], run_view_type=ViewType.ALL):
             self._known[run_origin(run)].append(_slim(run))
-        self.models = models_by_run(passage.source, experiment_id)
+        self.models = models_by_run(passage, experiment_id)
 
     def claim(self, run: Run) -> Run | None:
         """Return the copy of a run, made if need be; None when the target's user has deleted it.
@@ -43,7 +44,7 @@ class Place:
         origin = run_origin(run)
 
         def search() -> list[Run]:
-            condition = f"tags.`{SOURCE_TAG}` = '{origin}'"
+            condition = equals(f"tags.`{SOURCE_TAG}`", origin)
             copies = self._known.get(origin)
             copies = copies or list(paged(self._target.search_runs, [self._id], condition, ViewType.ALL))
             originals = [copy for copy in copies if copy.info.run_id == origin]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag
 
-from .artifacts import Artifacts
 from .digest import STATE_TAG, point_key
 from .passage import Passage
 
 PARENT_TAG = "mlflow.parentRunId"
+
+
+def label(run: Run) -> str:
+    """Return how messages name a run."""
+    return f"run {run.info.run_name} ({run.info.run_id})"
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,10 @@ class RunPair:
         if run.inputs.dataset_inputs:
             self.passage.target.log_inputs(copy.info.run_id, run.inputs.dataset_inputs)
 
-    def carry_files(self) -> None:
-        """Send the files that the copy lacks or has with another content."""
-        files = Artifacts(self.passage.source, self.run.info.artifact_uri)
-        self.passage.done["files"] += files.carry(Artifacts(self.passage.target, self.copy.info.artifact_uri))
+    def carry_files(self, listing: Mapping[str, tuple[int, str]]) -> None:
+        """Send the files of a listing that the copy lacks or has with another content."""
+        there = self.copy.info.artifact_uri
+        self.passage.carry_files(label(self.run), listing, self.run.info.artifact_uri, there)
 
     def link(self) -> None:
         """Link the copy to the copies of the models that the run read and made."""

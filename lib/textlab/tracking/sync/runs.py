@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from functools import partial
 
 from mlflow.entities import Experiment, LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from ..store import paged
-from .artifacts import Artifacts
+from ...errors import InputError
 from .digest import STATE_TAG, state_of
 from .models import ModelCarrier
+from .models import label as model_label
 from .passage import Passage, undisturbed
 from .place import Place, run_origin
-from .run_pair import PARENT_TAG, RunPair
+from .run_pair import PARENT_TAG, RunPair, label
+from .source import Rows
 
 
 class RunCarrier:
@@ -32,14 +33,17 @@ class RunCarrier:
 
     def carry_all(self, experiment: Experiment) -> None:
         """Carry the runs of an experiment; one without runs is left out."""
-        runs = paged(self._source.search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"])
-        if (first := next(runs, None)) is None:
+        query = "SELECT run_uuid FROM runs WHERE experiment_id = ? AND lifecycle_stage = 'active' ORDER BY start_time"
+        rows = Rows(query, self._source.get_run, [experiment.experiment_id])
+        search = partial(self._source.search_runs, order_by=["attributes.start_time ASC"])
+        runs = self._passage.listed("run", search, [experiment.experiment_id], rows=rows)
+        if not runs:
             return
         place = self._place(experiment.experiment_id)
         if alone := place.models.pop("", []) + place.models.pop(None, []):
             self._passage.done["models left behind, since no run has made them"] += len(alone)
         self._unfinished = []
-        for run in chain([first], runs):
+        for run in runs:
             if run.info.run_id not in self._passage.copies:
                 self._attempt(run)
         for run in list(self._unfinished):  # by now the others have copies
@@ -47,7 +51,7 @@ class RunCarrier:
         del self._places[experiment.experiment_id]
 
     def _attempt(self, run: Run) -> None:
-        self._passage.attempt(f"run {run.info.run_name} ({run.info.run_id})", self._carry_family, run)
+        self._passage.attempt(label(run), self._carry_family, run)
 
     def _place(self, experiment_id: str) -> Place:
         if experiment_id not in self._places:
@@ -70,6 +74,8 @@ class RunCarrier:
         undisturbed(lambda: self._carry(run, place), lambda: place.forget(run))
 
     def _carry(self, run: Run, place: Place) -> None:
+        if not all(isinstance(moment, int | None) for moment in (run.info.start_time, run.info.end_time)):
+            raise InputError("its times are no numbers")
         copy = place.claim(run)
         if copy is None:
             return
@@ -78,8 +84,8 @@ class RunCarrier:
             self._passage.owned.add(run.info.run_id)
             return
         models = place.models.get(run.info.run_id, [])
-        addresses = [run.info.artifact_uri, *(model.artifact_location for model in models)]
-        listings = [Artifacts(self._source, address).listing() for address in addresses]
+        listings = [self._passage.listing(label(run), run.info.artifact_uri)]
+        listings += [self._passage.listing(model_label(model), model.artifact_location) for model in models]
         if run.info.status != "RUNNING" and copy.data.tags.get(STATE_TAG) == state_of(run, models, listings):
             self._models.recall(models, copy)
         else:
@@ -92,13 +98,15 @@ class RunCarrier:
         run, copy = self._source.get_run(run_id), self._target.get_run(copy_id)  # a search leaves model inputs out
         pair = RunPair(self._passage, run, copy)
         pair.log()
-        pair.carry_files()
-        for model in models:
-            self._models.carry(model, copy)
+        pair.carry_files(listings[0])
+        for model, listing in zip(models, listings[1:], strict=True):
+            self._models.carry(model, copy, listing)
         pair.link()
         pair.end()
         if pair.is_unfinished(models):
             self._unfinished.append(run)
+        elif any(run_id in what for what in self._passage.failed):
+            return  # some of its files: the next sync tries again
         elif copy.data.tags.get(STATE_TAG) != (state := state_of(run, models, listings)):
             self._target.set_tag(copy_id, STATE_TAG, state)
             self._passage.done["runs"] += 1

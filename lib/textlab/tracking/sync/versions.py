@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
+from ..queries import equals
 from ..registry import use_registered_model
 from ..store import SOURCE_TAG, as_global, paged
 from .passage import Passage, one_copy, origin_of, undisturbed
+from .source import Rows
 
 
 class VersionCarrier:
@@ -22,27 +24,31 @@ class VersionCarrier:
     def carry_all(self) -> None:
         """Carry the versions, and the aliases that point at them."""
         carried = self._passage.copies.keys() - self._passage.owned
-        for model in list(paged(self._source.search_registered_models)):
-            versions = list(paged(self._source.search_model_versions, f"name='{model.name}'"))
+        client, listed = self._source, self._passage.listed
+        rows = Rows("SELECT name FROM registered_models", client.get_registered_model)
+        models = listed("registered model", client.search_registered_models, rows=rows)
+        rows = Rows("SELECT name, version FROM model_versions", client.get_model_version)
+        all_versions = listed("version of the registered model", client.search_model_versions, rows=rows)
+        for model in models:
+            versions = [version for version in all_versions if version.name == model.name]
             if alone := [version for version in versions if not version.run_id]:
                 self._passage.done[f"versions of {model.name} left behind, since no run has made them"] += len(alone)
             mine = [version for version in versions if version.run_id in carried]
             if mine:
-                mine.sort(key=lambda version: int(version.version))
                 self._passage.attempt(f"registered model {model.name}", self._carry_model, model, mine)
 
     def _carry_model(self, model: RegisteredModel, versions: list[ModelVersion]) -> None:
         def carry() -> None:
             use_registered_model(self._target, model.name, model.tags, model.description)
-            numbers = {str(version.version): self._carry_version(version) for version in versions}
+            ordered = sorted(versions, key=lambda version: int(version.version))
+            numbers = {str(version.version): self._carry_version(version) for version in ordered}
             self._carry_aliases(model.name, {version: number for version, number in numbers.items() if number})
 
         undisturbed(carry)
 
     def _carry_version(self, version: ModelVersion) -> str | None:
         """Carry a version and return its number in the target; None when its files are in no run that was carried."""
-        kind, _, rest = version.source.partition(":/")
-        owner, slash, path = rest.partition("/")
+        kind, owner, slash, path = self._place(version)
         address = self._passage.copies.get(owner)
         if kind not in ("models", "runs") or not address:
             reason = f"versions of {version.name} left behind, since their files are in none of the carried runs"
@@ -54,11 +60,19 @@ class VersionCarrier:
                 self._target.set_model_version_tag(version.name, copy.version, key, value)
         return str(copy.version)
 
+    def _place(self, version: ModelVersion) -> tuple[str, str, str, str]:
+        """Return where the files of a version are: `models` or `runs`, the id of it, a slash, and the path in it."""
+        source, home = version.source or "", self._source.get_run(version.run_id).info.artifact_uri or ""
+        if home and source.startswith(f"{home}/"):  # so says an older MLflow
+            return "runs", version.run_id, "/", source.removeprefix(f"{home}/")
+        kind, _, rest = source.partition(":/")
+        return kind, *rest.partition("/")
+
     def _one_copy(self, version: ModelVersion, source: str, model_id: str | None) -> ModelVersion:
         origin, run_id = _origin(version), self._passage.copies[version.run_id]
 
         def search() -> list[ModelVersion]:
-            versions = paged(self._target.search_model_versions, f"name='{version.name}'")
+            versions = paged(self._target.search_model_versions, equals("name", version.name))
             return [copy for copy in versions if _origin(copy) == origin]
 
         def make() -> None:
