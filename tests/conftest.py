@@ -132,6 +132,23 @@ def error(function, *args, **options) -> str:
     return str(caught.value)
 
 
+def altered(value):
+    """Yield copies of a JSON value in each of which one part of it is missing, or something else."""
+    others = (None, True, -1, 0, 0.5, 10**18, 10**400, float("inf"), "", "x", "../x", "a\0b", [], [[]], {}, {"x": {}})
+    if isinstance(value, dict | list):
+        places = list(value) if isinstance(value, dict) else range(len(value))
+        for place in list(places)[:20]:
+            yield type(value)(
+                {k: v for k, v in value.items() if k != place}
+                if isinstance(value, dict)
+                else [v for i, v in enumerate(value) if i != place]
+            )
+            for other in [*others, *altered(value[place])]:
+                copy = value.copy()
+                copy[place] = other
+                yield copy
+
+
 @pytest.fixture
 def postgresql(tmp_path):
     """The address of a PostgreSQL of its own."""

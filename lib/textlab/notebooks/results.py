@@ -5,13 +5,75 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, Required
 
 import pandas as pd
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ..errors import InputError
 from ..machine import plain, write_text
-from ..settings import parameters
+from ..settings import parameters, strict_json
+
+
+class Scores(TypedDict):
+    """What a model reaches on a split."""
+
+    accuracy: strict_json.Share
+    macro_f1: strict_json.Share
+    weighted_f1: NotRequired[strict_json.Share]
+    accuracy_ci95: NotRequired[Annotated[list[float], Field(min_length=2, max_length=2)]]
+    macro_f1_ci95: NotRequired[Annotated[list[float], Field(min_length=2, max_length=2)]]
+
+
+class Rows(TypedDict):
+    """Rows of each split."""
+
+    train: strict_json.Count
+    validation: NotRequired[strict_json.Count]
+    test: NotRequired[strict_json.Count]
+
+
+class Facts(TypedDict):
+    """What is kept of a source."""
+
+    source: str
+    sha256: strict_json.Sha256
+    revision: NotRequired[str]
+
+
+class DataFacts(Facts):
+    """What is kept of a data set."""
+
+    rows: Rows
+
+
+class Results(TypedDict, total=False):
+    """What is read of a results file."""
+
+    status: Required[Literal["completed", "failed"]]
+    notebook: Required[str]
+    error: str
+    environment: dict[str, Any]
+    data: DataFacts
+    experiment: str
+    promotion: str
+    guards: list[str]
+    notes: list[str]
+
+
+class FineTuning(Results, total=False):
+    """What is read of a results file of notebook 2 that holds scores."""
+
+    data: Required[DataFacts]
+    model: Required[Facts]
+    baselines: Required[dict[Literal["majority", "tfidf_svm"], Scores]]
+    validation: Scores
+    test: Scores
+    seed: int
+    seeds: list[int]
+    params: dict[str, Any]
+    train: dict[str, Any]
 
 
 def write(folder: Path, notebook: str, **content: Any) -> Path:
@@ -37,12 +99,14 @@ def read(folder: Path, notebook: str) -> dict[str, Any]:
     """Return the content of a run's results file.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it has not the form of one.
     """
     path = _file(folder, notebook)
     if not path.is_file():
         raise InputError(f"{path} does not exist: run notebook {notebook} first")
-    return json.loads(path.read_text(encoding="utf-8"))
+    content = strict_json.read_json(path, Results, str(path))
+    scored = notebook == "02_fine_tuning" and {"validation", "test"} & {*content}
+    return strict_json.check_form(content, FineTuning, str(path)) if scored else content
 
 
 def read_all(folder: Path) -> dict[str, dict[str, Any]]:

@@ -8,10 +8,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from .. import data, hub, machine
+from ..errors import InputError
 from ..machine import environment
+from ..notebooks import results
+from ..settings import Recipe, make_recipe, parameters, strict_json
 from ..training import Fit
 
 #: What a results file has at its top level in any case. Its record holds only the rest; the digest covers both.
@@ -19,6 +25,70 @@ SHARED = ("notebook", "params", "seed", "environment", "data", "model", "validat
 #: Parameters that say where a run is kept; they decide nothing, and may name machines.
 PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Scored = Literal["validation", "test"]
+
+
+class Scores(results.Scores):
+    """The scores of a recorded run."""
+
+    weighted_f1: strict_json.Share
+
+
+class Environment(TypedDict):
+    """What is read of the environment; the rest is only compared."""
+
+    threads: strict_json.Count
+    precision: Literal["fp32", "bf16", "fp16"]
+    git_commit: NotRequired[str]
+    git_dirty: NotRequired[str]
+
+
+class Params(TypedDict):
+    """The parameters of a run, and all settings of its recipe; `recipe` looks at the rest."""
+
+    dataset: str
+    model: str
+    text_column: str
+    label_column: str
+    recipe: str
+    max_train_rows: int | None
+    seed: Seed
+    strict: bool
+    resolved: dict[str, Any]
+
+
+class Record(TypedDict):
+    """What `make` returns."""
+
+    notebook: Literal["02_fine_tuning", "03_mlflow_tracking"]
+    params: Params
+    seed: Seed
+    environment: Environment
+    code: dict[str, strict_json.Sha256]
+    data: results.DataFacts
+    labels: Annotated[list[str], Field(min_length=2)]
+    splits: dict[Literal["train", "validation", "test"], strict_json.Sha256]
+    model: results.Facts
+    model_files: dict[str, strict_json.Sha256]
+    weights_sha256: strict_json.Sha256
+    predictions: Annotated[dict[Scored, strict_json.Sha256], Field(min_length=1)]
+    validation: NotRequired[Scores]
+    test: NotRequired[Scores]
+    looks: NotRequired[list[strict_json.Share]]  # notebook 3
+    finished: NotRequired[bool]
+    sha256: strict_json.Sha256
+
+
+class Predictions(TypedDict):
+    """What `predictions` returns."""
+
+    rows_sha256: strict_json.Sha256
+    labels: list[str]
+    true: list[Annotated[int, Field(ge=0)]]
+    predicted: list[Annotated[int, Field(ge=0)]]
+    other_seeds: NotRequired[dict[str, list[Annotated[int, Field(ge=0)]]]]
 
 
 def make(
@@ -119,6 +189,50 @@ def fault(record: Mapping[str, Any]) -> str:
         return "it has no record: it was not completed, or made before records were kept"
     if digest({key: value for key, value in record.items() if key != "sha256"}) != record["sha256"]:
         return "its record was altered: the SHA-256 that it carries does not fit its content"
+    return ""
+
+
+def form_fault(record: Mapping[str, Any]) -> str:
+    """Return what is missing in a record or of a wrong kind, in words; empty when all of it can be used."""
+    try:
+        strict_json.check_form(record, Record, "its record")
+        recipe(record)
+    except InputError as error:
+        return str(error)
+    scored, rows = {"validation", "test"} & {*record}, {*record["data"]["rows"]}
+    if not scored == {*record["predictions"]} <= rows == {*record["splits"]}:
+        return "its record contradicts itself: scores, predictions, rows and splits are of different splits"
+    if record["notebook"] == "03_mlflow_tracking" and "looks" not in record:
+        return "its record does not say when the training was validated"
+    return ""
+
+
+def recipe(record: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a record, after all of its parameters were checked.
+
+    Raises:
+        InputError: one of them is unknown or not accepted.
+    """
+    notebook = record["notebook"]
+    values = {name: value for name, value in record["params"].items() if name != "resolved"}
+    parameters.refuse_unknown(values, [notebook], "its record")
+    parameters.check(notebook, parameters.defaults(notebook) | values)
+    resolved = parameters.defaults(notebook) | values | {"recipe_options": record["params"]["resolved"]}
+    checked = parameters.check(notebook, resolved)
+    return make_recipe(checked.recipe, **checked.recipe_options)
+
+
+def prediction_fault(split: str, content: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Return what is wrong with the answers for a split beside their record, in words; empty when they are its own."""
+    if digest(content) != record["predictions"].get(split):
+        return f"the predictions file of {split} was altered: its SHA-256 is not the recorded one"
+    try:
+        strict_json.check_form(content, Predictions, f"the predictions file of {split}")
+    except InputError as error:
+        return str(error)
+    columns = [content["true"], content["predicted"], *content.get("other_seeds", {}).values()]
+    if {len(column) for column in columns} != {record["data"]["rows"][split]}:
+        return f"the predictions file of {split} has not the rows that are recorded"
     return ""
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from .. import machine, tracking
-from ..errors import InputError, first_line
+from ..errors import InputError
+from ..settings import strict_json
 from ..tracking import store
-from .record import digest, fault, from_results
+from .record import fault, form_fault, from_results, prediction_fault
 
 ACCEPTED = "accepted are an MLflow run id, a results file, or the output folder of a run"
 
@@ -54,14 +56,16 @@ def find(run: str, tracking_uri: str = "") -> RecordedRun:
 def _in_store(run_id: str, uri: str) -> RecordedRun:
     """Return the run of a store, whose metrics and parameters have to be those of its record."""
     stored = tracking.recorded(run_id, uri)
-    record = stored["record"]
+    record, name, place = stored["record"], stored["run_id"], store.short(uri)
+    if flaw := fault(record) or form_fault(record):
+        return RecordedRun(name, {}, {}, [flaw], place, True)
     metrics = tracking.flat("validation", record.get("validation", {})) | tracking.flat("test", record.get("test", {}))
-    params = record.get("params", {}).get("resolved", {}) | ({"seed": record.get("seed")} if record else {})
+    params = record["params"]["resolved"] | {"seed": record["seed"]}
     faults = _differences(stored["metrics"], metrics) + _differences(
         stored["params"], {name: str(value) for name, value in params.items()}
     )
-    faults = _faults(record, stored["predictions"], faults)
-    return RecordedRun(stored["run_id"], record, stored["predictions"], faults, store.short(uri), True)
+    faults += _prediction_faults(record, stored["predictions"])
+    return RecordedRun(name, record, stored["predictions"], faults, place, True)
 
 
 def _differences(stored: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
@@ -73,35 +77,60 @@ def _differences(stored: Mapping[str, Any], recorded: Mapping[str, Any]) -> list
     ]
 
 
+class _Sweep(TypedDict):
+    best: NotRequired[dict[str, Any] | None]
+
+
+class _ResultsFile(TypedDict):
+    record: NotRequired[dict[str, Any] | None]
+    sweep: NotRequired[_Sweep | None]
+
+
 def _in_folder(path: Path) -> RecordedRun:
     """Return the run of a results file; predictions and the saved model beside it have to be those of its record."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        record, folder = from_results(content), path.absolute().parent.parent
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is no results file ({first_line(error)})") from None
+    content = strict_json.read_json(path, _ResultsFile, str(path))
+    record, folder = from_results(content), path.absolute().parent.parent
+    if flaw := fault(record) or form_fault(record):
+        return RecordedRun(str(path), {}, {}, [flaw], str(folder))
     predictions, faults = {}, []
-    if content.get("notebook") == "02_fine_tuning":
-        for split in record.get("predictions", {}):
-            file = folder / "predictions" / f"{split}.json"
-            try:
-                predictions |= {split: json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
-            except ValueError:
-                predictions[split] = {}
-        weights = folder / "model" / "model.safetensors"
-        if weights.is_file() and machine.hash_files(weights)[weights.name] != record.get("weights_sha256"):
-            faults.append(f"{weights} is not the model that was trained: its SHA-256 differs from the record's")
-    elif record and content.get("sweep", {}).get("best", {}).get("validation") != record.get("validation"):
+    if record["notebook"] == "02_fine_tuning":
+        predictions = _predictions_in(folder, record)
+        faults = _model_faults(folder / "model", record)
+    elif ((content.get("sweep") or {}).get("best") or {}).get("validation") != record.get("validation"):
         faults.append(f"the figures of the best run in {path.name} are not those of its record")
-    return RecordedRun(str(path), record, predictions, _faults(record, predictions, faults), str(folder))
+    return RecordedRun(str(path), record, predictions, faults + _prediction_faults(record, predictions), str(folder))
 
 
-def _faults(record: Mapping[str, Any], predictions: Mapping[str, dict], others: list[str]) -> list[str]:
-    """Return what is wrong with a record and what is kept with it; without a good record, nothing else can be said."""
-    if flaw := fault(record):
-        return [flaw]
-    return others + [
-        f"the predictions file of {split} was altered: its SHA-256 is not the recorded one"
-        for split, content in predictions.items()
-        if digest(content) != record["predictions"].get(split)
-    ]
+def _predictions_in(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return split -> content of its predictions file, where it is there; a damaged one is empty."""
+    found = {}
+    for split in record["predictions"]:
+        file = folder / "predictions" / f"{split}.json"
+        try:
+            found |= {split: strict_json.read_json(file, dict[str, Any], str(file))} if file.is_file() else {}
+        except InputError:
+            found[split] = {}
+    return found
+
+
+def _model_faults(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """Return in what a saved model is not the one of a record: its weights, and the labels in its config."""
+    faults = []
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if weights.is_file() and machine.sha256(weights) != record["weights_sha256"]:
+        faults.append(f"{weights} is not the model that was trained: its SHA-256 differs from the record's")
+    if config.is_file():
+        try:
+            values = strict_json.read_json(config, dict[str, Any], str(config))
+        except InputError as error:
+            return [*faults, str(error)]
+        by_id = {str(number): label for number, label in enumerate(record["labels"])}
+        by_label = {label: number for number, label in enumerate(record["labels"])}
+        if values.get("id2label") != by_id or values.get("label2id", by_label) != by_label:
+            faults.append(f"{config} is not that of the model that was trained: its labels are not the recorded ones")
+    return faults
+
+
+def _prediction_faults(record: Mapping[str, Any], predictions: Mapping[str, dict]) -> list[str]:
+    found = [prediction_fault(split, content, record) for split, content in predictions.items()]
+    return [flaw for flaw in found if flaw]

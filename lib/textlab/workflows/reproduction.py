@@ -16,11 +16,11 @@ from .. import data, hub, machine, tracking
 from ..errors import InputError, TrainingError, first_line
 from ..machine import environment
 from ..notebooks import jobs
-from ..settings import make_recipe, parameters
+from ..settings import parameters
 from ..tracking import store
 from ..training import Progress
 from .receipt import CANNOT, CHECKED, NOT, Receipt, judge
-from .record import code
+from .record import code, recipe
 from .recorded_run import RecordedRun, find
 from .tracked_training import Workbench
 
@@ -50,7 +50,8 @@ def reproduce(
         InputError: there is no such run, or `out` is the folder of the run itself.
     """
     old = find(run, tracking_uri)
-    folder = (out or machine.outputs_root() / "reproduced" / str(old.record.get("sha256"))[:12]).expanduser().absolute()
+    folder = out or machine.outputs_root() / "reproduced" / old.record.get("sha256", "none")[:12]
+    folder = folder.expanduser().absolute()
     if not old.tracked and folder.resolve() == Path(old.place).resolve():
         raise InputError(f"--out: {folder} is the folder of the run that is to be repeated; choose another")
     receipt, new = _repeat(old, folder, only_check, out is not None, {"dataset": dataset, "model": model})
@@ -208,12 +209,11 @@ def _repeat_training(
     record, notebook = old.record, old.record["notebook"]
     environment.quiet()
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = make_recipe(record["params"]["recipe"], **record["params"]["resolved"])
     cfg = parameters.check(notebook, parameters.defaults(notebook) | values | {"output_dir": str(folder)})
     uri = tracking.connect(store.store_uri(folder / "mlflow") if own_store else "", EXPERIMENT)
     with tracking.run(f"repeat of {old.name[:12]}", tags={"reproduces": old.name}) as active:
         bench = Workbench(cfg, folder, here.texts, here.source)
-        trained = bench.train(active.info.run_id, recipe, record["seed"], [Progress("repeat")], record["looks"])
+        trained = bench.train(active.info.run_id, recipe(record), record["seed"], [Progress("repeat")], record["looks"])
         if record.get("finished"):
             bench.finish(trained)
     return find(active.info.run_id, uri)

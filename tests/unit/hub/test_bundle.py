@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from conftest import error, refused_port, serve
+from conftest import altered, error, refused_port, serve
 from standin_hub import emotion_data, repository, tiny_model
 from textlab import __main__, data, hub
 from textlab.errors import InputError
@@ -231,23 +231,6 @@ def test_an_index_of_weights_that_points_elsewhere(tmp_path, target):
     file = make(tmp_path / "b.zip", files={"config.json": b"{}", "model.safetensors.index.json": index})
     assert "model.safetensors.index.json" in error(bundle.read, file)
     assert "model.safetensors.index.json" in error(bundle.add, file) and left_behind(tmp_path) == []
-
-
-def altered(value):
-    """Yield copies of a JSON value in each of which one part of it is missing, or something else."""
-    others = (None, True, -1, 0, 0.5, 10**18, 10**400, float("inf"), "", "x", "../x", "a\0b", [], [[]], {}, {"x": {}})
-    if isinstance(value, dict | list):
-        places = list(value) if isinstance(value, dict) else range(len(value))
-        for place in list(places)[:20]:
-            yield type(value)(
-                {k: v for k, v in value.items() if k != place}
-                if isinstance(value, dict)
-                else [v for i, v in enumerate(value) if i != place]
-            )
-            for other in [*others, *altered(value[place])]:
-                copy = value.copy()
-                copy[place] = other
-                yield copy
 
 
 def test_contents_that_were_altered_anywhere_end_in_one_line_for_all_alike(tmp_path):

@@ -6,9 +6,10 @@ import os
 import numpy as np
 import pytest
 
+from conftest import altered
 from textlab import machine
 from textlab.errors import InputError
-from textlab.notebooks import results
+from textlab.notebooks import pages, results
 
 
 def test_numbers_are_plain_and_absent_figures_are_left_out(tmp_path):
@@ -42,6 +43,33 @@ def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path, monkeypatch):
 def test_reading_what_is_not_there_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match="run notebook 02_fine_tuning first"):
         results.read(tmp_path, "02_fine_tuning")
+
+
+def test_a_file_that_was_altered_anywhere_makes_an_index_or_is_refused_in_one_line(tmp_path):
+    scores = {"accuracy": 0.9, "macro_f1": 0.8, "weighted_f1": 0.9, "accuracy_ci95": [0.8, 1.0]}
+    facts = {"source": "practice", "sha256": "0" * 64}
+    path = results.write(
+        tmp_path,
+        "02_fine_tuning",
+        data=facts | {"rows": {"train": 5, "test": 2}},
+        model=facts,
+        test=scores,
+        baselines={"majority": scores},
+        seed=1,
+        seeds=[1, 2],
+        guards=["g"],
+        environment={"python": "3"},
+    )
+    pages.write_index(tmp_path)
+    refused = 0
+    for other in altered(json.loads(path.read_text())):
+        path.write_text(json.dumps(other).replace("Infinity", "1e999"))
+        try:
+            pages.write_index(tmp_path)
+        except InputError as caught:
+            assert "\n" not in str(caught) and len(str(caught)) < 600
+            refused += 1
+    assert refused > 450
 
 
 def test_objects_do_not_slip_in(tmp_path):

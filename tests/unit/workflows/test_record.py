@@ -26,9 +26,9 @@ def made(tmp_path_factory):
     file = tmp_path_factory.mktemp("data") / "mine.csv"
     file.write_text(CSV)
     texts, source = data.load(str(file)), hub.resolve_model("tiny")
-    cfg = SimpleNamespace(
-        dataset=str(file), seed=np.int64(3), output_dir="/somewhere", tracking_uri="http://host", strict=False
-    )
+    chosen = {"dataset": str(file), "model": "tiny", "seed": 3, "output_dir": "/somewhere"}
+    cfg = settings.parameters.check("02_fine_tuning", settings.parameters.defaults("02_fine_tuning") | chosen)
+    cfg.seed, cfg.tracking_uri = np.int64(3), "http://host"
     told = {
         "test": record.predictions(
             texts, "test", np.zeros(texts.rows()["test"], dtype=int), {5: np.ones(texts.rows()["test"])}
@@ -45,7 +45,7 @@ def made(tmp_path_factory):
             fitted,
             "0" * 64,
             told,
-            {"test": {"accuracy": np.float64(0.1) + 0.2}},
+            {"test": {"accuracy": np.float64(0.1) + 0.2, "macro_f1": 0.5, "weighted_f1": 0.5}},
         ),
         told,
         texts,
@@ -54,10 +54,9 @@ def made(tmp_path_factory):
 
 def test_it_holds_all_that_decides_and_nothing_about_places(made):
     found, _, texts = made
-    assert (
-        found["params"].keys() == {"dataset", "seed", "strict", "resolved"}
-        and found["params"]["resolved"]["learning_rate"] == 5e-4
-    )
+    names = {*settings.parameters.NOTEBOOKS["02_fine_tuning"]} - {"output_dir"}
+    assert found["params"].keys() == names | {"resolved"}
+    assert found["params"]["resolved"]["learning_rate"] == 5e-4
     assert found["environment"].keys() >= {
         *environment.PACKAGES,
         "python",
@@ -77,7 +76,7 @@ def test_it_holds_all_that_decides_and_nothing_about_places(made):
     )
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= found["model_files"].keys()
     assert {"training/trainer.py", "02_fine_tuning.ipynb"} <= found["code"].keys()
-    assert "somewhere" not in json.dumps(found) and record.fault(found) == ""
+    assert "somewhere" not in json.dumps(found) and record.fault(found) == record.form_fault(found) == ""
 
 
 def test_the_same_record_comes_out_of_a_results_file(made, tmp_path):

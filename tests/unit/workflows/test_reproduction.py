@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from test_record import CSV
 
+from conftest import altered, error
 from textlab import data, evaluation, hub, settings, tracking, training, workflows
 from textlab.__main__ import main
+from textlab.errors import InputError
 from textlab.machine import environment
 from textlab.notebooks import results
 from textlab.settings import parameters
@@ -274,6 +276,77 @@ def test_a_forged_record_does_not_give_the_recorded_weights(here, changes):
     assert "weights" in why(receipt) or "differs by" in why(receipt) or "are equal" in why(receipt)
 
 
+def reseal(path, told):
+    """Write a record with a digest that fits, whatever is in it, into a results file."""
+    top = {name: told[name] for name in record.SHARED if name in told}
+    rest = {name: value for name, value in told.items() if name not in record.SHARED}
+    path.write_text(json.dumps(top | {"status": "completed", "record": rest}))
+
+
+def test_a_record_that_was_altered_anywhere_and_sealed_again_ends_in_one_line(here, monkeypatch):
+    monkeypatch.setattr(reproduction, "compare", lambda told, values: reproduction.Here())  # needs no data or model
+    path = here / "out" / "results" / "02_fine_tuning.json"
+    told = record.from_results(json.loads(path.read_text()))
+    taken, refused = [], 0
+    for other in altered(told):
+        try:
+            content = record.seal(other)
+        except (RecursionError, ValueError):
+            continue
+        reseal(path, content)
+        try:
+            receipt = check(here, str(here / "out"))
+        except InputError as caught:
+            assert "\n" not in str(caught) and len(str(caught)) < 600
+            refused += 1
+            continue
+        assert receipt.text() and "\n" not in why(receipt)
+        taken += [other] if receipt.verdict == CHECKED else []
+        refused += receipt.verdict == CANNOT
+    assert refused > 1500
+    for other in taken:  # what may be otherwise is of the kind that it was
+        for name in ("seed", "labels", "predictions", "weights_sha256", "notebook", "splits"):
+            assert type(other.get(name)) is type(told[name])
+
+
+def test_predictions_that_were_altered_and_sealed_again_are_refused(here):
+    path, file = here / "out" / "results" / "02_fine_tuning.json", here / "out" / "predictions" / "test.json"
+    told, kept = record.from_results(json.loads(path.read_text())), json.loads(file.read_text())
+    for other in (*altered(kept), kept | {"other_seeds": {"5": kept["true"][1:]}}, {}):
+        file.write_text(json.dumps(other))
+        reseal(path, record.seal(told | {"predictions": told["predictions"] | {"test": record.digest(other)}}))
+        receipt = check(here, str(here / "out"))
+        same = {name: type(other.get(name)) for name in kept} == {name: type(value) for name, value in kept.items()}
+        assert receipt.verdict == CANNOT and "\n" not in why(receipt) or same
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"record": NaN}', '{"record": 5}', "[]", "1e999", r'{"a": "\ud800"}']
+)
+def test_a_results_file_that_is_none(here, content):
+    path = here / "out" / "results" / "02_fine_tuning.json"
+    path.write_text(content)
+    assert "is refused: " in error(check, here, str(path))
+
+
+@pytest.mark.parametrize("digest", ["../../../x", "/tmp/abcdef", 5, ["x"]])
+def test_the_digest_of_a_record_names_no_folder(here, tmp_path, digest):
+    edit(here / "out" / "results" / "02_fine_tuning.json", record={"sha256": digest})
+    receipt = reproduction.reproduce(str(here / "out"))
+    assert receipt.verdict == CANNOT and [*(tmp_path / "outputs").rglob("receipt.json")]
+
+
+@pytest.mark.parametrize(
+    "values", [{"id2label": {"0": "good", "1": "bad"}}, {"id2label": None}, {"label2id": {"good": 0, "bad": 1}}]
+)
+def test_a_model_whose_config_names_other_labels(here, values):
+    config = here / "out" / "model" / "config.json"
+    assert json.loads(config.read_text())["id2label"] == {"0": "bad", "1": "good"}
+    edit(config, **values)
+    receipt = check(here, str(here / "out"))
+    assert (receipt.verdict, receipt.status) == (CANNOT, 2) and "its labels are not the recorded ones" in why(receipt)
+
+
 # Verdicts
 
 
@@ -411,7 +484,7 @@ def test_a_trial_after_others_is_the_same_as_alone(tmp_path, store):
         (["nowhere"], "accepted are an MLflow run id, a results file, or the output folder of a run"),
         (["."], "has no results/02_fine_tuning.json"),
         (["f" * 32], "--tracking-uri names another store"),
-        (["broken.json"], "is no results file"),
+        (["broken.json"], "is refused"),
         (["f" * 32, "--tracking-uri", "none"], "no tracking store"),
     ],
 )
