@@ -52,6 +52,7 @@ def test_hub_listing_takes_the_arguments_of_the_search():
 def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store):
     source, tokenizer, _ = pieces
     model = training.load_model(source, ["bad", "good"], settings.make_recipe("short_text"), seed=0)
+    tokenizer.model_max_length = 24
     tracking.connect(store, "tests")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -73,4 +74,9 @@ def test_a_model_is_logged_registered_and_loaded_without_a_warning(pieces, store
     versions = tracking.model_versions("tests")
     assert versions.loc[1, "aliases"] == "candidate, champion" and versions.loc[1, "validation_macro_f1"] == "0.5"
     assert tracking.version_of("tests", versions.loc[1, "run_id"]) == 1
-    assert mlflow.pyfunc.load_model("models:/tests/1").predict(["text 1"])["label"][0] in ("bad", "good")
+    served = mlflow.pyfunc.load_model("models:/tests/1")
+    assert served.predict(["text 1"])["label"][0] in ("bad", "good")
+    long = ["so good and so bad " * 150]  # longer than the model reads, and cut where training cut
+    expected = training.probabilities(model, tokenizer, long, 24).max()
+    assert pipeline(long)[0]["score"] == pytest.approx(expected, abs=1e-6)
+    assert served.predict(long)["score"][0] == pytest.approx(expected, abs=1e-6)

@@ -227,3 +227,83 @@ def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
     assert "reads at most 62 tokens" in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
     table = training.load_classifier(folder, "mine").table(["good " * 100])
     assert table["p_LABEL_0"].notna().all()
+
+
+@pytest.mark.parametrize("limit", [0, -1, "many", None])
+def test_a_tokenizer_whose_limit_is_no_length_is_refused(make, limit):
+    folder = make(tiny("bert"))
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": limit}))
+    if limit is None:
+        assert training.load_classifier(folder, "mine").max_length == 64
+    else:
+        assert "model: " in load(folder)
+
+
+@pytest.mark.parametrize("guards", ["text", [1], {"a": 1}])
+def test_guards_that_are_no_list_of_texts_are_refused(make, guards):
+    folder = make(tiny("bert"))
+    edit(folder, guards=guards)
+    assert "has guards in its config.json that are no list of texts" in load(folder)
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"num_hidden_layers": 10**9}, "1,000,000,000 as num_hidden_layers"),
+        ({"num_labels": 10**9, "id2label": None}, "1,000,000,000 as num_labels"),
+        ({"hidden_size": 10**8}, "and its files hold"),
+        ({"vocab_size": 10**9}, "the model 1,000,000,000"),
+        ({"hidden_size": -5}, "model: mine"),
+        ({"model_type": "vit"}, "no text classifier of the architecture vit"),
+        ({"model_type": ["bert"]}, "model: mine"),
+    ],
+)
+def test_a_config_that_asks_for_too_much_is_refused_before_memory_is_taken(make, values, words):
+    folder = make(tiny("bert"))
+    edit(folder, **values)
+    assert words in load(folder)
+
+
+def test_weights_that_are_no_numbers_are_not_trained_either(make):
+    folder = make(tiny("bert"))
+    weights = load_file(folder / "model.safetensors")
+    weights["bert.embeddings.word_embeddings.weight"][7] = float("nan")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    recipe = settings.make_recipe("short_text", max_length=32)
+    assert "has weights that are no numbers" in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
+
+
+def test_a_decoder_without_a_padding_token_is_trained_and_used(make, tmp_path):
+    folder = make(tiny("gpt2", n_embd=32, n_layer=2, n_head=2, n_positions=64, bos_token_id=101, eos_token_id=102))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token, tokenizer.eos_token = None, "[SEP]"
+    tokenizer.save_pretrained(folder)
+    fitted, tokenizer = fit(folder, tmp_path)
+    assert fitted.model.config.pad_token_id == tokenizer.pad_token_id == 102
+    together = training.probabilities(fitted.model, tokenizer, TEXTS, 32)
+    alone = [training.probabilities(fitted.model, tokenizer, [text], 32)[0] for text in TEXTS]
+    assert np.abs(together - np.array(alone)).max() < 1e-5
+
+
+def test_a_decoder_finds_the_last_token_where_its_config_names_another_padding_token(make):
+    folder = make(tiny("gpt2", n_embd=32, n_layer=2, n_head=2, n_positions=64, bos_token_id=101, eos_token_id=102))
+    edit(folder, pad_token_id=2204)  # "good"
+    classifier = training.load_classifier(folder, "mine")
+    together = classifier.table(["good", "so good " * 9])["p_LABEL_0"]
+    assert abs(classifier.table(["good"])["p_LABEL_0"][0] - together[0]) < 1e-5
+
+
+@pytest.mark.parametrize("kind, expected", [("deberta", False), ("bert", True)])
+def test_an_architecture_that_bf16_cannot_compute_is_trained_in_fp32(make, tmp_path, monkeypatch, kind, expected):
+    folder = make(tiny(kind))
+    monkeypatch.setattr("textlab.machine.environment.precision", lambda: "bf16")
+    assert training.fitting.computes_in(training.load_classifier(folder, "mine").model, "bf16") == expected
+    if not expected:
+        recipe = settings.make_recipe("short_text", epochs=1, batch_size=4, max_length=32)
+        model = training.load_model(source(folder), ["a", "b"], recipe, 1)
+        assert training.fitting._precision(model, recipe) == "fp32"
+        fitted, _ = fit(folder, tmp_path)
+        assert not fitted.trainer.args.bf16
+        wanted = settings.make_recipe("short_text", precision="bf16", max_length=32)
+        assert "deberta cannot be computed in bf16" in error(training.fitting._precision, model, wanted)

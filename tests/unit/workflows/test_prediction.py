@@ -118,11 +118,39 @@ def test_half_precision_is_used_where_the_hardware_is_fast_at_it_but_not_for_the
     exact = training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24)
     monkeypatch.setattr(environment, "precision", lambda: "bf16")
     monkeypatch.setattr(inference, "CLOSE", 0)
+    monkeypatch.setattr(inference, "_deviation", lambda *args: 0)
     rounded = training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24)
     assert 0 < abs(rounded - exact).max() < 0.1 and rounded.sum(1) == pytest.approx(np.ones(5), abs=1e-6)
     monkeypatch.setattr(inference, "CLOSE", 1.1)  # all are close calls, which fp32 decides
     again = training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24)
     assert abs(again - exact).max() < abs(rounded - exact).max() / 10
+
+
+@pytest.mark.parametrize("error", [0.2, float("nan")])
+def test_a_model_that_half_precision_does_not_suit_answers_in_fp32(classifier, monkeypatch, error):
+    exact, usual = training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24), inference._forward
+
+    def coarse(model, tokenizer, rows, budget, precision):
+        answers = usual(model, tokenizer, rows, budget, "fp32")
+        return answers if precision == "fp32" else answers + np.float32([error, -error, 0])
+
+    monkeypatch.setattr(environment, "precision", lambda: "bf16")
+    monkeypatch.setattr(inference, "_forward", coarse)
+    assert training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24) == pytest.approx(exact, abs=1e-6)
+
+
+def test_a_model_that_cannot_be_computed_in_half_precision_answers_in_fp32(classifier, monkeypatch):
+    exact = training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24)
+    usual = type(classifier.model).forward
+
+    def forward(self, *args, **kwargs):
+        if torch.is_autocast_enabled("cpu"):  # as DeBERTa does, whose mask is a number that bf16 has not
+            raise RuntimeError("value cannot be converted to type c10::BFloat16 without overflow")
+        return usual(self, *args, **kwargs)
+
+    monkeypatch.setattr(environment, "precision", lambda: "bf16")
+    monkeypatch.setattr(type(classifier.model), "forward", forward)
+    assert training.probabilities(classifier.model, classifier.tokenizer, TEXTS, 24) == pytest.approx(exact, abs=1e-6)
 
 
 def test_batches_by_hand():
