@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,9 @@ from cleanlab.filter import find_label_issues
 from datasets import Dataset
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+
+#: Beyond these, a tokenizer does not suit the texts: pieces a word, share of unknown pieces, share of texts cut.
+MANY_PIECES, MANY_UNKNOWN, MANY_CUT = 2.5, 0.1, 0.1
 
 
 def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
@@ -119,32 +122,96 @@ def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
     return table
 
 
-def guards(predicted: Sequence[int], scores: dict[str, dict], labels: Sequence[str]) -> list[str]:
-    """Return what makes a result untrustworthy, one sentence each; an empty list when nothing does.
+def remarks(reading: Mapping[str, float]) -> list[str]:
+    """Return what is worth knowing of how the tokenizer reads the texts, a sentence each, with what to do.
+
+    Args:
+        reading: of training texts, as `data.read` returns it.
+    """
+    sentences = []
+    if reading["pieces"] > MANY_PIECES:
+        sentences.append(
+            f"The tokenizer cuts a word into {reading['pieces']:.1f} pieces; one made for the language of these texts "
+            "needs 1 to 2. They are in another script or language than the model's: choose a model made for theirs, or "
+            "a multilingual one."
+        )
+    if reading["unknown"] > MANY_UNKNOWN:
+        sentences.append(
+            f"The tokenizer does not know {reading['unknown']:.0%} of the pieces of these texts, and reads them all as "
+            "the same one: choose a model made for this script and language."
+        )
+    if reading["cut"] > MANY_CUT:
+        sentences.append(
+            f"{reading['cut']:.0%} of the texts are longer than {reading['max_length']} tokens and are cut there: if "
+            "their end matters, raise max_length, as far as the model reads."
+        )
+    return sentences
+
+
+def still_rising(history: pd.DataFrame) -> bool:
+    """Return whether validation was still getting better when training ended: macro F1 by a point, or loss by 2 %.
+
+    Args:
+        history: columns eval_macro_f1 and eval_loss, in the order of training; rows without them are left out.
+    """
+    if not {"eval_macro_f1", "eval_loss"} <= set(history):
+        return False
+    points = history.dropna(subset=["eval_macro_f1", "eval_loss"])
+    if len(points) < 2:
+        return False
+    scores, losses = points["eval_macro_f1"].to_numpy(), points["eval_loss"].to_numpy()
+    return bool(scores[-1] >= scores[:-1].max() + 0.01 or losses[-1] <= 0.98 * losses[:-1].min())
+
+
+def guards(
+    predicted: Sequence[int],
+    scores: dict[str, dict],
+    labels: Sequence[str],
+    reading: Mapping[str, float] | None = None,
+    history: pd.DataFrame | None = None,
+) -> list[str]:
+    """Return what makes a result untrustworthy, and what is the likely cause; an empty list when nothing does.
 
     Args:
         predicted: class ids that the model gives on an evaluation split.
         scores: results of `score` on that split in the order majority baseline, TF-IDF + SVM baseline, model.
         labels: label names.
+        reading: of the training texts, as for `remarks`.
+        history: of the training, as for `still_rising`.
     """
-    sentences = []
+    few, poor = [], []
     if len(predicted) < 50:
-        sentences.append(
+        few.append(
             f"Only {len(predicted)} texts to score on: the figures say next to nothing, whatever their intervals."
         )
     majority, svm, own = (figures["macro_f1"] for figures in scores.values())
     classes = np.unique(predicted)
     if len(classes) == 1:
-        sentences.append(
-            f"The model predicts a single class, {labels[classes[0]]}, for every text. It has learned nothing: "
-            "train longer, on more or shuffled rows, or with a higher learning rate."
-        )
+        poor.append(f"The model predicts a single class, {labels[classes[0]]}, for every text: it has learned nothing.")
     if own <= majority:
-        sentences.append(
+        poor.append(
             f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f})."
         )
     elif own <= svm:
-        sentences.append(
+        poor.append(
             f"Its macro F1 of {own:.3f} does not beat a linear SVM on word counts ({svm:.3f}), which trains in seconds."
         )
-    return sentences
+    causes = [] if reading is None else remarks(reading)
+    if history is not None and still_rising(history):
+        causes.append("Validation was still getting better when training ended: train more epochs.")
+    if poor and not causes:
+        causes = [_advice(majority, svm, own)]
+    return [*few, *poor, *(causes if poor else [])]
+
+
+def _advice(majority: float, svm: float, own: float) -> str:
+    """Return what to try with a model that learned too little, where neither texts nor epochs explain that."""
+    if svm > max(own, majority):
+        return (
+            "Word counts tell the labels better, so it lies with the training: try a learning rate ten times lower or "
+            "three times higher, or frozen_share 0; then another model."
+        )
+    return (
+        "Word counts tell the labels no better, so it lies with the data: check text_column and label_column, read "
+        "some rows of each label, and add rows."
+    )

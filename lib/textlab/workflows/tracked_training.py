@@ -175,15 +175,15 @@ class Workbench:
         """
         split, labels = self.split, self.texts.labels
         (predicted, final), true = self.finish(trained), self.texts.splits[split]["label"][:]
-        guards = evaluation.guards(predicted, self.baselines | {"fine-tuned": final.scores}, labels)
+        reading = data.read(self.texts.splits["train"], self.tokenizer, trained.fit.recipe.max_length)
+        compared = self.baselines | {"fine-tuned": final.scores}
+        guards = evaluation.guards(predicted, compared, labels, reading, trained.fit.history)
         for name, scored in self.baselines.items():
             tracking.log_scores(f"{split}_{name}", scored)
             answers = record.predictions(self.texts, split, self._baseline_answers[name][split])
             tracking.log_predictions(answers, split, name)
         tracking.set_tags(guards=" ".join(guards) or "passed")
         trained.fit.model.config.guards = guards
-        tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
-        tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
         tags = {
             tracking.SELECTION_METRIC: round(trained.scores["macro_f1"], 4),
@@ -200,6 +200,8 @@ class Workbench:
             trained.fit.trainer.state.global_step,
             self._card(final, guards),
         )
+        tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
+        tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         return version, guards
 
     def _card(self, final: Training, guards: Sequence[str]) -> str:

@@ -1,14 +1,16 @@
 """Metrics and guards, against figures computed by hand or in another way."""
 
+import re
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
 from textlab import evaluation, hub, settings, training
-from textlab.evaluation import scores
+from textlab.evaluation import diagnostics, scores
 from textlab.machine import environment
 
 
@@ -233,12 +235,42 @@ FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macr
 )
 def test_guards_name_what_is_wrong(predicted, own, words):
     found = evaluation.guards(predicted * 20, FINE | {"model": {"macro_f1": own}}, ["a", "b"])
-    assert len(found) == len(words)
+    assert len(found) == len(words) + bool(words)  # and the likely cause
     assert all(word in sentence for word, sentence in zip(words, found))
 
 
 def test_a_handful_of_rows_is_no_evidence():
     assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
+
+
+FITS = {"pieces": 1.3, "unknown": 0.01, "cut": 0.0, "max_length": 96}
+FLAT = pd.DataFrame({"eval_macro_f1": [None, 0.3, 0.3], "eval_loss": [None, 1.0, 1.0]})
+RISING, FALLING = FLAT.assign(eval_macro_f1=[None, 0.3, 0.4]), FLAT.assign(eval_loss=[None, 1.0, 0.9])
+
+
+@pytest.mark.parametrize(
+    "reading, history, svm, words",
+    [
+        (FITS | {"pieces": 5.6}, FLAT, 0.7, "into 5.6 pieces; .* choose a model made for theirs"),
+        (FITS | {"unknown": 0.4}, FLAT, 0.7, "does not know 40% of the pieces .* choose a model"),
+        (FITS | {"cut": 0.94}, FLAT, 0.7, "94% of the texts are longer than 96 tokens .* raise max_length"),
+        (FITS, RISING, 0.7, "still getting better when training ended: train more epochs"),
+        (FITS, FALLING, 0.7, "still getting better when training ended: train more epochs"),
+        (FITS, FLAT, 0.7, "lies with the training: try a learning rate"),
+        (FITS, FLAT, 0.1, "lies with the data: check text_column and label_column"),
+        (None, None, 0.7, "lies with the training: try a learning rate"),
+    ],
+)
+def test_guards_tell_causes_apart_and_what_to_do(reading, history, svm, words):
+    scores = FINE | {"svm": {"macro_f1": svm}, "model": {"macro_f1": 0.1}}
+    *_, cause = found = evaluation.guards([0] * 60, scores, ["a", "b"], reading, history)
+    assert re.search(words, cause) and len(found) == 3
+    assert evaluation.guards([0, 1] * 30, FINE, ["a", "b"], reading, history) == []  # a good result needs no cause
+
+
+def test_whether_validation_was_still_rising():
+    assert not diagnostics.still_rising(FLAT[:2]) and not diagnostics.still_rising(FLAT[["eval_loss"]])
+    assert not diagnostics.still_rising(pd.DataFrame({"eval_macro_f1": [0.5, 0.7, 0.6], "eval_loss": [1, 0.8, 0.9]}))
 
 
 def test_prediction_does_not_depend_on_order_or_batches(monkeypatch):

@@ -1,0 +1,47 @@
+"""How well a tokenizer reads texts: pieces a word, what it does not know, and what is cut."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+
+#: Rows that are looked at, evenly spread over a split.
+ROWS = 10_000
+#: A letter of a script that writes no blanks between words: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
+UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+
+
+def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, float]:
+    """Return how a tokenizer reads the texts of a split; two letters of an unspaced script count as a word.
+
+    Args:
+        split: a column text; of more than `ROWS` rows, so many are looked at.
+        max_length: tokens, beyond which texts are cut.
+
+    Returns:
+        pieces (a word, of the text in the middle; a tokenizer made for a language has 1 to 2), unknown (share of all
+        pieces that the tokenizer has no number for), cut (share of texts), and max_length.
+    """
+    rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), ROWS)).astype(int))
+    texts = split.select(rows)["text"][:]
+    options = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+    ids, empty = tokenizer(texts, **options)["input_ids"], tokenizer("", **options)["input_ids"]
+    pieces = np.array([len(row) for row in ids]) - len(empty)
+    unknown = sum(row.count(tokenizer.unk_token_id) for row in ids) - len(ids) * empty.count(tokenizer.unk_token_id)
+    a_word = pieces / np.maximum([_words(text) for text in texts], 1)
+    return {
+        "pieces": float(np.median(a_word)),
+        "unknown": float(unknown / max(pieces.sum(), 1)),
+        "cut": float((pieces + len(empty) > max_length).mean()),
+        "max_length": max_length,
+    }
+
+
+def _words(text: str) -> float:
+    spaced, unspaced = UNSPACED.subn(" ", text)
+    return len(spaced.split()) + unspaced / 2
