@@ -30,7 +30,8 @@ class Recipe:
     )  # decay per step of an average of the weights, which is the model; 0: none
     label_smoothing: float = setting(0.0, 0, 0.9)
     class_weights: bool = setting(False)  # weigh classes in the loss by the inverse of their frequency
-    attention: str = setting("auto", choices=("auto", "eager", "sdpa"))  # sdpa: where the model has it; auto: what is faster
+    # sdpa: where the architecture has it; auto: what is faster for device and length
+    attention: str = setting("auto", choices=("auto", "eager", "sdpa"))
     batches: str = setting(
         "similar_length", choices=("similar_length", "random", "padded")
     )  # padded: to the longest text
