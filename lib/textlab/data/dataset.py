@@ -23,9 +23,12 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from .. import hub, machine
 from ..errors import InputError, first_line
 from . import corpus, formats, readers
-from .quality import findings, quality
+from .quality import check_single, findings, quality
 from .readers import SPLITS
 from .splits import complete, cut
+
+#: Characters of a label's name.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def load(
     """
     origin, parts, notes = _read(source, text_column, label_column)
     table, unusable = _clean(parts, source)
+    check_single(table, source)
     notes += [
         f"The {name} split has no row with text and label and is left out."
         for name in parts
@@ -174,7 +178,15 @@ def _read_snapshot(
     with TemporaryDirectory() as cache:
         try:
             splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
-        except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        except (
+            ValueError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            datasets.exceptions.DatasetsError,
+        ) as error:  # metadata of a strange form ends in any of these
             raise InputError(
                 f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
                 "give that instead"
@@ -192,7 +204,7 @@ def _read_snapshot(
     for name, split in names.items():
         table = splits[name].data.table
         columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column)
-        parts[split] = formats.from_arrow(table, columns).set_axis(["text", "label"], axis=1)
+        parts[split] = formats.from_arrow(table, columns, origin.id).set_axis(["text", "label"], axis=1)
     return parts, [f"Splits that are not used: {unused}."] if unused else []
 
 
@@ -247,7 +259,13 @@ def _names(column: pd.Series, source: str) -> pd.Series:
                     "and whole numbers; set label_column to another"
                 )
             value = int(value)
-        return str(value).strip() or None
+        text = str(value).strip()
+        if len(text) > LONGEST_NAME:
+            raise InputError(
+                f"dataset: the label column of {source} holds {text[:40] + '...'!r} of {len(text)} characters; "
+                f"accepted are names of at most {LONGEST_NAME}; set label_column to another"
+            )
+        return text or None
 
     try:
         codes, values = pd.factorize(column)
@@ -285,7 +303,7 @@ def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> list[st
     names = list(table.loc[table["split"] == "train", "label"].unique())
     if set(names) == set(corpus.LABELS):
         return list(corpus.LABELS)
-    return sorted(names, key=int if all(re.fullmatch(r"-?\d+", name) for name in names) else None)
+    return sorted(names, key=int if all(re.fullmatch(r"-?\d{1,18}", name) for name in names) else None)
 
 
 def _dataset_dict(table: pd.DataFrame, names: list[str]) -> DatasetDict:

@@ -14,7 +14,6 @@ To add a format, write one parser and give it a line in FORMATS, at the end. A p
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -26,9 +25,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Features
+from pydantic_core import from_json
+from typing_extensions import TypedDict
 
-from ..errors import InputError, first_line
+from ..errors import InputError
+from ..settings import strict_json
+from . import quotes
 
 TEXT_COLUMNS = ("text", "sentence", "content", "tweet")
 LABEL_COLUMNS = ("label", "label_name", "emotion", "category", "class", "target")
@@ -40,37 +42,78 @@ Batch = tuple[pd.DataFrame, float]
 def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
     """Parse csv (separated by `,`, `;` or a tab, whichever its first line has most of) or tsv."""
     with _open(path) as stream:
-        header = stream.readline()
-        separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)
-        stream.seek(0)
-        options = {"dtype": "str", "na_filter": False, "skip_blank_lines": False, "chunksize": rows}
-        try:  # the header is read as a row, else pandas would let a longer first row pass
-            reader = pd.read_csv(stream, sep=separator, header=None, **options)
-            first = reader.get_chunk(1)
-            names = first.iloc[0].str.strip().to_list()
+        tables = _csv_rows(path, stream, rows)
+        header = next(tables, None)
+        if header is None:
+            return
+        names = header.iloc[0].str.strip().to_list()
+        try:
             columns = pick(names)
-            places = [names.index(column) for column in columns]
-            line = 2 + _line_breaks(first).sum()
-            for table in reader:
-                breaks = _line_breaks(table)
-                table.index = pd.Index(line + np.arange(len(table)) + breaks.cumsum() - breaks, name="line")
-                line += len(table) + breaks.sum()
-                yield table.loc[(table != "").any(axis=1), places].set_axis(columns, axis=1), _share(stream)
+        except InputError:
+            if _is_data(names, next(tables, header.iloc[:0])):
+                raise InputError(
+                    f"{path.name}: its first line looks like data ({', '.join(map(repr, names[:3]))}), but it has to "
+                    "name the columns; put a line with a name for each column on top, text and label among them"
+                ) from None
+            raise
+        places = [names.index(column) for column in columns]
+        for table in tables:
+            yield table[places].set_axis(columns, axis=1), _share(stream)
+
+
+def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the header of a csv file, as a row, and its rows in batches, but for blank lines.
+
+    The lines are read once more beside the parser, to see what a lone quote would swallow.
+    """
+    options = {"header": None, "dtype": "str", "na_filter": False, "skip_blank_lines": False, "chunksize": rows}
+    with _open(path) as again:
+        line, separator, lines = _csv_head(path, again)
+        width = 0
+        try:  # the header is read as a row, else pandas would let a longer first row pass
+            reader = pd.read_csv(stream, sep=separator, skiprows=line - 1, **options)
+            for table in itertools.chain([reader.get_chunk(1)], reader):
+                width = table.shape[1]
+                taken = list(itertools.islice(lines, len(table)))
+                breaks = np.zeros(len(table), int)
+                if any('"' in text for text in taken):  # else no field has a line break
+                    breaks = sum(table[column].str.count("\n").to_numpy(int) for column in table)
+                    taken += itertools.islice(lines, breaks.sum())
+                    quotes.check(path.name, table, taken, breaks, line, separator)
+                starts = np.arange(len(table)) + breaks.cumsum() - breaks
+                table.index = pd.Index(line + starts, name="line")
+                line += len(taken)
+                if "\n" in taken:
+                    table = table.loc[[taken[start] != "\n" for start in starts]]
+                yield table
         except pd.errors.EmptyDataError:
             return
-        except pd.errors.ParserError as error:
-            raise InputError(_csv_fault(path, separator, error)) from None
+        except pd.errors.ParserError:
+            raise InputError(quotes.fault(path.name, lines, line, separator, width)) from None
 
 
-def _line_breaks(table: pd.DataFrame) -> np.ndarray:
-    """Return the number of line breaks inside the fields of each row."""
-    return sum(table[column].str.count("\n").to_numpy(int) for column in table)
+def _is_data(names: list[str], table: pd.DataFrame) -> bool:
+    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur."""
+    numbers = [name for name in names if re.fullmatch(r"[-+]?\d+([.,]\d+)?", name)]
+    numbered = numbers == [str(number) for number in range(len(numbers))]  # as pandas names columns without a name
+    sentence = any(len(name.split()) > 4 for name in names)
+    recur = any(name and (table[place].str.strip() == name).any() for place, name in enumerate(names))
+    return bool(numbers) and not numbered or sentence or recur
 
 
-def _csv_fault(path: Path, separator: str, error: pd.errors.ParserError) -> str:
-    reason = first_line(error).removeprefix("Error tokenizing data. C error: ")
-    reason = re.sub(r"starting at row (\d+)", lambda match: f"starting at line {int(match[1]) + 1}", reason)
-    return f"{path.name}: {reason}; put texts with {separator!r} or quotes in them between double quotes"
+def _csv_head(path: Path, stream: TextIO) -> tuple[int, str, Iterator[str]]:
+    """Return the number of the line with the column names, the separator, and the lines from that on.
+
+    A first line such as `sep=;`, by which a spreadsheet names the separator, is left out, and so are blank ones.
+    """
+    stated = ""
+    for number, header in enumerate(stream, start=1):
+        if number == 1 and (line := re.fullmatch(r'"?sep=([^\w\s"]|\t)"?\n?', header, re.IGNORECASE)):
+            stated = line[1]
+        elif header.strip():
+            tsv = "\t" * (path.suffix.lower() == ".tsv")
+            return number, stated or tsv or max(",;\t", key=header.count), itertools.chain([header], stream)
+    return 1, ",", iter(())
 
 
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
@@ -121,11 +164,10 @@ def _parse_jsonl(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:
     """Return the JSON object of a line."""
     try:
-        record = json.loads(line)
-        if "\\ud" in line.lower():  # half of an escaped pair cannot be written as UTF-8: a ValueError too
-            json.dumps(record, ensure_ascii=False).encode()
+        record = from_json(line)
     except ValueError as error:
-        raise InputError(f"{path.name}, line {number}: not JSON ({error}); write one object per line") from None
+        reason = str(error).replace("at line 1 column", "at column")
+        raise InputError(f"{path.name}, line {number}: not JSON ({reason}); write one object per line") from None
     if not isinstance(record, dict):
         raise InputError(f"{path.name}, line {number}: not a JSON object; write one object per line")
     return record
@@ -135,38 +177,74 @@ def _parse_parquet(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
     """Parse the rows of a parquet file."""
     with pq.ParquetFile(path) as file:
         columns, done = pick(file.schema_arrow.names), 0
-        classes = _class_names(file.schema_arrow, columns)
+        classes = _class_names(file.schema_arrow, columns, path.name)
         for batch in file.iter_batches(rows, columns=list(classes)):
-            table = _from_arrow(batch, columns, classes)
-            table.index += done
+            table = _from_arrow(batch, columns, classes, path.name, done)
             done += len(table)
             yield table, done / file.metadata.num_rows
 
 
-def from_arrow(table: pa.Table, columns: list[str]) -> pd.DataFrame:
-    """Return columns of a table by row; a ClassLabel becomes a categorical that keeps the declared names."""
-    return _from_arrow(table, columns, _class_names(table.schema, columns))
+def from_arrow(table: pa.Table, columns: list[str], name: str) -> pd.DataFrame:
+    """Return columns of a table by row; a ClassLabel becomes a categorical that keeps the declared names.
+
+    Args:
+        name: of the table, for messages.
+
+    Raises:
+        InputError: what is declared about the classes is damaged, or does not fit the values.
+    """
+    return _from_arrow(table, columns, _class_names(table.schema, columns, name), name, 0)
 
 
 def _from_arrow(
-    rows: pa.Table | pa.RecordBatch, columns: list[str], classes: dict[str, list[str] | None]
+    rows: pa.Table | pa.RecordBatch, columns: list[str], classes: dict[str, list[str] | None], name: str, done: int
 ) -> pd.DataFrame:
+    """Return columns of some rows, before which `done` rows were read."""
+    index = pd.RangeIndex(done + 1, done + rows.num_rows + 1, name="row")
     parts = []
     for column in columns:
-        part = rows.column(column).to_pandas()
-        if (names := classes[column]) is not None:
-            codes = part.fillna(-1).astype(int)  # -1 means unlabelled
-            part = pd.Series(pd.Categorical.from_codes(codes.where(codes < len(names), -1), names))
+        values, names = rows.column(column), classes[column]
+        part = values.to_pandas(integer_object_nulls=True)  # else large integers beside nulls would be rounded
+        if names is not None:
+            if not pa.types.is_integer(values.type):
+                raise InputError(f"{name}: {column!r} is declared to hold numbers of classes, but holds {values.type}")
+            codes = part.fillna(-1).to_numpy("int64")  # -1 means unlabelled
+            if (wrong := (codes < -1) | (codes >= len(names))).any():
+                row = wrong.argmax()
+                raise InputError(
+                    f"{name}, row {index[row]}: {column!r} holds {codes[row]}, but there are {len(names)} declared "
+                    "classes, from 0 on; write the file anew"
+                )
+            part = pd.Series(pd.Categorical.from_codes(codes, names))
         parts.append(part)
-    index = pd.RangeIndex(1, rows.num_rows + 1, name="row")
     return pd.DataFrame(dict(enumerate(parts))).set_axis(columns, axis=1).set_axis(index)
 
 
-def _class_names(schema: pa.Schema, columns: list[str]) -> dict[str, list[str] | None]:
-    """Return column -> the names of its classes, if it is a ClassLabel."""
-    fields = pa.schema([schema.field(column) for column in dict.fromkeys(columns)], schema.metadata)
-    features = Features.from_arrow_schema(fields)
-    return {name: feature.names if isinstance(feature, ClassLabel) else None for name, feature in features.items()}
+class _Features(TypedDict, total=False):
+    features: dict[str, Any] | None
+
+
+class _Metadata(TypedDict, total=False):
+    """What the library datasets writes into a file about its columns."""
+
+    info: _Features
+
+
+def _class_names(schema: pa.Schema, columns: list[str], name: str) -> dict[str, list[str] | None]:
+    """Return column -> the names of its classes, if it is declared as a ClassLabel of the library datasets."""
+    written = (schema.metadata or {}).get(b"huggingface", b"{}")
+    features = strict_json.read_json(written, _Metadata, f"{name}: its metadata").get("info", {}).get("features") or {}
+    classes = dict.fromkeys(columns)
+    for column in classes:
+        feature = features.get(column)
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
+            names = strict_json.check_form(
+                feature.get("names"), list[str], f"{name}: what it declares as classes of {column!r}"
+            )
+            if len(set(names)) < len(names):
+                raise InputError(f"{name}: the classes declared for {column!r} have names twice; write the file anew")
+            classes[column] = names
+    return classes
 
 
 def _open(path: Path) -> TextIO:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
+from decimal import Decimal
+
 import pandas as pd
 
+from ..errors import InputError
 from .readers import SPLITS
+
+#: Words that programs write for a missing value.
+_MISSING = ("None", "none", "NaN", "nan", "NAN", "NULL", "null", "Null", "NA", "N/A", "n/a", "<NA>", "#N/A")
+_NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?")
 
 
 def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
@@ -17,9 +27,10 @@ def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
     Returns:
         problem; split; texts: how many different texts have it; rows: how many rows of the split they take;
         where: the first of these rows (line numbers of a text file, else counted from 1); action: dropped or kept.
+        Labels that are spelt in several ways or look like several, and words such as "nan", have lines of their own.
         A line "..., labels differ" counts those texts of the line above it that stand under another label there.
     """
-    report = []
+    report = _odd(table)
     present = [split for split in SPLITS if (table["split"] == split).any()]
     for position, split in enumerate(present):
         part = table[table["split"] == split]
@@ -37,6 +48,52 @@ def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
 
 def _pairs(table: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(table[["text", "label"]])
+
+
+def _odd(table: pd.DataFrame) -> list[dict]:
+    """Return the lines about labels and texts that are read as they stand, but are hardly meant so."""
+    report = []
+    for column in ("text", "label"):
+        report += findings(f"{column} is a word for a missing value", table[table[column].str.strip().isin(_MISSING)])
+    names = table["label"].unique()
+    spellings: dict[str, list[str]] = {}
+    for name in table["label"].value_counts().index:  # the usual spelling comes first
+        spellings.setdefault(_plain(name), []).append(name)
+    for usual, *others in spellings.values():
+        for other in others:
+            report += findings(f"label {other!r} beside {usual!r}", table[table["label"] == other])
+    several = [name for name in names if (parts := _parts(name)) and set(parts) <= set(names)]
+    return report + findings("several labels in one cell", table[table["label"].isin(several)])
+
+
+def check_single(table: pd.DataFrame, source: str) -> None:
+    """Raise an InputError if most rows have several labels: lists, or parts that occur in other labels as well."""
+    counts = table["label"].value_counts()
+    parts = {name: _parts(name) for name in counts.index}
+    shared = Counter(part for name, some in parts.items() for part in set(some) or {name})
+    lists = [name for name in parts if name.startswith("[") and name.endswith("]")]
+    several = [name for name, some in parts.items() if some and all(shared[part] > 1 for part in some)]
+    for group in (lists, several):
+        example = next((name for name in group if parts[name]), None)
+        if example is not None and 2 * counts[group].sum() > counts.sum():
+            raise InputError(
+                f"dataset: the label column of {source} holds several labels in one cell, such as {example!r}; "
+                "accepted is one label per text; keep one of them, or set label_column to another"
+            )
+
+
+def _parts(name: str) -> list[str]:
+    """Return the labels in one cell if they look like several, else none."""
+    inner = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    parts = [part.strip().strip("\"'") for part in re.split("[,;|]", inner)]
+    return parts if len(parts) > 1 and all(parts) else []
+
+
+def _plain(name: str) -> str:
+    """Return what spellings of a label have in common: no case, no marks of layout, numbers by their value."""
+    plain = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+    plain = " ".join(plain.casefold().split())
+    return str(Decimal(plain).normalize()) if _NUMBER.fullmatch(plain) else plain
 
 
 def findings(problem: str, table: pd.DataFrame, action: str = "kept") -> list[dict]:

@@ -17,6 +17,17 @@ SPLITS = ("train", "validation", "test")
 #: Rows of a batch: when a whole file is read, and when its beginning is probed.
 READ_ROWS, PROBE_ROWS = 65_536, 256
 
+#: First bytes of files that are no text -> what they are.
+_OTHER_KINDS = {
+    b"PK\x03\x04": "an Excel or OpenDocument file or a zip",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"\x1f\x8b": "packed with gzip",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"BZh91AY&SY": "packed with bzip2",
+    b"SQLite format 3\0": "an SQLite database",
+    b"%PDF-1.": "a PDF",
+}
+
 _SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 _SHARD = re.compile(r"-\d{5}(?=-of-(\d{5}))")
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
@@ -71,6 +82,8 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
     """Return the column name that a parameter asks for, or the first usual one if it is empty."""
     wanted = [asked] if asked else [name for word in usual for name in names if name.lower() == word]
     for name in wanted:
+        if names.count(name) > 1:
+            raise InputError(f"{where}: {names.count(name)} columns are named {name!r}; rename or remove all but one")
         if name in names:
             return name
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
@@ -149,6 +162,12 @@ def _batches(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path.name} is of an unknown format; accepted are {', '.join(FORMATS)}")
     try:
+        with path.open("rb") as stream:
+            beginning = stream.read(16)
+        if kind := next((kind for mark, kind in _OTHER_KINDS.items() if beginning.startswith(mark)), None):
+            raise InputError(
+                f"{path.name} is not what its name says, but {kind}; save it as csv in UTF-8, or as parquet"
+            )
         for table, share in FORMATS[path.suffix.lower()](path, pick, rows):
             if len(table):
                 yield table, share

@@ -62,7 +62,7 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
     Raises:
         InputError: model, source or target cannot be used.
     """
-    source, target = Path(source).expanduser(), Path(target).expanduser()
+    source, target = machine.expanded(source), machine.expanded(target)
     _check_target(source, target)
     chunks = data.stream_texts(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
@@ -74,13 +74,14 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
             f"{source.name} holds lines text;label, and the model must not see the labels; "
             "put the line text;label on top, so that they are left out"
         )
-    rows = unanswered = 0
+    rows = unanswered = long = 0
     line, started = machine.ProgressLine(), time.monotonic()
     with machine.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
         for texts, share_read in itertools.chain([first], chunks):
             table = classifier.table(texts)
             write(table)
             rows, unanswered = rows + len(table), unanswered + int(table["label"].isna().sum())
+            long += sum(text is not None and "\n" in text for text in texts)
             seconds = time.monotonic() - started
             line.show(
                 f"{rows:,} rows, {rows / seconds:,.0f} rows/s, "
@@ -88,7 +89,8 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
             )
     seconds = time.monotonic() - started
     closing = f"{rows:,} rows in {machine.duration(seconds)}, {rows / seconds:,.0f} rows/s"
-    return closing + (f"; {unanswered:,} without a text have no label" if unanswered else "")
+    closing += f"; {unanswered:,} without a text have no label" if unanswered else ""
+    return closing + (f"; {long:,} have a text of several lines" if long else "")
 
 
 def load(model: str, tracking_uri: str = "") -> Classifier:
@@ -107,7 +109,7 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
         if _TRACKED.fullmatch(model) and not Path(model).exists():
             folder = tracking.model_folder(model, Path(scratch), tracking_uri)
         else:
-            place = Path(model).expanduser()
+            place = machine.expanded(model)
             inside = place / "model"
             folder = hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
         return load_classifier(folder, model)

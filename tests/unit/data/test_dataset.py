@@ -227,7 +227,7 @@ def test_a_text_column_of_numbers_is_refused(folder):
             b"text,label\na, b,x\n",
             "a.csv: Expected 2 fields in line 2, saw 3; put texts with ',' or quotes in them",
         ),
-        ("a.csv", b'text,label\na,x\n"b,y\n', "a.csv: EOF inside string starting at line 3; put texts with"),
+        ("a.csv", b'text,label\na,x\n"b,y\n', "a.csv: a quote opened in line 3 is never closed, and swallows"),
         ("a.parquet", b"PAR0", "a.parquet cannot be read ("),
         ("a.csv", b"", "a.csv has no rows; it needs texts and labels"),
         ("a.txt", b"\xef\xbb\xbf\r\n \r\n", "a.txt has no rows; it needs texts and labels"),

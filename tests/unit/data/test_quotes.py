@@ -1,0 +1,156 @@
+"""Files with quotes: honest ones are read as they were written, a lone quote never swallows rows without a word."""
+
+import csv
+import random
+
+import pandas as pd
+import pytest
+
+from textlab import data
+from textlab.data import readers
+from textlab.errors import InputError
+
+PIECES = [
+    *("good", "it's", '5"', '"Fine"', "yes,", "a;b", "x\ty", "\n", "\n\n", "neg", "pos,", "1,", "2\n", '"', '""', "é"),
+    *("Hello,", "No;", "the"),
+]
+COLUMNS = [["text", "label"], ["label", "text"], ["id", "text", "label"], ["id", "text"]]
+
+
+def stream(path, size=2048):
+    return [text for part, _ in data.stream_texts(path, "text", size) for text in part]
+
+
+def refused(path):
+    with pytest.raises(InputError) as caught:
+        stream(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def write(path, content):
+    path.write_text(content, encoding="utf-8", newline="")
+    return path
+
+
+def honest(folder, seed):
+    """Write a file as Python, pandas, R or a spreadsheet does; return its path and its texts."""
+    draw = random.Random(seed)
+    separator, columns = draw.choice(",;\t"), draw.choice(COLUMNS)
+    labels = draw.choice([["pos", "neg"], [0, 1]])
+    texts = [
+        "".join(draw.choice(PIECES) + draw.choice(["", " "]) for _ in range(draw.randint(1, 14))).strip() or "x"
+        for _ in range(draw.randint(2, 60))
+    ]
+    rows = [{"id": number, "text": text, "label": draw.choice(labels)} for number, text in enumerate(texts)]
+    table = pd.DataFrame(rows)[columns]
+    path = folder / ("a.tsv" if separator == "\t" else "a.csv")
+    quoting = draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+    if seed % 4 == 0:
+        table.to_csv(path, sep=separator, index=False, quoting=quoting)
+    elif seed % 4 == 1:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter=separator, quoting=quoting).writerows([columns, *table.to_numpy().tolist()])
+    elif seed % 4 == 2:  # row names, all words between quotes
+        table.index = [str(number + 1) for number in table.index]
+        table.to_csv(path, sep=separator, quoting=csv.QUOTE_NONNUMERIC, index_label="")
+    else:
+        table.to_csv(path, sep=separator, index=False, lineterminator="\r\n", encoding="utf-8-sig")
+    return path, texts
+
+
+def test_honest_files_are_read_as_they_were_written(tmp_path):
+    for seed in range(200):
+        path, texts = honest(tmp_path, seed)
+        assert stream(path, 3 if seed % 2 else 2048) == texts, seed
+
+
+@pytest.mark.parametrize("form", ["opened twice", "opened and closed", "opened"])
+def test_stray_quotes_are_all_refused_by_line(tmp_path, form):
+    for seed in range(60):
+        draw = random.Random(seed)
+        separator, columns, count = draw.choice(",;\t"), draw.choice(COLUMNS), draw.randint(20, 80)
+        texts = [f"this is a {draw.choice(['cold', 'warm'])} day {number}" for number in range(count)]
+        first, last = sorted(draw.sample(range(count - 1), 2))
+        texts[first] = '"' + texts[first]
+        texts[last] = {"opened twice": '"{}', "opened and closed": '{}"', "opened": "{}"}[form].format(texts[last])
+        rows = [{"id": str(i), "text": text, "label": draw.choice(["pos", "neg"])} for i, text in enumerate(texts)]
+        lines = [separator.join(columns)] + [separator.join(row[column] for column in columns) for row in rows]
+        path = write(tmp_path / ("a.tsv" if separator == "\t" else "a.csv"), "\n".join(lines) + "\n")
+        end = "never closed" if form == "opened" else f"closed in line {last + 2}"
+        assert f"a quote opened in line {first + 2} is {end}, and swallows what lies between; put a text" in refused(
+            path
+        )
+
+
+def test_a_line_without_a_field_between_quotes_is_taken_as_it_stands(tmp_path):
+    lines = ['"Fine" she said\tgood', 'a 5" disk\tbad', '"quoted"\tgood', 'the "Times"\tbad', '"a ""b"" c"\tgood']
+    path = write(tmp_path / "a.tsv", "text\tlabel\n" + "\n".join(lines))
+    assert stream(path) == ['"Fine" she said', 'a 5" disk', "quoted", 'the "Times"', 'a "b" c']
+    assert readers.read_files([path], "", "")["label"].tolist() == ["good", "bad", "good", "bad", "good"]
+
+
+@pytest.mark.parametrize(
+    "line", ['"He said \\"hi\\" to me","good"', '"He said "hi" to me",good', '"Yes, no" he said,good']
+)
+def test_a_quote_that_is_closed_in_the_middle_of_a_field_is_named(tmp_path, line):
+    path = write(tmp_path / "a.csv", f'text,label\n"two\nlines",bad\n{line}\n')
+    assert refused(path).startswith("a.csv, line 4: a quote is closed in the middle of a field; put a text with")
+
+
+def test_the_line_of_a_fault_counts_lines_inside_of_quotes(tmp_path):
+    path = write(tmp_path / "a.csv", 'text,label\n"a\n\nb",x\n"c\nd",x\na,b,c\n')
+    assert "a.csv: Expected 2 fields in line 7, saw 3" in refused(path)
+    path = write(tmp_path / "a.csv", 'text,label\n"a\n\nb",x\n"c\nd",x\n"e,y\nf,y\n')
+    assert "a.csv: a quote opened in line 7 is never closed" in refused(path)
+
+
+def test_long_texts_and_texts_that_hold_tables_are_accepted(tmp_path):
+    texts = [
+        '"' + "word " * 100_000 + "\nend",
+        "name,size\nbolt,3\nnut,4",
+        "la,la\nla,la\nla",
+        "it costs\n1,000 dollars",
+    ]
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"text": texts * 3, "label": list("xyz") * 4}).to_csv(path, index=False)
+    assert stream(path) == texts * 3
+
+
+def test_rows_with_empty_fields_stay_and_blank_lines_go(tmp_path):
+    assert stream(write(tmp_path / "a.csv", 'text\na lovely day\n""\n""\n\na grim day\n')) == [
+        "a lovely day",
+        "",
+        "",
+        "a grim day",
+    ]
+    assert stream(write(tmp_path / "a.csv", "\ntext,id\na,1\n,\n\n,\n,2\n\n")) == ["a", "", "", ""]
+    lists = ["", "a", "", "", 'b\n\n"', ""]
+    pd.DataFrame({"text": lists}).to_csv(tmp_path / "a.csv", index=False)
+    assert stream(tmp_path / "a.csv", 2) == lists
+
+
+@pytest.mark.parametrize(
+    "first, separator", [("\ufeffsep=;\r\n", ";"), ('"sep=|"\n', "|"), ("SEP=\t\n", "\t"), ("\n\n", ";")]
+)
+def test_the_line_of_a_spreadsheet_that_names_the_separator_is_no_row(tmp_path, first, separator):
+    lines = [separator.join(row) for row in (("text", "label"), ("a, b", "x"), ("c", "y"))]
+    path = write(tmp_path / "a.csv", first + "\n".join(lines))
+    table = readers.read_files([path], "", "")
+    assert table.to_numpy().tolist() == [["a, b", "x"], ["c", "y"]]
+    assert table.index.tolist() == [2 + first.count("\n"), 3 + first.count("\n")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'ham,"Go until jurong point, crazy"\nspam,Free entry\n',
+        "4,1000,fine\n0,1001,grim\n",
+        "pos,fine\nneg,grim\npos,nice\n",
+    ],
+)
+def test_a_file_without_column_names_is_told_from_one_with_other_names(tmp_path, content):
+    said = refused(write(tmp_path / "a.csv", content))
+    assert "its first line looks like data (" in said and "put a line with a name for each column on top" in said
+    for names in ("body,mood", "0,1"):
+        assert "set text_column" in refused(write(tmp_path / "a.csv", f"{names}\nfine,pos\ngrim,neg\n"))
