@@ -100,7 +100,7 @@ def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) ->
     Raises:
         InputError: there is no token, no model with a card, no Hub, the Hub refuses, or the answer was no.
     """
-    folder = Path(folder).expanduser()
+    folder = machine.expanded(folder)
     if missing := [name for name in ("config.json", "model.safetensors", "README.md") if not (folder / name).is_file()]:
         raise InputError(f"push: {folder} has no {', '.join(missing)}; give the folder `model` of a run of notebook 2")
     if sources.split_id(repo) != (repo, None):

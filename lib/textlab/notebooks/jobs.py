@@ -59,9 +59,9 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
         )
     values["output_dir"] = str(folder)
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
-        values["tracking_uri"] = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
+        values["tracking_uri"] = store.store_uri(folder / "mlflow")
     if own_store and "sweep_options" in rules:
-        values["sweep_options"] = {"storage": f"sqlite:///{folder / 'studies.db'}"} | values.get("sweep_options", {})
+        values["sweep_options"] = {"storage": store.sqlite_uri(folder / "studies.db")} | values.get("sweep_options", {})
     if values.get("dataset", "practice") != "practice":
         data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))
     return values

@@ -37,11 +37,16 @@ TRAINING = {
     "max_train_rows": Rule(int, 2, optional=True),
     "recipe_options": Rule(dict, keys=RECIPE),
 }
-NAMED = ("(?s).*\\S.*", "that is not empty")
+NAMED = (r"(?=.*\S)[^\x00-\x1f\x7f]{1,500}", "on one line that is not empty, of up to 500 characters")
+#: What MLflow finds again under `models:/NAME@ALIAS` and `models:/NAME/VERSION`, in every kind of store.
+MODEL_NAME = (
+    r"(?!\.{1,2}$)(?!\s)[^/:?@'\"\x00-\x1f\x7f]{1,256}",
+    "without / : and quotes, ? or @, that is not empty and has up to 256 characters",
+)
 STORE = {
     "tracking_uri": ADDRESS,
     "experiment": Rule(str, pattern=NAMED),
-    "registered_model": Rule(str, pattern=(r"[^/:'\"\s][^/:'\"]*", "without / : and quotes that is not empty")),
+    "registered_model": Rule(str, pattern=MODEL_NAME),
 }
 
 #: Notebook name -> parameter name -> rule.
@@ -76,7 +81,7 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
         "search_space": Rule(dict),
         "sweep_options": Rule(dict, keys=SWEEP_OPTIONS),
         "engine": Rule(str, choices=("local", "ray")),
-        "study": Rule(str),
+        "study": Rule(str, pattern=(r"[^\x00-\x1f\x7f]{0,400}", "on one line, of up to 400 characters")),
         "strict": Rule(bool),
     }
     | COMMON,

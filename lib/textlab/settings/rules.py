@@ -7,13 +7,14 @@ import difflib
 import functools
 import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, show
 from .strict_yaml import from_text
 
 
@@ -60,9 +61,9 @@ class Rule:
 ADDRESS = Rule(
     str,
     pattern=(
-        r"(?!.*//[^/@]*:[^/@]*@).*",
-        "without a password (MLFLOW_TRACKING_USERNAME and "
-        "MLFLOW_TRACKING_PASSWORD, or PGPASSWORD, keep it out of files)",
+        r"(?!\s*\w[\w+.-]*://[^/?#]*:.*@)(?!.*[?&#;][^=]*(?i:pass|pwd|token|secret|api.?key|signature)[^=]*=).*",
+        "without a password or token (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, "
+        "or PGPASSWORD, keep it out of files)",
     ),
 )
 
@@ -97,16 +98,17 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     Traceback (most recent call last):
     textlab.errors.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1000
     """
-    shown = re.sub(r"//[^/@]*@", "//***@", repr(value))  # a password in an address is not for the screen
-    refuse = InputError(f"{name}: got {shown}; accepted is {rule.accepted()}")
+    refuse = InputError(f"{name}: got {show(value)}; accepted is {rule.accepted()}")
     if value is None or (rule.optional and value in ("null", "None")):
         if rule.optional:
             return None
         raise refuse
     if isinstance(value, str) and rule.type is not str:
         value = from_text(value)
+    if not _is_writable(value):
+        raise InputError(f"{refuse}, without NUL and lone surrogates, which no file of text holds")
     if rule.type is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if rule.type is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, rule.type) or (isinstance(value, bool) and rule.type is not bool):
@@ -120,7 +122,7 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     if rule.keys:
         if unknown := [key for key in value if key not in rule.keys]:
             raise InputError(
-                f"{name}: there is no {unknown[0]!r}; accepted is {rule.accepted()}"
+                f"{name}: there is no {show(unknown[0])}; accepted is {rule.accepted()}"
                 f"{did_you_mean(unknown[0], rule.keys)}"
             )
         return {key: convert(f"{name}: {key}", item, rule.keys[key]) for key, item in value.items()}
@@ -128,9 +130,20 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
         raise InputError(f"{refuse}{did_you_mean(value, rule.choices)}")
     if rule.type in (int, float):
         too_low = rule.low is not None and (value <= rule.low if rule.above else value < rule.low)
-        if not math.isfinite(value) or too_low or (rule.high is not None and value > rule.high):
+        if (
+            (rule.type is float and not math.isfinite(value))
+            or too_low
+            or (rule.high is not None and value > rule.high)
+        ):
             raise refuse
     return value
+
+
+def _is_writable(value: Any) -> bool:
+    """Tell whether the texts in a value can stand in a file: in that of the notebook, of its log, of its results."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_writable, value))
+    return not isinstance(value, str) or "\0" not in value and value == value.encode(errors="replace").decode()
 
 
 def did_you_mean(word: str, known: Any) -> str:

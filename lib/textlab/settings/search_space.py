@@ -6,7 +6,7 @@ import graphlib
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, show
 from .recipe import RECIPE
 from .rules import Rule, convert, did_you_mean
 
@@ -47,7 +47,7 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
         where = f"search_space: {name}"
         if name not in RECIPE:
             raise InputError(
-                f"search_space: {name!r} cannot be searched; accepted are {', '.join(RECIPE)}"
+                f"search_space: {show(name)} cannot be searched; accepted are {', '.join(RECIPE)}"
                 f"{did_you_mean(name, RECIPE)}"
             )
         body = dict(spec) if isinstance(spec, dict) else {"choices": spec}
@@ -76,14 +76,16 @@ def _check_choices(where: str, choices: list, rule: Rule) -> list:
     """Return the choices, converted."""
     converted = [convert(where, value, rule) for value in choices]
     if len(set(converted)) < len(converted):
-        raise InputError(f"{where} is {choices!r}; a choice is given twice")
+        raise InputError(f"{where} is {show(choices)}; a choice is given twice")
     return converted
 
 
 def _check_range(where: str, body: dict[str, Any], rule: Rule, sampler: str) -> dict[str, Any]:
     """Return a range, its bounds and its step converted."""
     if not {"low", "high"} <= set(body) <= {"low", "high", "log", "step"} or rule.type not in (int, float):
-        raise InputError(f"{where} is {body!r}; accepted is a list of choices or {{low: ..., high: ..., log: true}}")
+        raise InputError(
+            f"{where} is {show(body)}; accepted is a list of choices or {{low: ..., high: ..., log: true}}"
+        )
     converted = {bound: convert(where, body[bound], rule) for bound in ("low", "high")}
     low, high = converted["low"], converted["high"]
     if "log" in body:
@@ -91,7 +93,7 @@ def _check_range(where: str, body: dict[str, Any], rule: Rule, sampler: str) -> 
     if "step" in body:
         converted["step"] = convert(f"{where}: step", body["step"], Rule(rule.type, 0, above=True))
     if low >= high or (converted.get("log") and (low <= 0 or "step" in body)):
-        raise InputError(f"{where} is {body!r}; low must be below high, and log needs low above 0 and no step")
+        raise InputError(f"{where} is {show(body)}; low must be below high, and log needs low above 0 and no step")
     if sampler == "grid" and (converted.get("log") or (rule.type is float and "step" not in body)):
         raise InputError(f"{where}: sampler grid needs a list of choices or a step")
     return converted
@@ -100,7 +102,7 @@ def _check_range(where: str, body: dict[str, Any], rule: Rule, sampler: str) -> 
 def _check_condition(where: str, condition: Any, space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a condition of a search space, its values converted."""
     if not isinstance(condition, dict) or not condition or [] in condition.values():
-        raise InputError(f"{where}: when is {condition!r}; accepted is {{setting: value}} or {{setting: [values]}}")
+        raise InputError(f"{where}: when is {show(condition)}; accepted is {{setting: value}} or {{setting: [values]}}")
     if unknown := [other for other in condition if other not in space]:
         raise InputError(f"{where}: when names {unknown[0]}, which the search space has not")
     return {

@@ -102,7 +102,19 @@ def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, mess
         ("registered_model", "a/b", "without / : and quotes"),
         ("registered_model", "anna's", "without / : and quotes"),
         ("registered_model", "", "not empty"),
+        *(
+            (("registered_model", name, "without / :"))
+            for name in ("a@b", "what?", "a:b", 'a"b', "a\nb", "..", " a", "x" * 257)
+        ),
         ("experiment", " ", "not empty"),
+        ("experiment", "a\nb", "on one line"),
+        ("experiment", "x" * 501, "up to 500 characters"),
+        ("study", "a\0b", "on one line"),
+        ("tracking_uri", "http://me:p@secret@host", "without a password"),
+        ("tracking_uri", "http://me:p/secret@host", "without a password"),
+        ("tracking_uri", "http://host?token=secret", "without a password or token"),
+        ("sync_to", "databricks://token:secret@host", "without a password"),
+        ("sweep_options", {"storage": "postgresql://host/db?password=secret"}, "without a password"),
         ("tracking_uri", "postgresql://me:secret@host/db", "without a password"),
         ("sweep_options", {"storage": "postgresql://me:secret@host/db"}, "without a password"),
     ],
@@ -111,6 +123,20 @@ def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, val
     with pytest.raises(InputError, match=message) as error:
         convert(name, value, parameters.NOTEBOOKS["03_mlflow_tracking"][name])
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *(("registered_model", name) for name in ("emotion", "my model", "Müller-数", "a%20b", "a#b", "v1.2", "...")),
+        ("tracking_uri", "postgresql://me@host/db?sslmode=require"),
+        ("tracking_uri", "sqlite:////a:b@c/mlflow.db"),
+        ("tracking_uri", "databricks://profile"),
+        ("tracking_uri", "http://[::1]:5000"),
+    ],
+)
+def test_odd_but_good_names_and_addresses_are_accepted(name, value):
+    assert convert(name, value, parameters.NOTEBOOKS["03_mlflow_tracking"][name]) == value
 
 
 @pytest.mark.parametrize("value", [["x"], [True], [-1], [2**32], [1.5], 3])

@@ -8,7 +8,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -18,7 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import FrozenTrial, TrialState
 
-from ...errors import InputError
+from ...errors import InputError, show
 from ...machine import processes
 from ...tracking import store
 
@@ -46,7 +45,7 @@ class JobQueue:
     def __init__(self, storage: str, name: str, identity: Mapping[str, Any]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         address = check_storage(storage)
-        self._file = Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite") else None
+        self._file = store.file_of(address)
         if self._file:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         self._engine = sqlalchemy.create_engine(address)
@@ -163,10 +162,10 @@ def check_storage(storage: str) -> str:
     Raises:
         InputError: it is of a kind that several workers cannot share safely.
     """
-    if storage.startswith("sqlite:///"):
-        return storage
-    if re.match(r"postgres(ql)?(\+psycopg)?://", storage):
-        return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", storage)
-    raise InputError(
-        f"sweep_options: storage: got {store.short(storage)!r}; accepted are sqlite:///FILE and postgresql://..."
-    )
+    if file := store.file_of(storage):
+        return store.sqlite_uri(file)
+    if not re.match(r"postgres(ql)?(\+psycopg)?://", storage):
+        raise InputError(
+            f"sweep_options: storage: got {show(storage)}; accepted are sqlite:///FILE and postgresql://..."
+        )
+    return store.parsed(storage).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

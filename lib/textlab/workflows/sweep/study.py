@@ -29,6 +29,7 @@ from ... import evaluation, machine, tracking
 from ...errors import InputError, TrainingError, first_line
 from ...machine import environment
 from ...settings import SweepOptions, parameters
+from ...tracking import store
 from ...training import Progress
 from ..tracked_training import Workbench
 from . import ray_workers
@@ -60,7 +61,7 @@ class Sweep:
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
         self._identity = identity | {"tracking": cfg.experiment}
         self.name = cfg.study or f"sweep-{_digest(self._identity)}"
-        self.storage = self.options.storage or f"sqlite:///{machine.outputs_root() / 'studies.db'}"
+        self.storage = self.options.storage or store.sqlite_uri(machine.outputs_root() / "studies.db")
         if cfg.engine == "ray":
             self._check_addresses()
         self.queue = JobQueue(self.storage, self.name, self._identity)
