@@ -21,7 +21,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ..data import Data
-from ..errors import InputError, first_line
+from ..errors import InputError, first_line, without_secrets
 from ..machine import environment, processes
 from . import stale_runs, store
 from .patience import patient, warn_unrecorded
@@ -98,7 +98,7 @@ def run(
     except Exception as error:
         with _if_it_answers("why the run failed"):
             mlflow.set_tags({"error": store.short(first_line(error))})
-            mlflow.log_text("".join(traceback.format_exception(error)), "error.txt")
+            mlflow.log_text(without_secrets("".join(traceback.format_exception(error))), "error.txt")
         raise
     finally:
         if main:

@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from textlab import tracking
 from textlab.__main__ import main
 from textlab.errors import InputError
 from textlab.notebooks import jobs
@@ -136,3 +137,14 @@ def test_a_password_that_cannot_be_told_from_the_address_is_refused_before_anyon
     assert check_storage("postgres://me:a%40b@host/db") == "postgresql+psycopg://me:a%40b@host/db"
     socket = "postgresql://me@/db?host=/tmp/folder"
     assert check_storage(socket) == "postgresql+psycopg://me@/db?host=%2Ftmp%2Ffolder"
+
+
+def test_the_traceback_of_a_failed_run_holds_no_password(tmp_path):
+    tracking.connect(store.store_uri(tmp_path), "mine")
+    with pytest.raises(ValueError), tracking.run("fails") as run:
+        raise ValueError("no answer from http://me:hunter2@host/x")
+    text = next((tmp_path / "artifacts").rglob("error.txt")).read_text()
+    assert "hunter2" not in text and "no answer from http://***@host/x" in text
+    assert "hunter2" not in str(
+        tracking.store.open_client(store.store_uri(tmp_path)).get_run(run.info.run_id).data.tags
+    )
