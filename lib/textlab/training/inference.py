@@ -67,7 +67,8 @@ def load_classifier(folder: Path, name: str) -> Classifier:
     if config.num_labels == 1 or config.problem_type in ("regression", "multi_label_classification"):
         raise InputError(f"model: {name} answers with numbers or several labels at once; accepted is one label a text")
     labels = [config.id2label.get(i) for i in range(config.num_labels)]
-    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+    written = [label.encode(errors="ignore").decode() if isinstance(label, str) else "" for label in labels]
+    if written != labels or len(set(labels)) < len(labels):
         raise InputError(f"model: {name} does not name each of its labels once; mend id2label in its config.json")
     faults = getattr(config, "guards", None) or []
     if not isinstance(faults, list) or not all(isinstance(fault, str) for fault in faults):

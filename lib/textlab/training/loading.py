@@ -56,18 +56,20 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     with one_line_errors(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
         longest = tokenizer.model_max_length
-        types = tokenizer("a").get("token_type_ids", [])
+        types = tokenizer("a \u0378").get("token_type_ids", [])  # the second is a letter that no tokenizer knows
+        known = max(len(tokenizer), max(tokenizer.get_vocab().values()) + 1)
     wanted = getattr(config.get_text_config(), "vocab_size", None)
-    if wanted and not wanted / 2 <= len(tokenizer) <= wanted:
+    if wanted and not wanted / 2 <= known <= wanted:
         raise InputError(
-            f"model: the tokenizer of {name} knows {len(tokenizer):,} tokens, and the model {wanted:,}; "
+            f"model: the tokenizer of {name} knows {known:,} tokens, and the model {wanted:,}; "
             "add the tokenizer files that belong to the model, such as tokenizer.json"
         )
-    if not isinstance(longest, int | float) or not longest >= 1:
+    if not isinstance(longest, int | float) or not (longest >= 1 and longest % 1 == 0):
         raise InputError(
             f"model: model_max_length of {name} is {longest!r}; set it in its tokenizer_config.json to the most tokens "
             "of a text"
         )
+    tokenizer.model_max_length = int(longest)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
     reads_types = "token_type_ids" in inspect.signature(_kind(config).forward).parameters
@@ -124,13 +126,15 @@ def _read_config(folder: Path, name: str) -> PretrainedConfig:
     """Return a model's config."""
     with one_line_errors(name):
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        limits = {key: MOST_LAYERS for key in values if "layers" in key} | {"num_labels": MOST_LABELS}
+        limits = {key: MOST_LAYERS for key in values if "layer" in key} | {"num_labels": MOST_LABELS}
         for key, limit in limits.items():
             if isinstance(values.get(key), int) and values[key] > limit:
                 raise InputError(
                     f"model: {name} has {values[key]:,} as {key} in its config.json; at most {limit:,} are read"
                 )
         config = AutoConfig.from_pretrained(folder, **SAFE)
+        if (layers := getattr(config, "num_hidden_layers", 1)) < 1:
+            raise InputError(f"model: {name} has {layers} layers in its config.json; it needs at least one")
         _kind(config)
         return config
 

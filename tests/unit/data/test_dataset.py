@@ -692,7 +692,8 @@ def small():
 
 def test_tokenize_cuts_but_does_not_pad_and_writes_nothing(small, tokenizer, folder, capfd):
     done = data.tokenize(small, tokenizer, max_length=6)
-    assert done["train"].column_names == ["input_ids", "label"]
+    assert done["train"].column_names == ["input_ids", "token_type_ids", "label"]
+    assert done["train"]["token_type_ids"][:2] == [[0, 0, 0], [0, 0, 0, 0, 0]]
     assert done["train"]["input_ids"][:2] == tokenizer(["hello", "hello big world"])["input_ids"]
     assert [len(ids) for ids in done["train"]["input_ids"]] == [3, 5, 6] and done["train"]["label"][:] == [1, 0, 1]
     assert [len(ids) for ids in done["validation"]["input_ids"]] == [6]
