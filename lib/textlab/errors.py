@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 LONGEST, LONGEST_VALUE = 1500, 200
 _ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 _LONG_WORD = re.compile(r"(\S{150})\S{100,}(\S{150})")
+_LOGIN = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}:[^\s/@'\"]{1,200}@(?=[\w\[])")  # of an address without a scheme
 _AFTER_AN_ADDRESS = "'\"`),.;:]>"
 
 
@@ -68,10 +69,10 @@ def show(value: object) -> str:
 def without_secrets(text: str) -> str:
     """Return a text with what is secret in its addresses replaced by `***`: users, passwords, queries, tokens.
 
-    >>> without_secrets("sqlite:///a@b?c.db, postgresql://me:a/b@c@host/db, databricks://dapi1")
-    'sqlite:///a@b?c.db, postgresql://***@host/db, databricks://***'
+    >>> without_secrets("sqlite:///a@b?c.db, postgresql://me:a/b@c@host/db, databricks://dapi1, //me:pw@host")
+    'sqlite:///a@b?c.db, postgresql://***@host/db, databricks://***, //***@host'
     """
-    return _ADDRESS.sub(lambda found: _public(found[0]), text)
+    return _LOGIN.sub("***@", _ADDRESS.sub(lambda found: _public(found[0]), text))
 
 
 def _public(address: str) -> str:

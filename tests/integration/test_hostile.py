@@ -12,34 +12,13 @@ from hostile import bundles, models, params, records, stock, stores, texts
 
 KINDS = (params, texts, models, bundles, records, stores)
 CASES = list({case.id: case for kind in KINDS for case in kind.cases()}.values())
-#: What begins the ids of cases that fail as yet -> why.
-NOT_YET = {
-    "secret-7_": "the password of a databricks address is repeated within MLflow's advice",
-    "secret-12_": "an address that cannot be parsed",
-    "secret-14_": "an address with a typing error: http:user:password@host",
-    "secret-15_": "an address with a typing error: //user:password@host",
-    "arguments-run_02_--p": "a name of 6,000 characters gets exit status 1",
-    "data-train_bad_utf8": "parquet with texts that are not UTF-8",
-    "data-predict_bad_utf8": "parquet with texts that are not UTF-8",
-    "model-predict_config_surrogate": "a label that cannot be written",
-    "model-predict_layers": "a model without layers",
-    "model-predict_weights_huge": "weights so large that the answers are no numbers",
-    "model-predict_length_fraction": "a model_max_length that is no whole number",
-    "model-predict_tokenizer": "a tokenizer with ids that the model has not, or whose unknown token is missing",
-    "model-train_tokenizer": "a tokenizer with ids that the model has not, or whose unknown token is missing",
-    "record-": "the form of records",
-    "store-sync_own_parent": "runs that are their own parents",
-    "store-sync_parents_in_a_circle": "runs that are their own parents",
-    "storebytes-": "names of tables that are not UTF-8",
-}
+#: Cases that always run.
 SAMPLE = 60
 QUICK = {case.id for case in random.Random(19).sample([case for case in CASES if "store" not in case.kind], SAMPLE)}
 
 
 def marks(case):
-    waiting = [reason for start, reason in NOT_YET.items() if case.id.startswith(start)]
-    found = [pytest.mark.skip(reason=f"fails as yet: {waiting[0]}")] if waiting else []
-    return found if case.id in QUICK else [*found, pytest.mark.slow]
+    return [] if case.id in QUICK else [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

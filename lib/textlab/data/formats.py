@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..settings import strict_json
 from . import quotes
 
@@ -204,6 +204,10 @@ def _from_arrow(
     parts = []
     for column in columns:
         values, names = rows.column(column), classes[column]
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{name}: {column!r} holds damaged values ({first_line(error)}); write it again") from None
         part = values.to_pandas(integer_object_nulls=True)  # else large integers beside nulls would be rounded
         if names is not None:
             if not pa.types.is_integer(values.type):

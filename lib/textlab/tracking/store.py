@@ -208,7 +208,9 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
+    except InputError:
+        raise
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError) as error:
         text = first_line(error)
         if unanswered(error):
             text = (

@@ -40,7 +40,7 @@ def find(run: str, tracking_uri: str = "") -> RecordedRun:
     Raises:
         InputError: there is no such run.
     """
-    path = Path(run).expanduser()
+    path = machine.expanded(run)
     if path.is_dir():
         names = [f"results/{name}.json" for name in ("02_fine_tuning", "03_mlflow_tracking")]
         path = next((path / name for name in names if (path / name).is_file()), None)

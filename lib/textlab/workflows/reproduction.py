@@ -51,7 +51,7 @@ def reproduce(
     """
     old = find(run, tracking_uri)
     folder = out or machine.outputs_root() / "reproduced" / old.record.get("sha256", "none")[:12]
-    folder = folder.expanduser().absolute()
+    folder = machine.expanded(folder).absolute()
     if not old.tracked and folder.resolve() == Path(old.place).resolve():
         raise InputError(f"--out: {folder} is the folder of the run that is to be repeated; choose another")
     receipt, new = _repeat(old, folder, only_check, out is not None, {"dataset": dataset, "model": model})

@@ -58,10 +58,10 @@ class RunCarrier:
             self._places[experiment_id] = Place(self._passage, experiment_id)
         return self._places[experiment_id]
 
-    def _carry_family(self, run: Run) -> None:
-        """Carry a run, its parent first; a parent may be in another experiment."""
-        parent = run.data.tags.get(PARENT_TAG)
-        if parent and parent not in self._passage.copies:
+    def _carry_family(self, run: Run, children: frozenset[str] = frozenset()) -> None:
+        """Carry a run, its parent first, which may be in another experiment and must not be one of its children."""
+        parent, family = run.data.tags.get(PARENT_TAG), children | {run.info.run_id}
+        if parent and parent not in self._passage.copies and parent not in family:
             try:
                 parent_run = self._source.get_run(parent)
             except MlflowException as error:
@@ -69,7 +69,7 @@ class RunCarrier:
                     raise
             else:
                 if parent_run.info.lifecycle_stage == "active":
-                    self._carry_family(parent_run)
+                    self._carry_family(parent_run, family)
         place = self._place(run.info.experiment_id)
         undisturbed(lambda: self._carry(run, place), lambda: place.forget(run))
 
