@@ -81,22 +81,21 @@ class FrozenMemory:
             bf16: whether the model is trained in mixed precision.
             show: is called with a line of progress.
         """
-        frozen, tokens = _frozen_stack(model), list(tokens)
+        tokens = list(tokens)
+        frozen = [] if "token_type_ids" in tokens[0].column_names else _frozen_stack(model)
         size = sum(int(row_lengths(split).sum()) for split in tokens) * model.config.hidden_size * model.dtype.itemsize
-        typed = any("token_type_ids" in split.column_names for split in tokens)  # states would depend on them, too
-        if not frozen or typed or model.device.type != "cpu" or size > MEMORY_LIMIT:
+        if not frozen or model.device.type != "cpu" or size > MEMORY_LIMIT:
             yield False
             return
         texts = {np.array(ids).tobytes(): len(ids) for split in tokens for ids in split["input_ids"]}
         made_by = [weight.detach() for module in frozen for weight in module.parameters()]
         made_for = frozenset(texts), bf16, model.config._attn_implementation
         same = made_for == self._made_for and len(made_by) == len(self._made_by)
-        if not same or not all(map(torch.equal, made_by, self._made_by)):
+        if not (same and all(map(torch.equal, made_by, self._made_by))):
             self._states, self._made_by, self._made_for = {}, [weight.clone() for weight in made_by], made_for
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                 self._compute(model, sorted(texts, key=lambda text: (texts[text], text)), show)
         embeddings, *layers = frozen
-
         masks: list[torch.Tensor] = []  # of the batch at hand: a text may hold the padding token itself
 
         def remember_mask(module, args, kwargs):
