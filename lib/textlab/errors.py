@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 #: Characters of a message, and of a value in a message; of longer ones the middle is left out.
 LONGEST, LONGEST_VALUE = 1500, 200
-_ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
+#: An address, or the beginning of one without a scheme: user:password@host.
+_SECRETIVE = re.compile(r"\w[\w+.-]{0,30}://\S+|(?<![\w.+-])[\w.+-]{1,64}:[^\s/@'\"]{1,200}@(?=[\w\[])")
 _LONG_WORD = re.compile(r"(\S{150})\S{100,}(\S{150})")
-_LOGIN = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}:[^\s/@'\"]{1,200}@(?=[\w\[])")  # of an address without a scheme
 _AFTER_AN_ADDRESS = "'\"`),.;:]>"
 
 
@@ -63,7 +63,7 @@ def show(value: object) -> str:
     >>> show([8]), show("x" * 1000).count("x"), show(10**5000)
     ('[8]', 195, 'a number of some 5001 digits')
     """
-    return _SHORT.repr(value)
+    return _SHORT.repr(without_secrets(value) if isinstance(value, str) else value)
 
 
 def without_secrets(text: str) -> str:
@@ -72,7 +72,7 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("sqlite:///a@b?c.db, postgresql://me:a/b@c@host/db, databricks://dapi1, //me:pw@host")
     'sqlite:///a@b?c.db, postgresql://***@host/db, databricks://***, //***@host'
     """
-    return _LOGIN.sub("***@", _ADDRESS.sub(lambda found: _public(found[0]), text))
+    return _SECRETIVE.sub(lambda found: _public(found[0]) if "://" in found[0] else "***@", text)
 
 
 def _public(address: str) -> str:
@@ -92,7 +92,8 @@ def _public(address: str) -> str:
         return f"{scheme}://***{after}"
     query, fragment = "?***" if parts.query else "", parts.fragment and f"#{parts.fragment}"
     fragment = "#***" if "=" in fragment else fragment
-    return f"{scheme}://{parts.netloc}{parts.path}{query}{fragment}{after}"
+    path = re.sub(r";[^/=]*=[^/]*", ";***", parts.path)
+    return f"{scheme}://{parts.netloc}{path}{query}{fragment}{after}"
 
 
 class _Short(reprlib.Repr):

@@ -39,6 +39,7 @@ OWN = {
     "funnel": {"block_sizes": [1, 1], "num_hidden_layers": None},
     "xlnet": {"num_hidden_layers": None, "hidden_size": None, "max_position_embeddings": None},
     "roberta": {"pad_token_id": 1},
+    "big_bird": {"attention_type": "original_full"},
     "longformer": {"attention_window": [4, 4]},
     "reformer": {"attn_layers": ["local", "local"], "is_decoder": False, "axial_pos_embds": False, "num_buckets": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
@@ -74,9 +75,9 @@ def save_small(kind, folder):
     AutoTokenizer.from_pretrained(hub.resolve_model("packaged").path).save_pretrained(folder)
 
 
-def train(folder, name, tmp_path):
+def train(folder, name, tmp_path, **chosen):
     """Train a model for an epoch; return the fit, and its weights before."""
-    recipe = settings.make_recipe(name, epochs=1, batch_size=4, max_length=32)
+    recipe = settings.make_recipe(name, epochs=1, batch_size=4, max_length=32, **chosen)
     features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
     rows = Dataset.from_dict({"text": TEXTS * 2, "label": [1, 0, 0, 1, 1, 0, 1] * 2}, features)
     source = Source("small", "model", None, folder, {})
@@ -141,6 +142,25 @@ def test_without_dropout_a_model_in_training_answers_as_always(kind, tmp_path):
             model.train(mode)(input_ids=ids, attention_mask=ids.bool().long()).logits for mode in (True, False)
         )
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("kind", ["bart", "t5", "bert"])
+def test_a_model_that_was_trained_in_bf16_answers_in_fp32_afterwards(kind, tmp_path):
+    save_small(kind, tmp_path / "model")
+    fitted, _ = train(tmp_path / "model", "short_text", tmp_path, precision="bf16")
+    answers = training.probabilities(fitted.model, fitted.trainer.processing_class, TEXTS, 32)
+    training.save(fitted, tmp_path / "saved")
+    saved = training.load_classifier(tmp_path / "saved", "small").table(TEXTS).filter(like="p_").to_numpy()
+    assert np.abs(answers - saved).max() < 1e-5
+
+
+def test_attention_that_depends_on_the_texts_before_is_refused(tmp_path):
+    save_small("big_bird", tmp_path)
+    config = AutoConfig.from_pretrained(tmp_path)
+    config.attention_type = "block_sparse"
+    config.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="set it to original_full"):
+        training.load_classifier(tmp_path, "small")
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -212,14 +212,14 @@ def _from_arrow(
         if names is not None:
             if not pa.types.is_integer(values.type):
                 raise InputError(f"{name}: {column!r} is declared to hold numbers of classes, but holds {values.type}")
-            codes = part.fillna(-1).to_numpy("int64")  # -1 means unlabelled
+            codes = part.fillna(-1).to_numpy()  # -1 means unlabelled
             if (wrong := (codes < -1) | (codes >= len(names))).any():
                 row = wrong.argmax()
                 raise InputError(
                     f"{name}, row {index[row]}: {column!r} holds {codes[row]}, but there are {len(names)} declared "
                     "classes, from 0 on; write the file anew"
                 )
-            part = pd.Series(pd.Categorical.from_codes(codes, names))
+            part = pd.Series(pd.Categorical.from_codes(codes.astype("int64"), names))
         parts.append(part)
     return pd.DataFrame(dict(enumerate(parts))).set_axis(columns, axis=1).set_axis(index)
 

@@ -72,7 +72,17 @@ def check_single(table: pd.DataFrame, source: str) -> None:
     parts = {name: _parts(name) for name in counts.index}
     shared = Counter(part for name, some in parts.items() for part in set(some) or {name})
     lists = [name for name in parts if name.startswith("[") and name.endswith("]")]
-    several = [name for name, some in parts.items() if some and all(shared[part] > 1 for part in some)]
+    places: dict[str, set[int]] = {}
+    for some in parts.values():
+        for place, part in enumerate(some):
+            places.setdefault(part, set()).add(place)
+    # Names of two levels, such as "Sports, Men", and numbers with a comma share parts, too, but each at one place.
+    free = {part for part in places if part in parts or len(places[part]) > 1}
+    several = [
+        name
+        for name, some in parts.items()
+        if all(shared[part] > 1 for part in some) and not free.isdisjoint(some) and not re.fullmatch(r"\d+,\d+", name)
+    ]
     for group in (lists, several):
         example = next((name for name in group if parts[name]), None)
         if example is not None and 2 * counts[group].sum() > counts.sum():

@@ -24,8 +24,9 @@ def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
         max_length: tokens, beyond which texts are cut.
 
     Returns:
-        pieces (a word, of the text in the middle; a tokenizer made for a language has 1 to 2), unknown (share of all
-        pieces that the tokenizer has no number for), cut (share of texts), and max_length.
+        vocabulary (size of the tokenizer's), pieces (a word, of the text in the middle; a tokenizer made for a language
+        has 1 to 2), unknown (share of all pieces that the tokenizer has no number for), cut (share of texts), and
+        max_length.
     """
     rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), ROWS)).astype(int))
     texts = split.select(rows)["text"][:]
@@ -35,6 +36,7 @@ def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids) - len(ids) * empty.count(tokenizer.unk_token_id)
     a_word = pieces / np.maximum([_words(text) for text in texts], 1)
     return {
+        "vocabulary": len(tokenizer),
         "pieces": float(np.median(a_word)),
         "unknown": float(unknown / max(pieces.sum(), 1)),
         "cut": float((pieces + len(empty) > max_length).mean()),

@@ -129,7 +129,7 @@ def remarks(reading: Mapping[str, float]) -> list[str]:
         reading: of training texts, as `data.read` returns it.
     """
     sentences = []
-    if reading["pieces"] > MANY_PIECES:
+    if reading["pieces"] > MANY_PIECES and reading["vocabulary"] >= 1000:  # else its pieces are bytes or letters
         sentences.append(
             f"The tokenizer cuts a word into {reading['pieces']:.1f} pieces; one made for the language of these texts "
             "needs 1 to 2. They are in another script or language than the model's: choose a model made for theirs, or "
@@ -192,7 +192,7 @@ def guards(
         poor.append(
             f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f})."
         )
-    elif own <= svm:
+    elif own <= svm and own < 1:
         poor.append(
             f"Its macro F1 of {own:.3f} does not beat a linear SVM on word counts ({svm:.3f}), which trains in seconds."
         )
@@ -206,10 +206,10 @@ def guards(
 
 def _advice(majority: float, svm: float, own: float) -> str:
     """Return what to try with a model that learned too little, where neither texts nor epochs explain that."""
-    if svm > max(own, majority):
+    if svm >= own and svm > majority:
         return (
-            "Word counts tell the labels better, so it lies with the training: try a learning rate ten times lower or "
-            "three times higher, or frozen_share 0; then another model."
+            "Word counts tell the labels as well or better, so it lies with the training: try a learning rate ten "
+            "times lower or three times higher, or frozen_share 0; then another model."
         )
     return (
         "Word counts tell the labels no better, so it lies with the data: check text_column and label_column, read "

@@ -57,11 +57,13 @@ class Rule:
         return words + (", or null" if self.optional else "")
 
 
+#: The most letters of a name or an address, and the largest whole number, which every reader of JSON keeps as it is.
+LONGEST_NAME, LARGEST_INT = 2000, 2**53
 #: The address of a store or a database.
 ADDRESS = Rule(
     str,
     pattern=(
-        r"(?!\s*\w[\w+.-]*://[^/?#]*:.*@)(?!.*[?&#;][^=]*(?i:pass|pwd|token|secret|api.?key|signature)[^=]*=).*",
+        r"(?!\s*\w[\w+.-]*://[^/?#]*:(?!\d+[/?#]).*@)(?!.*[?&#;][^=]*(?i:pass|pwd|token|secret|api.?key|signature)[^=]*=).*",
         "without a password or token (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, "
         "or PGPASSWORD, keep it out of files)",
     ),
@@ -98,7 +100,8 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     Traceback (most recent call last):
     textlab.errors.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1000
     """
-    refuse = InputError(f"{name}: got {show(value)}; accepted is {rule.accepted()}")
+    got = "'***'" if rule.pattern == ADDRESS.pattern and isinstance(value, str) else show(value)
+    refuse = InputError(f"{name}: got {got}; accepted is {rule.accepted()}")
     if value is None or (rule.optional and value in ("null", "None")):
         if rule.optional:
             return None
@@ -113,7 +116,9 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
         value = int(value)
     if not isinstance(value, rule.type) or (isinstance(value, bool) and rule.type is not bool):
         raise refuse
-    if rule.pattern[0] and not re.fullmatch(rule.pattern[0], value):
+    if rule.pattern[0] and (len(value) > LONGEST_NAME or not re.fullmatch(rule.pattern[0], value)):
+        raise refuse
+    if rule.type is int and abs(value) > LARGEST_INT:
         raise refuse
     if rule.type is list and not all(isinstance(item, rule.items) and not isinstance(item, bool) for item in value):
         raise refuse

@@ -10,6 +10,9 @@ from sqlalchemy.exc import ArgumentError
 
 from ..errors import InputError
 
+#: The most letters of an address.
+LONGEST = 2000
+
 
 def sqlite_uri(file: Path) -> str:
     """Return the address of an SQLite file.
@@ -53,7 +56,9 @@ def parsed(address: str) -> URL:
     Raises:
         InputError: it is no address, or what its user name and password hold cannot be told from the rest.
     """
-    user = re.match(r"[\w+.-]+://([^/?#]*:.*)@", address, re.DOTALL)
+    if len(address) > LONGEST:
+        raise InputError(f"an address of {len(address):,} letters is none of a store; accepted are {LONGEST:,}")
+    user = re.match(r"[\w+.-]+://([^/?#]*:(?!\d+[/?#]).*)@", address, re.DOTALL)
     if (user and re.search("[/?#@]", user[1])) or (re.search(r"\s", address) and not address.startswith("sqlite")):
         raise InputError(
             "the address of a store has a blank, or one of @ / ? # in its password; write %20, %40, %2F, %3F or %23"

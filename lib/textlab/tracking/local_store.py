@@ -211,7 +211,7 @@ def _analyse_once(file: Path, magnitude: int) -> None:  # again when the file ha
 
 def _analyse(file: Path) -> None:
     with (
-        suppress(sqlite3.OperationalError),  # a file that is read-only is slow, but can be read
+        suppress(sqlite3.DatabaseError),  # a file that is read-only, or damaged there, is slow but can be read
         closing(sqlite3.connect(file, timeout=60)) as store,
         store,
     ):

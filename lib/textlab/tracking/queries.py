@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from ..errors import InputError, show
 from ..evaluation import BASELINES
+from ..settings import strict_json
 from . import store
 
 
@@ -81,8 +81,8 @@ def equals(field: str, value: str) -> str:
     Raises:
         InputError: that language cannot express the value.
 
-    >>> equals("name", "emotion"), equals("name", "it's")
-    ("name = 'emotion'", 'name = "it\'s"')
+    >>> print(equals("name", "emotion"), equals("name", "it's"), sep=", ")
+    name = 'emotion', name = "it's"
     """
     mark = '"' if "'" in value else "'"
     if mark in value:
@@ -183,7 +183,6 @@ def _run_or_copy(client: MlflowClient, run_id: str) -> Run | None:
 def _mapping(file: Path) -> dict[str, Any]:
     """Return the content of a JSON file; empty when it is damaged or no mapping."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        return strict_json.read_json(file, dict[str, Any], file.name)
+    except InputError:
         return {}
-    return content if isinstance(content, dict) else {}

@@ -16,6 +16,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +30,8 @@ from .local_store import FILE_NAME
 OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
 #: Seconds within which a store has to answer when it is opened.
 PROBE_SECONDS = 5
+#: Databases that MLflow would try for two minutes, by drivers that take a limit of seconds.
+PROBED = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "mysql", "mysql+pymysql", "mysql+mysqldb")
 
 
 def default_uri() -> str:
@@ -59,17 +62,19 @@ def locate(text: str, unpacked: Path | None = None) -> str:
     """
     if not text:
         return default_uri()
+    if text.startswith("databricks"):
+        return text
+    if text.startswith("file:"):
+        text = local_file_uri_to_path(text)
     if file := file_of(text):
         return sqlite_uri(file)
     if "://" in text:
         parsed(text)
         return text
-    if text == "databricks":
-        return text
     if server := re.fullmatch(r"(?:.*@)?([\w.-]+:\d+(/.*)?)", text):
         raise InputError(f"{server[1]} is no store; the address of a server begins with http:// or https://")
     path = machine.expanded(text).absolute()
-    if zipfile.is_zipfile(path):
+    if path.is_file() and zipfile.is_zipfile(path):
         return _unpack(path, unpacked)
     if path.is_file():
         if path.name != FILE_NAME:
@@ -106,8 +111,8 @@ def open_client(uri: str, create: bool = True) -> MlflowClient:
     with one_line_errors(uri):
         if file:
             local_store.prepare(file)
-        elif "://" in uri and (url := parsed(uri)).get_backend_name() in ("postgresql", "mysql"):
-            _connect_once(url)  # MLflow would try for two minutes
+        elif "://" in uri and not uri.startswith("databricks") and (url := parsed(uri)).drivername in PROBED:
+            _connect_once(url)
         client = MlflowClient(uri, uri)
         with _probing():
             client.search_experiments(max_results=1)

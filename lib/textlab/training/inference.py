@@ -73,6 +73,11 @@ def load_classifier(folder: Path, name: str) -> Classifier:
     faults = getattr(config, "guards", None) or []
     if not isinstance(faults, list) or not all(isinstance(fault, str) for fault in faults):
         raise InputError(f"model: {name} has guards in its config.json that are no list of texts; remove them")
+    if getattr(config, "attention_type", None) == "block_sparse":
+        raise InputError(
+            f"model: {name} answers long texts otherwise after a short one, since its attention_type is block_sparse; "
+            "set it to original_full in its config.json"
+        )
     match(model, tokenizer, name)
     if faults:
         warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
@@ -109,7 +114,7 @@ def probabilities(
     if precision != "fp32":
         off = _deviation(model, tokenizer, rows, budget, chances)
         second, first = np.partition(chances, (-2, -1), axis=1)[:, -2:].T
-        close = np.flatnonzero(~(first - second >= max(CLOSE, 4 * off)))  # all, where an answer is no number
+        close = np.flatnonzero(~(first - second >= np.maximum(CLOSE, 4 * off)))  # all, if one is no number
         chances[close] = _forward(model, tokenizer, _take(rows, close), budget, "fp32")
     model.train(was_training)
     return chances

@@ -12,12 +12,17 @@ from ..settings import Recipe
 def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
     """Return the Transformer layers of a model, the lowest first; those of the encoder, where there is a decoder too.
 
-    Layers that share their weights, as ALBERT's do, are one layer.
+    Layers that share their weights, as ALBERT's do, are one layer. Where a layer's parts lie in lists of their own, as
+    XLM's do, it is the list of its parts.
     """
-    stacks = [_flat(module) for module in model.base_model.modules() if isinstance(module, torch.nn.ModuleList)]
-    wanted = getattr(model.config, "num_hidden_layers", None)
-    found = next((stack for stack in stacks if len(stack) == wanted), max(stacks, key=len, default=[]))
-    return torch.nn.ModuleList(found)
+    wanted, others = getattr(model.config, "num_hidden_layers", None), []
+    for module in model.base_model.modules():
+        stacks = [_flat(child) for child in module.children() if isinstance(child, torch.nn.ModuleList)]
+        if fitting := [stack for stack in stacks if len(stack) == wanted]:
+            parts = [torch.nn.ModuleList(parts) for parts in zip(*fitting, strict=True)]
+            return torch.nn.ModuleList(parts if len(fitting) > 1 else fitting[0])
+        others += stacks
+    return torch.nn.ModuleList(max(others, key=len, default=[]))
 
 
 def _flat(stack: torch.nn.ModuleList) -> list[torch.nn.Module]:
@@ -66,6 +71,8 @@ def weights_below(model: PreTrainedModel, depth: int) -> list[torch.nn.Parameter
 
     ids = example(model)
     watched = layers[min(depth, len(layers) - 1)]
+    if isinstance(watched, torch.nn.ModuleList):
+        watched = watched[-1 if depth == len(layers) else 0]
     register = watched.register_forward_hook if depth == len(layers) else watched.register_forward_pre_hook
     hook, was_training = register(watch, with_kwargs=True), model.training
     try:

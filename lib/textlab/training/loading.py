@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch.nn.modules.module import register_module_module_registration_hook
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
@@ -34,6 +36,10 @@ SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 #: Most layers that a config may ask for, and most labels.
 MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
+#: Most tokens of a text that tokenizers can cut at, where nothing else limits a text.
+LONGEST = 2**31 - 1
+#: Most modules of a model; more would take minutes to make.
+MOST_MODULES = 200_000
 #: Weights that take no memory to speak of.
 FEW = 2**27
 #: Outputs that nothing here reads, and that would take memory for each text.
@@ -55,7 +61,7 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     config = _read_config(folder, name)
     with one_line_errors(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
-        longest = tokenizer.model_max_length
+        longest, specials = tokenizer.model_max_length, tokenizer.num_special_tokens_to_add()
         types = tokenizer("a \u0378").get("token_type_ids", [])  # the second is a letter that no tokenizer knows
         known = max(len(tokenizer), max(tokenizer.get_vocab().values()) + 1)
     wanted = getattr(config.get_text_config(), "vocab_size", None)
@@ -64,12 +70,12 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
             f"model: the tokenizer of {name} knows {known:,} tokens, and the model {wanted:,}; "
             "add the tokenizer files that belong to the model, such as tokenizer.json"
         )
-    if not isinstance(longest, int | float) or not (longest >= 1 and longest % 1 == 0):
+    if not isinstance(longest, int | float) or not (longest > specials and longest % 1 == 0):
         raise InputError(
             f"model: model_max_length of {name} is {longest!r}; set it in its tokenizer_config.json to the most tokens "
             "of a text"
         )
-    tokenizer.model_max_length = int(longest)
+    tokenizer.model_max_length = min(int(longest), LONGEST)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
     reads_types = "token_type_ids" in inspect.signature(_kind(config).forward).parameters
@@ -153,10 +159,21 @@ def _check_size(folder: Path, name: str) -> None:
     for file in folder.glob("*.safetensors"):
         with safe_open(file, "pt") as weights:
             stored += sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())
-    with torch.device("meta"):
-        wanted = sum(
-            p.numel() for p in AutoModelForSequenceClassification.from_config(_read_config(folder, name)).parameters()
-        )
+    made = itertools.count()
+
+    def stop(parent, attribute, module):
+        if next(made) > MOST_MODULES:
+            raise InputError(
+                f"model: config.json of {name} describes more than {MOST_MODULES:,} modules; none is so large"
+            )
+
+    hook = register_module_module_registration_hook(stop)
+    try:
+        config = _read_config(folder, name)
+        with torch.device("meta"):
+            wanted = sum(p.numel() for p in AutoModelForSequenceClassification.from_config(config).parameters())
+    finally:
+        hook.remove()
     if wanted > max(2 * stored, FEW):
         raise InputError(
             f"model: config.json of {name} describes {wanted:,} weights, and its files hold {stored:,}; "
@@ -198,9 +215,9 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     """
     model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
     longest = min(tokenizer.model_max_length, most_tokens(model) or 64, 64)
-    ids = tokenizer(["a", "a b " * 32], truncation=True, max_length=int(longest), return_attention_mask=False)
 
     def answers(n: int) -> torch.Tensor:
+        ids = tokenizer(["a", "a b " * 32], truncation=True, max_length=longest, return_attention_mask=False)
         batch = tokenizer.pad({key: rows[:n] for key, rows in ids.items()}, return_tensors="pt")
         return model(**batch.to(model.device)).logits
 

@@ -59,6 +59,13 @@ def read_model(
     model, lacking = read_weights(source.path, source.id, attention, **config)
     if keep_head and lacking:
         raise InputError(f"model: {source.id} has no trained classifier ({', '.join(sorted(lacking))} missing)")
+    if hasattr(
+        model.config, "attention_type"
+    ):  # BigBird's other type becomes this one for good at the first short text
+        model.config.attention_type = "original_full"
+        for module in model.modules():
+            if hasattr(module, "set_attention_type"):
+                module.set_attention_type("original_full")
     if not keep_head:
         vars(model.config).pop("guards", None)  # they are about the head that it had
         if not lacking:

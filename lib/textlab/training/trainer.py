@@ -160,12 +160,14 @@ class TextTrainer(Trainer):
     def train(self, *args, **kwargs):
         """Train; the model then holds the best epoch's weights, or the last one's when no best one is kept."""
         self.add_callback(_Moments(self))
-        started = time.perf_counter()
+        started, forward = time.perf_counter(), vars(self.model).get("forward")
         with first_token_only(self.model), self._remembered():
             self.preparing = time.perf_counter() - started
             outcome = super().train(*args, **kwargs)
         # Without this, the model would compute in the precision of its training for ever.
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        if forward:  # one that `read_weights` made; unwrapping takes it for a method
+            self.model.forward = forward
         if self._average and not self.state.best_model_checkpoint:
             self.model.load_state_dict(self._average, strict=False)
         self._average = None

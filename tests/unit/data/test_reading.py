@@ -18,6 +18,7 @@ def read(tokenizer, *texts, max_length=96):
 def test_by_hand(english):
     found = read(english, "a good day", "unbelievably good", "good", max_length=5)  # 3, 2 and 1 words
     assert english.tokenize("unbelievably") == ["un", "##bel", "##ie", "##va", "##bly"]
+    assert found.pop("vocabulary") == len(english)
     assert found == {"pieces": 1.0, "unknown": 0.0, "cut": pytest.approx(1 / 3), "max_length": 5}
     assert read(english, "a good day", max_length=5)["cut"] == 0.0  # five tokens with the two marks
     assert read(english, "unbelievably good")["pieces"] == 3.0

@@ -243,7 +243,7 @@ def test_a_handful_of_rows_is_no_evidence():
     assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
 
 
-FITS = {"pieces": 1.3, "unknown": 0.01, "cut": 0.0, "max_length": 96}
+FITS = {"vocabulary": 30_000, "pieces": 1.3, "unknown": 0.01, "cut": 0.0, "max_length": 96}
 FLAT = pd.DataFrame({"eval_macro_f1": [None, 0.3, 0.3], "eval_loss": [None, 1.0, 1.0]})
 RISING, FALLING = FLAT.assign(eval_macro_f1=[None, 0.3, 0.4]), FLAT.assign(eval_loss=[None, 1.0, 0.9])
 

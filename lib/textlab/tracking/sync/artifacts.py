@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,7 +59,7 @@ class Artifacts:
         """Return a file; it is downloaded into the folder if it is not on this machine."""
         if self._folder:
             return self._folder / path
-        return Path(self._repository.download_artifacts(_in_an_address(path), folder))
+        return Path(self._repository.download_artifacts(self._in_an_address(path), folder))
 
     def carry(self, target: Artifacts, listing: Mapping[str, tuple[int, str]]) -> tuple[int, list[str]]:
         """Send the files that the target lacks or has with another content.
@@ -79,7 +80,7 @@ class Artifacts:
         if sendable:
             with TemporaryDirectory() as downloads, TemporaryDirectory() as parcel:
                 for path in sendable:
-                    link = Path(parcel) / (path if target._folder else _in_an_address(path))
+                    link = Path(parcel) / (path if target._folder else target._in_an_address(path))
                     link.parent.mkdir(parents=True, exist_ok=True)
                     link.symlink_to(self.fetch(path, downloads))
                 target._repository.log_artifacts(parcel)
@@ -93,7 +94,7 @@ class Artifacts:
         if self._folder:
             return True
         try:
-            short = all(len(part.encode()) <= 255 for part in _in_an_address(path).split("/"))
+            short = all(len(part.encode()) <= 255 for part in self._in_an_address(path).split("/"))
             return short and validate_path_is_safe(path) == path
         except (MlflowException, UnicodeEncodeError):
             return False
@@ -133,6 +134,11 @@ class Artifacts:
             raise InputError(f"the server keeps them in {show(self.address)} of its own machine; {advice}")
         return Path(local_file_uri_to_path(self.address))
 
+    def _in_an_address(self, path: str) -> str:
+        """Return a path as MLflow's client of a server has to be given it: it cuts off `?...` and decodes `%41`."""
+        through_a_server = urlsplit(self.address).scheme in ("mlflow-artifacts", "http", "https")
+        return quote(path) if through_a_server and ("?" in path or "%" in path) else path
+
     @property
     def _repository(self) -> ArtifactRepository:
         return get_artifact_repository(self.address, tracking_uri=self.client.tracking_uri)
@@ -141,12 +147,9 @@ class Artifacts:
 def _is_elsewhere(uri: str) -> bool:
     """Tell whether a store is a server of another machine."""
     parts = urlsplit(uri)
-    return parts.scheme in ("http", "https") and parts.hostname not in ("127.0.0.1", "localhost", "::1")
-
-
-def _in_an_address(path: str) -> str:
-    """Return a path as MLflow's client has to be given it: it cuts off what follows `?` and decodes `%41`."""
-    return quote(path) if "?" in path or "%" in path else path
+    own = ("localhost", "::1", "0.0.0.0", socket.gethostname().lower(), socket.getfqdn().lower())
+    host = parts.hostname or ""
+    return parts.scheme in ("http", "https") and host not in own and not host.startswith("127.")
 
 
 def _walk(repository: ArtifactRepository, folder: str | None = None) -> Iterator[tuple[str, int]]:

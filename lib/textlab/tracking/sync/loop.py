@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import sqlite3
 import subprocess
 import sys
 import time
@@ -49,7 +50,7 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
             _watch(*uris, experiment, Path(scratch), until_eof)
         try:
             return carry(*uris, experiment, Path(scratch))
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise InputError(store.short(first_line(error))) from None
 
 
@@ -59,7 +60,7 @@ def _watch(source: str, target: str, experiment: str, scratch: Path, until_eof: 
     while not ended:
         try:
             line = carry(source, target, experiment, scratch)
-        except (IncompleteError, InputError, MlflowException, SQLAlchemyError, OSError) as error:
+        except (IncompleteError, InputError, MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             line = f"waiting: {store.short(first_line(error))}"
         if line != last_line:
             print(line, flush=True)

@@ -67,7 +67,7 @@ class Passage:
         """
         try:
             return Artifacts(self.source, address, self.origin).listing()
-        except (MlflowException, ImportError, OSError, ValueError) as error:  # no client for that cloud, no right
+        except Exception as error:  # no client for that cloud, no right: each cloud raises errors of its own
             if store.unanswered(error):
                 raise
             self.failed[f"files of {owner}"] = store.short(first_line(error))
@@ -85,7 +85,9 @@ class Passage:
             return
         try:
             sent, lost = Artifacts(self.source, address, self.origin).carry(Artifacts(self.target, there), listing)
-        except (ImportError, ValueError) as error:
+        except Exception as error:
+            if store.unanswered(error):
+                raise
             self.failed[f"files of {owner}"] = store.short(first_line(error))
             return
         self.done["files"] += sent

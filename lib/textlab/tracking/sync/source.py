@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
@@ -18,7 +18,7 @@ from .. import local_store, store
 from . import file_store
 
 #: Where the files of a server's runs may be: with the server itself, or in a cloud that it names.
-_WITH_A_SERVER = ("mlflow-artifacts", "s3", "gs", "wasb", "wasbs", "abfs", "abfss", "r2")
+_WITH_A_SERVER = ("mlflow-artifacts", "s3", "gs", "wasb", "wasbs", "abfs", "abfss", "r2", "dbfs", "hdfs")
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,25 @@ class Source:
         if self.root is None:
             advice = "give --from the folder of the server's store"
             raise InputError(f"they are at {show(address)}, not with the server: never read; {advice}")
-        if address and parts.scheme in ("", "file") and parts.netloc in ("", "localhost"):
-            path = self.root / local_file_uri_to_path(address)
-            if folder := next((one for one in (path, *self._moved(path)) if self.holds(one)), None):
+        served = self.root / "mlartifacts"  # where a server keeps them by default
+        schemes = ("", "file", "mlflow-artifacts") if served.is_dir() else ("", "file")
+        if address and parts.scheme in schemes and parts.netloc in ("", "localhost"):
+            if parts.scheme == "mlflow-artifacts":
+                path = served / unquote(parts.path).lstrip("/")
+            else:
+                path = self.root / local_file_uri_to_path(address)
+            if folder := next((one for one in (path, *self._moved(path)) if self._may_hold_files(one)), None):
                 return folder
         raise InputError(f"they are at {show(address)}, outside of the store's folder {self.root}: never read")
 
     def holds(self, path: Path) -> bool:
         """Tell whether a path lies in the store's folder, wherever links on the way lead."""
         return self.root is None or path.resolve().is_relative_to(self.root.resolve())
+
+    def _may_hold_files(self, path: Path) -> bool:
+        """Tell whether a path is below the store's folder, which may be a home folder, and no hidden one."""
+        inside = path.resolve().relative_to(self.root.resolve()).parts if self.holds(path) else ()
+        return bool(inside) and not any(part.startswith(".") for part in inside)
 
     def listed(self, what: str, search: Callable, *arguments: Any, rows: Rows, attempt: Callable) -> list[Any]:
         """Return everything that a search returns; what MLflow cannot read of a copy is left out and named.
@@ -84,8 +94,10 @@ class Source:
     def _moved(self, path: Path) -> list[Path]:
         """Return where files of a store that was moved may be: under the last parts of their path, two at least."""
         parts = path.parts
-        candidates = (self.root.joinpath(*parts[start:]) for start in range(1, len(parts) - 1))
-        return [one for one in candidates if ".." not in one.parts and one.is_dir()]
+        candidates = [self.root.joinpath(*parts[start:]) for start in range(1, len(parts) - 1) if ".." not in parts]
+        # A run without files has no folder, but that of its experiment may be there.
+        empty = [one for one in candidates if self.root not in (one.parent, one.parents[1]) and one.parents[1].is_dir()]
+        return [one for one in candidates if one.is_dir()] or empty
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,8 @@ def open_source(uri: str, scratch: Path) -> Source:
     with store.one_line_errors(uri):
         if file.is_file():
             local_store.snapshot(file, copy)
+            if others := file_store.find(file.parent):
+                failed = {f"the runs of {others}": "they are in files beside the database; give that folder as --from"}
         elif runs := file_store.find(file.parent):
             failed = file_store.convert(runs, scratch / "converted.db")
             local_store.snapshot(scratch / "converted.db", copy)
