@@ -50,6 +50,8 @@ TRAINED = (
     "gpt2 gpt_neo gpt_neox gptj ibert llama longformer mbart megatron-bert mobilebert modernbert mpnet mra mt5 opt "
     "qwen2 rembert roberta roformer t5 umt5 xlm xlm-roberta xlnet"
 ).split()
+#: Those that always run: one of each family of traps; the others take minutes.
+QUICK = ("albert", "bart", "bert", "deberta", "electra", "funnel", "gpt2", "roberta", "t5", "xlm", "xlnet")
 #: Architecture -> what the line says. Those that read the padding, or need more than a text's tokens.
 REFUSED = {
     "canine": "cannot answer a text",
@@ -110,7 +112,9 @@ def fp32(monkeypatch):
         yield
 
 
-@pytest.mark.parametrize("kind", TRAINED)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in TRAINED]
+)
 def test_an_architecture_is_trained_saved_and_answers_as_plain_transformers(kind, tmp_path):
     save_small(kind, tmp_path / "model")
     check_answers(tmp_path / "model")  # up to the longest text that it reads

@@ -17,8 +17,8 @@ SCORE = {
     "macro_f1_ci95": [0.8, 0.89],
 }
 FINE_TUNING = {
-    "data": {"source": "practice", "rows": {"train": 4000}},
-    "model": {"source": "MiniLM"},
+    "data": {"source": "practice", "sha256": "0" * 64, "rows": {"train": 4000}},
+    "model": {"source": "MiniLM", "sha256": "1" * 64},
     "seed": 1,
     "baselines": {"majority": {"accuracy": 0.344, "macro_f1": 0.085}, "tfidf_svm": {"accuracy": 0.8, "macro_f1": 0.7}},
     "validation": SCORE,
@@ -43,7 +43,9 @@ def test_published_figures_stand_beside_results_on_the_same_data_only(tmp_path):
     results.write(tmp_path, "02_fine_tuning", **FINE_TUNING)
     assert "Published" not in pages.write_index(tmp_path).read_text()
     results.write(
-        tmp_path, "02_fine_tuning", **FINE_TUNING | {"data": {"source": "dair-ai/emotion", "rows": {"train": 16000}}}
+        tmp_path,
+        "02_fine_tuning",
+        **FINE_TUNING | {"data": FINE_TUNING["data"] | {"source": "dair-ai/emotion", "rows": {"train": 16000}}},
     )
     page = pages.write_index(tmp_path).read_text()
     assert "Published" in page and "DistilBERT" in page and "16,000 rows to train on" in page

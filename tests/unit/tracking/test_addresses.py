@@ -81,6 +81,7 @@ def test_an_address_without_a_file_is_refused(address):
             door(address)
 
 
+@pytest.mark.slow
 def test_mlflows_pages_are_those_of_the_odd_folder(tmp_path):
     uri = store.store_uri(tmp_path / "my%20project?")
     store.use_experiment(store.open_client(uri), "only here")

@@ -181,7 +181,12 @@ def ask(port, host):
         return error.code
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "end", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=SLOW), pytest.param(signal.SIGHUP, marks=SLOW)]
+)
 def test_ui_takes_a_free_port_refuses_foreign_hosts_and_stops_cleanly(store_file, end):
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]
