@@ -32,8 +32,6 @@ from .layers import example
 
 #: Nothing is asked of the Hub, and no code that a model brings along is run, also where somebody could be asked.
 SAFE = {"local_files_only": True, "trust_remote_code": False}
-
-
 #: Most layers that a config may ask for, and most labels.
 MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
 #: Most tokens of a text that tokenizers can cut at, where nothing else limits a text.
@@ -85,32 +83,32 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def read_weights(folder: Path, name: str, attention: str, **config: Any) -> tuple[PreTrainedModel, set[str]]:
+def read_weights(folder: Path, name: str, attention: str, **values: Any) -> tuple[PreTrainedModel, set[str]]:
     """Return the model of a folder in fp32, whatever it is stored in, and the names of the weights that its head lacks.
 
     Args:
         name: of the model, as the user gave it, for messages.
         attention: implementation of attention, `eager`, or `sdpa` where the architecture has it.
-        config: values that replace those of the model's config.
+        values: replace those of the model's config.
 
     Raises:
         InputError: the folder cannot be read, its index of weights names a file elsewhere, or weights below the head
             are missing, of another shape, or no numbers.
     """
-    kind = _kind(_read_config(folder, name))
+    config = _read_config(folder, name)
     hub.download.check_indexes({file.name: file for file in folder.glob("*.json")}, f"model: {name}")
     with one_line_errors(name):
-        _check_size(folder, name)
+        _check_size(config, folder, name)
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
-            attn_implementation=attention if kind._supports_sdpa else "eager",
+            attn_implementation=attention if _kind(config)._supports_sdpa else "eager",
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **SAFE,
             **BARE,
-            **config,
+            **values,
         )
     lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     body = f"{model.base_model_prefix}."
@@ -153,7 +151,7 @@ def _kind(config: PretrainedConfig) -> type[PreTrainedModel]:
     return kinds[type(config)]
 
 
-def _check_size(folder: Path, name: str) -> None:
+def _check_size(config: PretrainedConfig, folder: Path, name: str) -> None:
     """Refuse a config that asks for far more weights than the folder holds, before they take memory."""
     stored = 0
     for file in folder.glob("*.safetensors"):
@@ -169,7 +167,6 @@ def _check_size(folder: Path, name: str) -> None:
 
     hook = register_module_module_registration_hook(stop)
     try:
-        config = _read_config(folder, name)
         with torch.device("meta"):
             wanted = sum(p.numel() for p in AutoModelForSequenceClassification.from_config(config).parameters())
     finally:
@@ -226,6 +223,8 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
         with torch.inference_mode(), torch.random.fork_rng():
             model.eval()
             alone = answers(1)
+            if not torch.isfinite(alone).all():
+                raise InputError(f"model: {name} answers a text with what is no number, so its weights are damaged")
             for tokenizer.padding_side in ("right", "left"):
                 if (alone[0] - answers(2)[0]).abs().max() <= 1e-4 * alone.abs().max():
                     break

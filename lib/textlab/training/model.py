@@ -59,9 +59,7 @@ def read_model(
     model, lacking = read_weights(source.path, source.id, attention, **config)
     if keep_head and lacking:
         raise InputError(f"model: {source.id} has no trained classifier ({', '.join(sorted(lacking))} missing)")
-    if hasattr(
-        model.config, "attention_type"
-    ):  # BigBird's other type becomes this one for good at the first short text
+    if getattr(model.config, "attention_type", None) == "block_sparse":  # BigBird leaves it for good at a short text
         model.config.attention_type = "original_full"
         for module in model.modules():
             if hasattr(module, "set_attention_type"):

@@ -265,6 +265,14 @@ def test_a_config_that_asks_for_too_much_is_refused_before_memory_is_taken(make,
     assert words in load(folder)
 
 
+def test_weights_too_large_for_an_answer_are_refused(make):
+    folder = make(tiny("bert"))
+    weights = load_file(folder / "model.safetensors")
+    weights["bert.embeddings.LayerNorm.weight"].fill_(3e38)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert "answers a text with what is no number" in load(folder)
+
+
 def test_weights_that_are_no_numbers_are_not_trained_either(make):
     folder = make(tiny("bert"))
     weights = load_file(folder / "model.safetensors")
