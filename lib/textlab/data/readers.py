@@ -161,6 +161,8 @@ def _batches(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path.name} is of an unknown format; accepted are {', '.join(FORMATS)}")
+    if path.exists() and not path.is_file():  # a pipe or a device may never end
+        raise InputError(f"{path.name} is a folder, pipe or device; accepted is a file; copy what it holds into one")
     try:
         with path.open("rb") as stream:
             beginning = stream.read(16)

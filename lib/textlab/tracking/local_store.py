@@ -77,6 +77,9 @@ def modernise(copy: Path, original: Path) -> None:
     Raises:
         InputError: this MLflow does not know its schema, or it is no store.
     """
+    with closing(sqlite3.connect(copy)) as store:  # as SQLite takes any file of less than a page
+        if not store.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise InputError(f"{original} is no store of MLflow: it holds no tables; give the folder of one")
     if not _is_current(copy, original):
         engine = create_engine(sqlite_uri(copy))
         try:
