@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+# Torch computes with one thread in this process: two wait for each other when the machine is busy. Its own setter would
+# break in forked processes.
+with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
+    import torch  # noqa: F401
 
 from textlab import tracking
 from textlab.errors import InputError
@@ -37,14 +44,6 @@ def no_hub():
         patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         patch.setenv("HF_HUB_DISABLE_XET", "1")
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Let torch compute with one thread in this process: two wait for each other when the machine is busy."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
