@@ -28,6 +28,8 @@ setup() {
   fi
   (cd "$root" && "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt)
   echo "$wanted $root" > "$root/.venv/installed"
+  # Real sentences for later; where they cannot be had, the line that says so is shown, and again when they are needed.
+  "$python" -c 'from textlab import hub; hub.packaged_data()' 2>&1 | tail -n 1 >&2 || true
 }
 
 setup

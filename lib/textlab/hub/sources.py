@@ -173,19 +173,21 @@ def verify(
     folder: Path,
     files: dict[str, str],
     expected: dict[str, str],
-    remedy: str = "delete the file and run again",
+    remedy: str = "",
 ) -> None:
-    """Raise an InputError for the first file that is missing, or whose SHA-256 is not the expected one."""
+    """Raise an InputError for the first file that is missing, or whose SHA-256 is not the expected one.
+
+    Args:
+        remedy: what to do; empty for a copy of a repository of the Hub.
+    """
     for name, digest in expected.items():
         if name not in files:
-            raise InputError(
-                f"{spec}: {name} is missing, of SHA-256 {digest}; run again where {connection.endpoint()} can be "
-                "reached, or bring a whole copy"
-            )
+            otherwise = f"run again where {connection.endpoint()} can be reached, or bring a whole copy"
+            raise InputError(f"{spec}: {name} is missing, of SHA-256 {digest}; {remedy or otherwise}")
         if files[name] != digest:  # in the cache, the name may be a link: the file itself has to go
             raise InputError(
                 f"{spec}: {(folder / name).resolve()} has SHA-256 {files[name]}, but {digest} is expected of {name}; "
-                f"{remedy}"
+                f"{remedy or 'delete the file and run again'}"
             )
 
 
