@@ -481,3 +481,71 @@ def test_ui_that_is_killed_leaves_no_server_behind(stores, tmp_path):
     process.wait()
     gone, alive = psutil.wait_procs(children, 10)
     assert not alive
+
+
+@pytest.mark.parametrize(
+    "host, own",
+    [
+        *(
+            (host, True)
+            for host in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]", "0.0.0.0", "LAB-7", "lab-7.example")
+        ),
+        *((host, False) for host in ("lab-8", "lab-7.example.org", "127.0.0.1.example", "127.example", "10.0.0.1", "")),
+    ],
+)
+def test_a_server_under_a_name_of_this_machine_keeps_files_in_a_folder_here(tmp_path, monkeypatch, host, own):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Lab-7")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "Lab-7.example")
+    (tmp_path / "a.txt").write_text("a")
+    there = Artifacts(MlflowClient(f"http://{host}:5000"), tmp_path.as_uri())
+    assert list(there.listing()) == ["a.txt"] if own else "of its own machine" in error(there.listing)
+
+
+def test_runs_in_files_beside_a_database_are_named_and_carried_from_their_folder(stores, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    source, target = stores
+    beside = tmp_path / "from" / "mlruns"
+    client = MlflowClient(beside.as_uri(), beside.as_uri())
+    client.set_terminated(client.create_run(client.create_experiment("texts"), 1, run_name="older").info.run_id)
+    assert f"1 could not be carried, all else was: the runs of {beside}: " in (line := reason(source, target))
+    assert "give that folder as --from" in line and arrived(target) == {"run 0": WHOLE, "run 1": WHOLE}
+    sync.sync(str(beside), target)
+    assert arrived(target) == {"run 0": WHOLE, "run 1": WHOLE, "older": ("FINISHED", {}, {}, [])}
+
+
+@pytest.mark.parametrize("folder, address", [("mlartifacts/a b", "mlflow-artifacts:/a%20b"), ("mlruns", "/old/mlruns")])
+def test_files_that_a_server_or_a_moved_store_kept_are_found_and_a_run_without_files_needs_no_folder(
+    stores, tmp_path, folder, address
+):
+    source, target = stores
+    place = tmp_path / "from" / folder / "1"
+    (place / "first" / "artifacts").mkdir(parents=True)
+    (place / "first" / "artifacts" / "a.txt").write_text("first")
+    for run, name in (("first", "run 0"), ("second", "run 1")):
+        sql(source, f"UPDATE runs SET artifact_uri = '{address}/1/{run}/artifacts' WHERE name = '{name}'")
+    sync.sync(source, target)
+    assert arrived(target) == {"run 0": WHOLE, "run 1": WITHOUT_FILES}
+
+
+def test_a_store_in_a_home_folder_does_not_open_what_is_hidden_there_nor_the_folder_itself(secret, tmp_path):
+    (secret / ".ssh" / "keys").mkdir(parents=True)
+    (secret / "runs" / ".cache").mkdir(parents=True)
+    (secret / "mlartifacts").mkdir()
+    (secret / "link").symlink_to(secret / ".ssh")
+    there = Source(MlflowClient("http://127.0.0.1:9"), secret)
+    for inside in (".", "..", ".ssh", ".ssh/keys", "runs/.cache", "link", "link/keys", "runs/.."):
+        assert ": never read" in error(there.folder_of, f"{secret}/{inside}")
+    for address in ("/", "file:///", "/elsewhere/.ssh/keys", "mlflow-artifacts:/../.ssh"):
+        assert ": never read" in error(there.folder_of, address)
+    assert ": never read" in error(Source(there.client, Path("/")).folder_of, "file:///")
+    hidden = Source(there.client, secret / "runs" / ".cache")  # where the store itself lies is its owner's choice
+    assert hidden.folder_of("1/x") == hidden.root / "1/x" and there.folder_of("runs/1") == secret / "runs/1"
+
+
+def test_a_link_among_the_files_to_what_is_hidden_in_the_store_is_not_followed(stores, tmp_path):
+    source, target = stores
+    (tmp_path / "from" / ".ssh").mkdir()
+    (tmp_path / "from" / ".ssh" / "key").write_text("CANARY")
+    (next((tmp_path / "from").rglob("a.txt")).parent / "b.txt").symlink_to(tmp_path / "from" / ".ssh" / "key")
+    assert "'b.txt' among them is a link" in reason(source, target)
+    assert not list((tmp_path / "to").rglob("b.txt"))

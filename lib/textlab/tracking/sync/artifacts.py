@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ class Artifacts:
         Raises:
             InputError: it is a link to somewhere else, or to a folder, which nobody looks into.
         """
-        if self.source and file.is_symlink() and (file.is_dir() or not self.source.holds(file)):
+        if self.source and file.is_symlink() and (file.is_dir() or not self.source.may_hold(file)):
             raise InputError(f"{show(file.name)} among them is a link out of their folder: never read")
         return file.is_file()
 
@@ -147,9 +148,10 @@ class Artifacts:
 def _is_elsewhere(uri: str) -> bool:
     """Tell whether a store is a server of another machine."""
     parts = urlsplit(uri)
-    own = ("localhost", "::1", "0.0.0.0", socket.gethostname().lower(), socket.getfqdn().lower())
     host = parts.hostname or ""
-    return parts.scheme in ("http", "https") and host not in own and not host.startswith("127.")
+    if parts.scheme not in ("http", "https") or re.fullmatch(r"127(\.\d+){3}", host):
+        return False
+    return host not in ("localhost", "::1", "0.0.0.0", socket.gethostname().lower(), socket.getfqdn().lower())
 
 
 def _walk(repository: ArtifactRepository, folder: str | None = None) -> Iterator[tuple[str, int]]:

@@ -59,17 +59,17 @@ class Source:
                 path = served / unquote(parts.path).lstrip("/")
             else:
                 path = self.root / local_file_uri_to_path(address)
-            if folder := next((one for one in (path, *self._moved(path)) if self._may_hold_files(one)), None):
+            if folder := next((one for one in (path, *self._moved(path)) if self.may_hold(one)), None):
                 return folder
         raise InputError(f"they are at {show(address)}, outside of the store's folder {self.root}: never read")
 
-    def holds(self, path: Path) -> bool:
-        """Tell whether a path lies in the store's folder, wherever links on the way lead."""
-        return self.root is None or path.resolve().is_relative_to(self.root.resolve())
+    def may_hold(self, path: Path) -> bool:
+        """Tell whether a path is below the store's folder, wherever links on the way lead.
 
-    def _may_hold_files(self, path: Path) -> bool:
-        """Tell whether a path is below the store's folder, which may be a home folder, and no hidden one."""
-        inside = path.resolve().relative_to(self.root.resolve()).parts if self.holds(path) else ()
+        That folder may be a home folder: what is hidden in it is not the store's.
+        """
+        path, root = path.resolve(), self.root.resolve()
+        inside = path.relative_to(root).parts if path.is_relative_to(root) else ()
         return bool(inside) and not any(part.startswith(".") for part in inside)
 
     def listed(self, what: str, search: Callable, *arguments: Any, rows: Rows, attempt: Callable) -> list[Any]:
