@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from .. import hub, machine
 from ..errors import InputError, first_line
-from . import corpus, formats, readers
+from . import corpus, formats, ratings, readers
 from .quality import check_single, findings, quality
 from .readers import SPLITS
 from .splits import complete, cut
@@ -39,6 +39,10 @@ class Data:
     source: hub.Source
     quality: pd.DataFrame  # one line per problem and split, see quality()
     notes: tuple[str, ...]  # sentences for the reader: splits that were made, left out or cut
+    # Of packaged data only: "elsewhere" or a split -> kind, mean, sd and ratings of its rows (see `ratings.read`), and
+    # test rows of the kinds of text that are not in the splits, as far as there are others.
+    ratings: dict[str, pd.DataFrame] | None = None
+    elsewhere: Dataset | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -57,6 +61,11 @@ class Data:
 
         return {split: digest(rows) for split, rows in self.splits.items()}
 
+    @property
+    def about(self) -> str:
+        """What packaged data is, whom to cite and its licence, for readers; of other data it is empty."""
+        return ratings.ABOUT if self.ratings else ""
+
     def rows(self) -> dict[str, int]:
         """Return split -> number of rows."""
         return {name: len(split) for name, split in self.splits.items()}
@@ -68,7 +77,8 @@ def load(
     """Return any source as one data set with text and label.
 
     Args:
-        source: `practice`, a file or folder (wins over a Hub id of the same spelling), or `owner/name[@revision]`.
+        source: `practice`, `packaged` or `packaged:PART`, a file or folder (wins over a Hub id of the same spelling),
+            or `owner/name[@revision]`.
         text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS, in upper or lower case.
         seed: decides which rows go into a split that is missing, and which ones `max_train_rows` keeps.
         max_train_rows: train on at most so many rows, drawn class by class; the other splits stay whole.
@@ -81,6 +91,7 @@ def load(
     ({'train': 600, 'validation': 500, 'test': 500}, ['sadness', 'joy', 'love'])
     """
     origin, parts, notes = _read(source, text_column, label_column)
+    elsewhere = parts.pop("elsewhere", None)
     table, unusable = _clean(parts, source)
     check_single(table, source)
     notes += [
@@ -93,7 +104,11 @@ def load(
     table, unknown = _drop_unknown(table, names, source)
     report = quality(table, unusable + unknown)
     table, shortened = cut(table, max_train_rows, seed)
-    return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *shortened))
+    more = _further_columns(parts, table)
+    if elsewhere is not None:
+        more["elsewhere"] = elsewhere[more["train"].columns].reset_index(drop=True)
+        elsewhere = _dataset_dict(elsewhere.assign(split="test"), names)["test"]
+    return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *shortened), more, elsewhere)
 
 
 def check(source: str, text_column: str = "", label_column: str = "") -> None:
@@ -123,23 +138,27 @@ def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
 
 
 # A source becomes `parts`: split -> table with text and label, indexed by row number. Unsplit data is the split `all`.
+# Packaged data has further columns, and a part `elsewhere`, which is not cleaned.
 
 
 def _form(source: str) -> str:
-    """Return what a source is: `practice`, `path` or `hub`."""
+    """Return what a source is: `practice`, `packaged`, `path` or `hub`."""
     if source == "practice":
         return "practice"
+    if re.match("packaged(:|$)", source):
+        ratings.part_of(source)
+        return "packaged"
     if source.strip() and os.path.exists(os.path.expanduser(source)):
         return "path"
     looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
     if looks_like_path or Path(source).suffix.lower() in formats.FORMATS:
         raise InputError(
             f"dataset: the file or folder {source!r} does not exist; check the path (a relative one starts at "
-            "the working directory), or use practice or owner/name[@revision]"
+            "the working directory), or use packaged or owner/name[@revision]"
         )
     if not hub.split_id(source):
         raise InputError(
-            f"dataset: got {source!r}; accepted are practice, an existing file or folder, or "
+            f"dataset: got {source!r}; accepted are packaged, an existing file or folder, or "
             "owner/name[@revision]; use one of these"
         )
     return "hub"
@@ -161,6 +180,9 @@ def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source,
         }
         note = "This is synthetic practice text: its figures say nothing about real text."
         return hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256}), parts, [note]
+    if form == "packaged":
+        origin = hub.packaged_data()
+        return replace(origin, id=source), *ratings.parts(origin.path, ratings.part_of(source))
     if form == "hub":
         origin = hub.resolve(source, kind="dataset")
         return origin, *_read_snapshot(origin, text_column, label_column)
@@ -304,6 +326,13 @@ def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> list[st
     if set(names) == set(corpus.LABELS):
         return list(corpus.LABELS)
     return sorted(names, key=int if all(re.fullmatch(r"-?\d{1,18}", name) for name in names) else None)
+
+
+def _further_columns(parts: dict[str, pd.DataFrame], table: pd.DataFrame) -> dict[str, pd.DataFrame] | None:
+    """Return split -> what the parts hold beside text and label, for the rows that are left; None without any."""
+    more = pd.concat([part.drop(columns=["text", "label"]) for part in parts.values()], ignore_index=True)
+    splits = table.groupby("split", sort=False)
+    return {split: more.loc[rows.index].reset_index(drop=True) for split, rows in splits} if len(more.columns) else None
 
 
 def _dataset_dict(table: pd.DataFrame, names: list[str]) -> DatasetDict:
