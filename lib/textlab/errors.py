@@ -92,8 +92,8 @@ def _public(address: str) -> str:
         return f"{scheme}://***{after}"
     query, fragment = "?***" if parts.query else "", parts.fragment and f"#{parts.fragment}"
     fragment = "#***" if "=" in fragment else fragment
-    path = re.sub(r";[^/=]*=[^/]*", ";***", parts.path)
-    return f"{scheme}://{parts.netloc}{path}{query}{fragment}{after}"
+    place = re.sub(r";[^/=]*=[^/]*", ";***", parts.netloc + parts.path)
+    return f"{scheme}://{place}{query}{fragment}{after}"
 
 
 class _Short(reprlib.Repr):

@@ -81,7 +81,9 @@ def check_single(table: pd.DataFrame, source: str) -> None:
     several = [
         name
         for name, some in parts.items()
-        if all(shared[part] > 1 for part in some) and not free.isdisjoint(some) and not re.fullmatch(r"\d+,\d+", name)
+        if all(shared[part] > 1 for part in some)
+        and not free.isdisjoint(some)
+        and not re.fullmatch(r"[-+]?\d+,\d+", name)
     ]
     for group in (lists, several):
         example = next((name for name in group if parts[name]), None)

@@ -119,7 +119,7 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     if rule.pattern[0] and (len(value) > LONGEST_NAME or not re.fullmatch(rule.pattern[0], value)):
         raise refuse
     if rule.type is int and abs(value) > LARGEST_INT:
-        raise refuse
+        raise InputError(f"{refuse}, of at most {LARGEST_INT:,}")
     if rule.type is list and not all(isinstance(item, rule.items) and not isinstance(item, bool) for item in value):
         raise refuse
     if rule.type is list and rule.low is not None and not all(rule.low <= item <= rule.high for item in value):

@@ -86,6 +86,20 @@ def test_several_labels_in_some_cells_are_reported_and_a_comma_in_a_name_is_none
     assert load(tmp_path / "a.csv", [(f"t{i}", names[i % 3]) for i in range(60)]).quality.empty
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["1,0", "0,1", "0,5", "1,5"],
+        ["-1,0", "-1,5", "-0,5", "-0,1", "0,5", "5,0", "1,0"],
+        ["Sports, Men", "Sports, Women", "Home, Men", "Home, Women"],
+        ["a|x", "a|y", "b|x", "b|y"],
+    ],
+)
+def test_numbers_with_a_comma_and_names_of_two_levels_are_one_label(tmp_path, labels):
+    found = load(tmp_path / "a.csv", [(f"t{i}", labels[i % len(labels)]) for i in range(80)])
+    assert sorted(found.labels) == sorted(labels) and found.quality.empty
+
+
 def test_labels_of_many_digits(tmp_path):
     assert load(tmp_path / "a.csv", [(t, "9" * 100 if label == "good" else "8") for t, label in ROWS]).labels[0] == "8"
     with pytest.raises(InputError, match="'99.*' of 5000 characters; accepted are names of at most 200"):
@@ -137,7 +151,8 @@ def test_large_numbers_beside_missing_ones_stay_apart(tmp_path):
 def declared(path, label, codes=(0, 1)):
     """Write a parquet file whose metadata says something about its label column, or is what is given as bytes."""
     said = label if isinstance(label, bytes) else json.dumps({"info": {"features": {"label": label}}}).encode()
-    table = pa.table({"text": [text for text, _ in ROWS], "label": list(codes) * 20})
+    codes = codes if isinstance(codes, pa.Array) else list(codes) * 20
+    table = pa.table({"text": [text for text, _ in ROWS], "label": codes})
     pq.write_table(table.replace_schema_metadata({b"huggingface": said}), path)
     return path
 
@@ -158,6 +173,20 @@ def declared(path, label, codes=(0, 1)):
 )
 def test_damaged_declarations_of_classes_are_refused(tmp_path, label, message):
     assert message in refused(declared(tmp_path / "a.parquet", label))
+
+
+@pytest.mark.parametrize("kind", [pa.uint64(), pa.int64(), pa.int8(), pa.uint8()])
+def test_codes_of_classes_are_those_of_their_type(tmp_path, kind):
+    names, last = {"_type": "ClassLabel", "names": ["a", "b"]}, 2**kind.bit_width - 1
+    for missing in ([0, 1], [0, 1, None, 1]):
+        pick = pa.array(missing * (40 // len(missing)), kind)
+        found = data.load(str(declared(tmp_path / "a.parquet", names, pick)))
+        assert found.labels == ["a", "b"] and sum(found.rows().values()) == 40 - pick.null_count
+    if "uint" in str(kind):
+        told = refused(declared(tmp_path / "a.parquet", names, pa.array([0, last] * 20, kind)))
+        assert f"row 2: 'label' holds {last}, but there are 2 declared classes" in told
+        told = refused(declared(tmp_path / "a.parquet", names, pa.array([None, last] * 20, kind)))
+        assert f"row 2: 'label' holds {last}, but there are 2 declared classes" in told
 
 
 def test_odd_declarations_that_say_nothing_about_classes_do_no_harm(tmp_path):

@@ -113,6 +113,9 @@ def test_values_out_of_range_are_refused_with_what_is_accepted(name, value, mess
         ("tracking_uri", "http://me:p@secret@host", "without a password"),
         ("tracking_uri", "http://me:p/secret@host", "without a password"),
         ("tracking_uri", "http://host?token=secret", "without a password or token"),
+        ("tracking_uri", "http://host:5000;token=secret", "without a password or token"),
+        ("tracking_uri", "http://host:5000/x;token=secret", "without a password or token"),
+        ("tracking_uri", "http://me:5000secret@host:5000/a@b", "without a password"),
         ("sync_to", "databricks://token:secret@host", "without a password"),
         ("sweep_options", {"storage": "postgresql://host/db?password=secret"}, "without a password"),
         ("tracking_uri", "postgresql://me:secret@host/db", "without a password"),
@@ -133,10 +136,20 @@ def test_texts_that_cannot_be_used_are_refused_and_passwords_not_shown(name, val
         ("tracking_uri", "sqlite:////a:b@c/mlflow.db"),
         ("tracking_uri", "databricks://profile"),
         ("tracking_uri", "http://[::1]:5000"),
+        ("tracking_uri", "http://host:5000/a@b"),
+        ("tracking_uri", "http://me@host:5000/a@b;c"),
     ],
 )
 def test_odd_but_good_names_and_addresses_are_accepted(name, value):
     assert convert(name, value, parameters.NOTEBOOKS["03_mlflow_tracking"][name]) == value
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, str(2**60), 1e300, 10**400])
+def test_whole_numbers_that_a_reader_of_json_may_round_are_refused(value):
+    rule = parameters.NOTEBOOKS["02_fine_tuning"]["max_train_rows"]
+    with pytest.raises(InputError, match="max_train_rows: got .*, of at most 9,007,199,254,740,992"):
+        convert("max_train_rows", value, rule)
+    assert convert("max_train_rows", 2**53, rule) == 2**53
 
 
 @pytest.mark.parametrize("value", [["x"], [True], [-1], [2**32], [1.5], 3])

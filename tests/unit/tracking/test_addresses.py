@@ -140,6 +140,15 @@ def test_a_password_that_cannot_be_told_from_the_address_is_refused_before_anyon
     assert check_storage(socket) == "postgresql+psycopg://me@/db?host=%2Ftmp%2Ffolder"
 
 
+@pytest.mark.parametrize("address", ["http://host:5000/a@b", "http://me@host:5000/a@b", "http://host:5000?a@b"])
+def test_an_at_sign_behind_a_port_belongs_to_no_password(address):
+    assert store.locate(address) == address
+    for secret in ("http://me:5000hunter2@host:5000/a@b", "http://me:hunter2@host:5000/a@b"):
+        with pytest.raises(InputError, match="write %20, %40, %2F") as told:
+            store.locate(secret)
+        assert "hunter2" not in str(told.value)
+
+
 def test_the_traceback_of_a_failed_run_holds_no_password(tmp_path):
     tracking.connect(store.store_uri(tmp_path), "mine")
     with pytest.raises(ValueError), tracking.run("fails") as run:
