@@ -98,7 +98,7 @@ def train_once(recipe: str, rate: str) -> float:
             data.tokenize(texts.splits, tokenizer, chosen.max_length),
             chosen,
             42,
-            training.KeepLast(Path(folder)),
+            training.Unsaved(Path(folder)),
         )
     answers = training.probabilities(
         fitted.model, tokenizer, texts.splits["validation"]["text"][:], chosen.max_length

@@ -96,7 +96,7 @@ def one(chosen, threads: int, precision: str, seed: int, strict: bool = False) -
             data.tokenize(texts.splits, tokenizer, recipe.max_length),
             recipe,
             seed,
-            training.KeepBest(Path(folder)),
+            training.Resumable(Path(folder)),
         )
         seconds = time.process_time() - started
     found = {

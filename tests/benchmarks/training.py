@@ -134,7 +134,7 @@ def our_trainer(texts, source, tokenizer, folder, **chosen):
     recipe = settings.make_recipe("short_text", **chosen)
     tokens = data.tokenize(texts.splits, tokenizer, recipe.max_length)
     model = training.load_model(source, texts.labels, recipe, 1)
-    return training.build(model, tokenizer, tokens, recipe, 1, training.KeepLast(Path(folder))), recipe, tokens
+    return training.build(model, tokenizer, tokens, recipe, 1, training.Unsaved(Path(folder))), recipe, tokens
 
 
 def stopwatch(skip: int = 2):
@@ -304,7 +304,7 @@ def one_rows(chosen, rows):
             few,
             recipe,
             1,
-            training.KeepLast(Path(folder) / "t"),
+            training.Unsaved(Path(folder) / "t"),
         )
         trainer.args.max_steps = 50
         before = time.perf_counter()

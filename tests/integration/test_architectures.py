@@ -87,7 +87,7 @@ def train(folder, name, tmp_path, **chosen):
     tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, recipe.max_length)
     model = training.load_model(source, ["bad", "good"], recipe, 1)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    return training.fit(model, tokenizer, tokens, recipe, 1, training.KeepLast(tmp_path)), before
+    return training.fit(model, tokenizer, tokens, recipe, 1, training.Unsaved(tmp_path)), before
 
 
 def check_answers(folder):

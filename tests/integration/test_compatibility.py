@@ -28,7 +28,7 @@ def test_trainer_and_its_arguments_are_accepted_without_a_warning(pieces, tmp_pa
         model = training.load_model(source, ["bad", "good"], recipe, seed=0)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            trainer = training.build(model, tokenizer, tokens, recipe, 0, training.KeepBest(tmp_path / name))
+            trainer = training.build(model, tokenizer, tokens, recipe, 0, training.Resumable(tmp_path / name))
         assert trainer.processing_class is tokenizer
         assert trainer.args.eval_strategy == trainer.args.save_strategy == "epoch"
         assert trainer.args.logging_nan_inf_filter is False and trainer.args.report_to == []

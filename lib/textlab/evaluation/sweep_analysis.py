@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from .scores import BASELINES, compare, over_seeds
 
 #: Parameters that say what was trained on; runs are compared only where they are equal.
 SAME = ("data_sha256", "validation_sha256", "train_rows")
+#: Roles of the runs of a sweep that train on all rows, where its trials may have fewer.
+FINAL = ("first", "winner")
 #: Parameters that follow from others or from the machine, and are no settings to choose.
 NOT_SETTINGS = (*SAME, "seed", "dataset", "model_sha256")
 #: The fewest trials that an importance is computed from.
@@ -33,6 +35,7 @@ class Runs:
     left_out: int  # how many completed runs with the metric saw other data
     note: str  # why the table is empty, in a sentence; empty when it is not
     pruned: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table; the metric is that of the last validation
+    finals: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table: the first run and the winner of the sweep
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -44,7 +47,8 @@ class Runs:
 def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     """Return the runs of an experiment, sorted out.
 
-    The newest completed run decides which data the others must have seen to be compared with it.
+    The newest completed run decides which data the others must have seen to be compared with it; where the trials of a
+    sweep had fewer rows than its final trainings, the newest trial does.
 
     Args:
         recorded: all runs of the experiment, newest first, as `tracking.runs` returns them.
@@ -52,15 +56,19 @@ def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     """
     runs = _with_states(recorded[~recorded["run_id"].isin(recorded["parent"].dropna())], metric)
     states = runs.groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
-    table = _with_plain_columns(_on_the_newest_data(runs, metric), metric)
+    same, finals = _on_the_newest_data(runs, metric), _finals(runs)
+    table = _with_plain_columns(runs[runs.index.isin([*same.index, *finals.index])], metric)
+    finals = table[table["run_id"].isin(finals["run_id"])].reset_index(drop=True)
+    table = table[table["run_id"].isin(same["run_id"])]
     parameters = {column.removeprefix("params.") for column in runs if column.startswith("params.")}
     candidates = sorted(parameters - {metric, *NOT_SETTINGS})
     settings = [name for name in candidates if table[name].nunique(dropna=False) > 1]
     pruned = table.pop("state") == "pruned"
     kept = table[~pruned].reset_index(drop=True)
-    left_out = int((runs["state"] == "completed").sum()) - len(kept)
+    completed = runs.loc[runs["state"] == "completed", "run_id"]
+    left_out = int((~completed.isin([*kept["run_id"], *finals["run_id"]])).sum())
     note = _nothing_to_compare(runs, metric) if table.empty else ""
-    return Runs(metric, kept, settings, states, left_out, note, table[pruned].reset_index(drop=True))
+    return Runs(metric, kept, settings, states, left_out, note, table[pruned].reset_index(drop=True), finals)
 
 
 def _with_states(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -79,10 +87,31 @@ def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     completed = runs[runs["state"] == "completed"]
     if completed.empty:
         return completed
+    trials = completed[~_has_role(completed, *FINAL)]
+    newest = (trials if len(trials) else completed).iloc[0]
     table = runs[runs["state"].isin(["completed", "pruned"]) & runs[f"metrics.{metric}"].notna()]
-    for column in (f"params.{name}" for name in SAME if f"params.{name}" in runs):
-        table = table[table[column].fillna("") == completed[column].fillna("").iloc[0]]
-    return table
+    return _as(newest, table, SAME)
+
+
+def _finals(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the final trainings of the newest sweep that has a winner."""
+    finals = runs[(runs["state"] == "completed") & _has_role(runs, *FINAL)]
+    winners = finals[_has_role(finals, "winner")]
+    if winners.empty:
+        return winners
+    newest = winners.iloc[0]
+    return _as(newest, finals[finals["parent"].fillna("") == (newest["parent"] or "")], SAME)
+
+
+def _has_role(runs: pd.DataFrame, *roles: str) -> pd.Series:
+    return runs.get("tags.role", pd.Series(index=runs.index, dtype=object)).isin(roles)
+
+
+def _as(one: pd.Series, runs: pd.DataFrame, parameters: tuple[str, ...]) -> pd.DataFrame:
+    """Return the runs with the same parameters as one."""
+    for column in (f"params.{name}" for name in parameters if f"params.{name}" in runs):
+        runs = runs[runs[column].fillna("") == ("" if pd.isna(one[column]) else one[column])]
+    return runs
 
 
 def _with_plain_columns(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -136,17 +165,16 @@ def by_settings(runs: Runs) -> pd.DataFrame:
 
 
 def winner(runs: Runs) -> pd.Series:
-    """Return the run that won: the newest that a sweep chose as its winner, else the best by the metric."""
-    chosen = runs.table[runs.table["tags.role"] == "winner"] if "tags.role" in runs.table else runs.table[:0]
-    return chosen.iloc[-1] if len(chosen) else runs.table.loc[runs.table[runs.metric].idxmax()]
+    """Return the best run by the metric: of a sweep's first run and winner, which had all rows, else of all runs."""
+    table = runs.finals if len(runs.finals) else runs.table
+    return table.loc[table[runs.metric].idxmax()]
 
 
 def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
     """Return in a sentence how good the chosen run is, over the seeds of its settings where there are several."""
     table = by_settings(runs)
-    (own,) = table[_same(table, chosen, runs.settings)].to_dict("records")
     sentence = f"Best of {len(table)} settings: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"
-    if own["seeds"] > 1:
+    for own in table[_same(table, chosen, runs.settings) & (table["seeds"] > 1)].to_dict("records"):
         sentence += (
             f"; over {own['seeds']} seeds its settings have a mean of {own['mean']:.3f} "
             f"(sd {own['sd']:.3f}, {own['min']:.3f} to {own['max']:.3f})"
@@ -275,7 +303,9 @@ def _range_around(values: pd.Series, spec: Mapping[str, Any]) -> dict[str, float
 def against(
     runs: Runs, chosen: Mapping[str, Any], answers: Callable[[str, str], Mapping[str, Any] | None]
 ) -> pd.DataFrame:
-    """Return paired tests of a run against the next best settings and the baselines, on the same rows.
+    """Return paired tests of a run against its rivals and the baselines, on the same rows.
+
+    The rivals of a sweep's winner or first run are the other one; those of another run are the next best settings.
 
     Args:
         runs: that the chosen one is among.
@@ -299,11 +329,14 @@ def against(
 
 def _opponents(runs: Runs, chosen: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Yield name, run id, split and file of the answers that a run is compared with."""
-    table = by_settings(runs)
+    splits = ("test", "validation")
+    for other in runs.finals[runs.finals["run_id"] != chosen["run_id"]].to_dict("records") if len(runs.finals) else []:
+        yield from ((other["name"], other["run_id"], split, split) for split in splits)
+    table = by_settings(runs if len(runs.finals) < 2 else replace(runs, table=runs.table[:0]))
     for name in table.index[~_same(table, chosen, runs.settings)][:1]:
         run_id = runs.table.loc[runs.table["name"] == name, "run_id"].iloc[0]
         yield f"runner-up ({name})", run_id, "validation", "validation"
-    for split in ("test", "validation"):
+    for split in splits:
         for baseline, words in reversed(BASELINES.items()):
             yield words, chosen["run_id"], split, f"{split}_{baseline}"
 

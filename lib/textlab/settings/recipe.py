@@ -18,7 +18,8 @@ class Recipe:
     epochs: int = setting(3, 1, 1000)
     weight_decay: float = setting(0.01, 0, 1)
     max_length: int = setting(96, 4, 8192)  # tokens; longer texts are cut
-    patience: int = setting(2, 1, 1000)  # epochs without a better validation macro F1 before training stops
+    keep: str = setting("last", choices=("last", "best"))  # epoch whose weights stay; best: by validation macro F1
+    patience: int = setting(2, 1, 1000)  # with keep best: epochs without a better one before training stops
     warmup: float = setting(0.1, 0, 1)  # share of the steps
     max_grad_norm: float = setting(1.0, 0, above=True)
     dropout: bool = setting(False)
@@ -51,6 +52,7 @@ RECIPES = {
         batch_size=16,
         epochs=3,
         max_length=128,
+        keep="best",
         warmup=0.0,
         dropout=True,
         train_embeddings=True,

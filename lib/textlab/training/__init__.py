@@ -2,7 +2,7 @@
 
 from .callbacks import Progress
 from .cost import padded_tokens, work
-from .fitting import Fit, KeepBest, KeepLast, build, fit
+from .fitting import Fit, Resumable, Unsaved, build, fit
 from .inference import Classifier, load_classifier, probabilities
 from .layers import layers_of
 from .model import attention_of, load_model, load_tokenizer, prepare, read_model, save, weights_sha256

@@ -40,8 +40,8 @@ from .trainer import TextTrainer
 
 
 @dataclass(frozen=True)
-class KeepBest:
-    """A plan of training: validate every epoch, stop early, end with the best epoch; an interrupted one can go on.
+class Resumable:
+    """A plan of training: validate every epoch and leave checkpoints, from which an interrupted one can go on.
 
     Args:
         folder: an interrupted training leaves its checkpoints in `folder/checkpoints-...`.
@@ -53,24 +53,22 @@ class KeepBest:
     resume: bool = True
     save_seconds: float = 120
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, recipe: Recipe) -> dict[str, Any]:
         """Return what the plan adds to the Trainer's arguments."""
+        best = {"load_best_model_at_end": True, "metric_for_best_model": "macro_f1", "greater_is_better": True}
         return {
             "eval_strategy": "epoch",
             "save_strategy": "epoch",
             "restore_callback_states_from_checkpoint": True,
-            "load_best_model_at_end": True,
-            "metric_for_best_model": "macro_f1",
-            "greater_is_better": True,
-        }
+        } | (best if recipe.keep == "best" else {})
 
     def callbacks(self, recipe: Recipe) -> list[TrainerCallback]:
         """Return what the plan adds to the Trainer's callbacks."""
-        return [EarlyStoppingCallback(early_stopping_patience=recipe.patience)]
+        return [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if recipe.keep == "best" else []
 
 
 @dataclass(frozen=True)
-class KeepLast:
+class Unsaved:
     """A plan of training: all epochs, without checkpoints; the last weights stay.
 
     Args:
@@ -83,7 +81,7 @@ class KeepLast:
     resume = False
     save_seconds = None
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, recipe: Recipe) -> dict[str, Any]:
         """Return what the plan adds to the Trainer's arguments."""
         return {"eval_strategy": "no" if self.validate_at else "epoch", "save_strategy": "no"}
 
@@ -106,7 +104,7 @@ class Fit:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The trained model: of the best epoch by validation macro F1, or the last, as the plan says."""
+        """The trained model: of the last epoch, or the best by validation macro F1, as the recipe's `keep` says."""
         return self.trainer.model
 
     @property
@@ -121,19 +119,19 @@ def fit(
     tokens: DatasetDict,
     recipe: Recipe,
     seed: int,
-    plan: KeepBest | KeepLast,
+    plan: Resumable | Unsaved,
     callbacks: Sequence[TrainerCallback] = (),
     memory: FrozenMemory | None = None,
 ) -> Fit:
     """Train, showing one line of progress, and return the trained model with its history.
 
-    With `KeepBest`, the same call goes on from the newest whole checkpoint that an interrupted training left. It gives
+    With `Resumable`, the same call goes on from the newest whole checkpoint that an interrupted training left. It gives
     the same weights, bit for bit on the same machine. Checkpoints are deleted when training has ended.
 
     Args:
         tokens: tokenized splits train and validation (columns input_ids, label).
         seed: of the order of batches and of dropout.
-        plan: which weights are kept, and whether the training can be resumed.
+        plan: whether the training leaves checkpoints to go on from; the recipe's `keep` needs them for `best`.
         callbacks: more callbacks; a `Progress` among them takes the place of the usual line of progress.
         memory: of the outputs of frozen layers, to share among trainings that freeze the same layers.
 
@@ -141,7 +139,7 @@ def fit(
         TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
         InputError: the disk has no room for a checkpoint, or the model cannot be trained so.
     """
-    if isinstance(plan, KeepBest):
+    if isinstance(plan, Resumable):
         place = plan.folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
     else:
         place = plan.folder / f"no-checkpoints-{os.getpid()}"
@@ -172,7 +170,7 @@ def build(
     tokens: DatasetDict,
     recipe: Recipe,
     seed: int,
-    plan: KeepBest | KeepLast,
+    plan: Resumable | Unsaved,
     callbacks: Sequence[TrainerCallback] = (),
     memory: FrozenMemory | None = None,
 ) -> TextTrainer:
@@ -201,7 +199,7 @@ def build(
     return trainer
 
 
-def _arguments(recipe: Recipe, precision: str, seed: int, plan: KeepBest | KeepLast, rows: int) -> TrainingArguments:
+def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsaved, rows: int) -> TrainingArguments:
     device = environment.device()
     return TrainingArguments(
         output_dir=str(plan.folder),
@@ -224,7 +222,7 @@ def _arguments(recipe: Recipe, precision: str, seed: int, plan: KeepBest | KeepL
         report_to="none",
         disable_tqdm=True,
         use_cpu=device == "cpu",
-        **plan.arguments(),
+        **plan.arguments(recipe),
     )
 
 

@@ -217,9 +217,15 @@ def recipe(record: Mapping[str, Any]) -> Recipe:
     values = {name: value for name, value in record["params"].items() if name != "resolved"}
     parameters.refuse_unknown(values, [notebook], "its record")
     parameters.check(notebook, parameters.defaults(notebook) | values)
-    resolved = parameters.defaults(notebook) | values | {"recipe_options": record["params"]["resolved"]}
+    resolved = parameters.defaults(notebook) | values | {"recipe_options": chosen(record)}
     checked = parameters.check(notebook, resolved)
     return make_recipe(checked.recipe, **checked.recipe_options)
+
+
+def chosen(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a record's recipe; those that older records lack are as they were then."""
+    keep = "best" if record["notebook"] == "02_fine_tuning" else "last"
+    return {"keep": keep} | record["params"]["resolved"]
 
 
 def prediction_fault(split: str, content: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from ..settings import parameters
 from ..tracking import store
 from ..training import Progress
 from .receipt import CANNOT, CHECKED, NOT, Receipt, judge
-from .record import code, recipe
+from .record import chosen, code, recipe
 from .recorded_run import RecordedRun, find
 from .tracked_training import Workbench
 
@@ -222,6 +222,7 @@ def _repeat_training(
 def _parameters(record: Mapping[str, Any], elsewhere: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters to repeat a run with: the recorded ones, Hub sources at the recorded revision."""
     values = {name: value for name, value in record["params"].items() if name != "resolved"}
+    values["recipe_options"] = chosen(record)  # what the recipe's own settings are may have changed since
     for kind, known in (("dataset", record["data"]), ("model", record["model"])):
         if hub.split_id(values[kind]) and "revision" in known:
             values[kind] = f"{known['source']}@{known['revision']}"

@@ -20,7 +20,7 @@ from ..evaluation import plots
 from ..hub import card
 from ..machine import environment
 from ..settings import Recipe, from_params
-from ..training import Fit, FrozenMemory, KeepLast
+from ..training import Fit, FrozenMemory, Resumable, Unsaved
 from . import record
 
 #: Rows of validation that a training is scored on while it is under way, to decide whether it is pruned.
@@ -58,6 +58,15 @@ class Workbench:
         self._tokenized: dict[int, DatasetDict] = {}
         self._models: dict[tuple[int, str], PreTrainedModel] = {}
         self._memory = FrozenMemory()
+
+    def smaller(self, rows: int | None, epochs: int | None) -> Workbench:
+        """Return a bench for trainings on at most so many rows and with so many epochs; None: as many as here."""
+        fewer = rows is not None and rows < self.texts.rows()["train"]
+        if not fewer and epochs is None:
+            return self
+        chosen = {"max_train_rows": rows if fewer else self.cfg.max_train_rows, "epochs": epochs or self.cfg.epochs}
+        cfg = SimpleNamespace(**vars(self.cfg) | chosen)
+        return Workbench(cfg, self.out, None if fewer else self.texts, self.source)
 
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
@@ -110,13 +119,15 @@ class Workbench:
         tracking.log_environment()
         tracking.log_inputs(self._inputs)
         tracking.log_card(self.source.path)
+        best = recipe.keep == "best" and not validate_at  # as notebook 2 would
+        plan = Resumable(self.out, resume=False) if best else Unsaved(self.out, validate_at)
         fitted = training.fit(
             self._fresh(recipe, seed),
             self.tokenizer,
             self._tokens(recipe.max_length, bool(validate_at)),
             recipe,
             seed,
-            KeepLast(self.out, validate_at),
+            plan,
             [tracking.RunLogger(run_id, checkpoints), *callbacks],
             self._memory,
         )

@@ -230,3 +230,21 @@ def test_a_sweeps_own_choice_wins_over_the_luckiest_run(connected):
     record("lucky", {"x": 1}, {METRIC: 0.9})
     chosen = record("winner", {"x": 2}, {METRIC: 0.8}, tags={tracking.ROLE_TAG: "winner"})
     assert sweep_analysis.winner(comparable(METRIC))["run_id"] == chosen
+
+
+def test_of_a_sweep_whose_trials_had_fewer_rows_the_better_final_training_wins(connected):
+    good, poor = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8
+    with tracking.run("sweep") as parent:
+        pass
+    parent = parent.info.run_id
+    few, all_rows = {"train_rows": 10}, {"train_rows": 40}
+    for number, score in ((1, 0.95), (2, 0.5)):
+        record(f"trial {number}", few | {"x": number}, {METRIC: score}, parent, {tracking.ROLE_TAG: "trial"})
+    first = record("baseline", all_rows | {"x": 3}, {METRIC: 0.9}, parent, {tracking.ROLE_TAG: "first"}, {"test": good})
+    record("chosen", all_rows | {"x": 1}, {METRIC: 0.8}, parent, {tracking.ROLE_TAG: "winner"}, {"test": poor})
+    runs = comparable(METRIC)
+    best = sweep_analysis.winner(runs)
+    assert runs.table["name"].tolist() == ["trial 1", "trial 2"] and runs.left_out == 0 and runs.settings == ["x"]
+    assert best["run_id"] == first and "baseline with" in sweep_analysis.headline(runs, best)
+    tests = sweep_analysis.against(runs, best, tracking.predictions)
+    assert tests.index.tolist() == ["chosen"] and tests.loc["chosen", ["split", "difference"]].tolist() == ["test", 0.4]

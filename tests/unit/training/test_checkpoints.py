@@ -64,13 +64,21 @@ def train(folder, callback, resume=True, **chosen):
     recipe = settings.make_recipe(
         "short_text",
         **(
-            {"epochs": 3, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "dropout": True, "average": 0.9}
+            {
+                "epochs": 3,
+                "learning_rate": 3e-3,
+                "batch_size": 8,
+                "frozen_share": 0.0,
+                "dropout": True,
+                "average": 0.9,
+                "keep": "best",
+            }
             | chosen
         ),
     )
     model = training.load_model(source, ["bad", "good"], recipe, 1)
     folder.mkdir(exist_ok=True)
-    plan = training.KeepBest(folder, resume, save_seconds=1e9)
+    plan = training.Resumable(folder, resume, save_seconds=1e9)
     return training.fit(model, tokenizer, tokens, recipe, 1, plan, [callback])
 
 

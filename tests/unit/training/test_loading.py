@@ -79,7 +79,7 @@ def fit(folder, tmp_path, **chosen):
     tokenizer = training.load_tokenizer(source(folder))
     tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, 32)
     model = training.load_model(source(folder), ["bad", "good"], recipe, 1)
-    return training.fit(model, tokenizer, tokens, recipe, 1, training.KeepLast(tmp_path)), tokenizer
+    return training.fit(model, tokenizer, tokens, recipe, 1, training.Unsaved(tmp_path)), tokenizer
 
 
 def test_a_folder_without_a_tokenizer_is_refused_in_training_and_prediction(make):

@@ -48,7 +48,7 @@ def run(setting, folder, seed=1, callbacks=(), **chosen):
         **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "average": 0.0} | chosen),
     )
     model = training.load_model(source, LABELS, recipe, seed)
-    return training.fit(model, tokenizer, tokens, recipe, seed, training.KeepBest(folder), callbacks)
+    return training.fit(model, tokenizer, tokens, recipe, seed, training.Resumable(folder), callbacks)
 
 
 def weights(fitted):
@@ -81,15 +81,31 @@ class Ruin(TrainerCallback):
 
 
 def test_the_best_epoch_is_kept_not_the_last(setting, tmp_path):
-    fitted = run(setting, tmp_path, epochs=4, callbacks=[Ruin()])
+    fitted = run(setting, tmp_path, epochs=4, callbacks=[Ruin()], keep="best")
     scores = fitted.history["eval_macro_f1"].dropna().tolist()
     assert scores[-1] < max(scores)
     assert fitted.trainer.evaluate()["eval_macro_f1"] == pytest.approx(max(scores))
 
 
 def test_early_stopping_ends_training(setting, tmp_path):
-    fitted = run(setting, tmp_path, epochs=9, learning_rate=1e-9, patience=2)
+    fitted = run(setting, tmp_path, epochs=9, learning_rate=1e-9, patience=2, keep="best")
     assert fitted.epochs == 3
+
+
+def test_the_last_epoch_is_kept_and_none_is_left_out_unless_the_recipe_says_so(setting, tmp_path):
+    fitted = run(setting, tmp_path, epochs=4, callbacks=[Ruin()])
+    assert fitted.epochs == 4 and not fitted.model.classifier.weight.any()
+
+
+def test_what_is_kept_does_not_depend_on_the_plan(setting, tmp_path):
+    source, tokenizer, tokens, _ = setting
+    recipe = settings.make_recipe("short_text", epochs=2, batch_size=8, average=0.9)
+    plans = training.Resumable(tmp_path / "a"), training.Unsaved(tmp_path / "b")
+    one, other = (
+        training.fit(training.load_model(source, LABELS, recipe, 1), tokenizer, tokens, recipe, 1, plan)
+        for plan in plans
+    )
+    assert torch.equal(weights(one), weights(other))
 
 
 def test_frozen_embeddings_do_not_move_and_dropout_is_off(setting, tmp_path):
@@ -371,7 +387,7 @@ def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
         "short_text", layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8
     )
     model = training.load_model(source, LABELS, recipe, 1)
-    trainer = training.build(model, tokenizer, tokens, recipe, 1, training.KeepBest(tmp_path))
+    trainer = training.build(model, tokenizer, tokens, recipe, 1, training.Resumable(tmp_path))
     rates = {id(p): group["lr"] for group in trainer.create_optimizer().param_groups for p in group["params"]}
     found = {name: rates[id(p)] for name, p in model.named_parameters()}
     assert {rate for name, rate in found.items() if "layer.1." in name or "classifier" in name or "pooler" in name} == {
@@ -390,7 +406,7 @@ def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path
 
     def loss(in_training=True, **chosen):
         trainer = training.build(
-            model, tokenizer, rare, settings.make_recipe("short_text", **chosen), 1, training.KeepBest(tmp_path)
+            model, tokenizer, rare, settings.make_recipe("short_text", **chosen), 1, training.Resumable(tmp_path)
         )
         trainer.model.train(in_training)
         return trainer.compute_loss_func(SimpleNamespace(logits=logits), labels).item()
@@ -405,7 +421,9 @@ def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path
 
 
 def test_averaged_weights_are_what_is_validated_and_returned(setting, tmp_path):
-    raw, averaged = (run(setting, tmp_path, average=decay, epochs=3, learning_rate=0.01) for decay in (0.0, 0.9))
+    raw, averaged = (
+        run(setting, tmp_path, average=decay, epochs=3, learning_rate=0.01, keep="best") for decay in (0.0, 0.9)
+    )
     assert not torch.equal(weights(raw), weights(averaged))
     best = averaged.history["eval_macro_f1"].max()
     assert averaged.trainer.evaluate()["eval_macro_f1"] == pytest.approx(best)
@@ -442,7 +460,7 @@ def test_the_labs_mistake_is_called_out(tmp_path):
         data.tokenize(first, tokenizer, recipe.max_length),
         recipe,
         1,
-        training.KeepBest(tmp_path),
+        training.Resumable(tmp_path),
     )
     assert len(fitted.notes) == 3 and all("one class" in note for note in fitted.notes)
     answers = training.probabilities(fitted.model, tokenizer, first["validation"]["text"][:], recipe.max_length).argmax(

@@ -419,7 +419,7 @@ def test_training_records_the_length_that_prediction_cuts_at(tmp_path):
         tokens,
         recipe,
         1,
-        training.KeepBest(tmp_path),
+        training.Resumable(tmp_path),
     )
     training.save(fitted, tmp_path / "model")
     assert workflows.load(str(tmp_path)).max_length == 17

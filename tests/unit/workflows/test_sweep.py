@@ -241,6 +241,17 @@ def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
     assert set(pruned["status"]) == {"KILLED"} and len(pruned) == (table["state"] == "PRUNED").sum()
 
 
+def test_trials_and_repeats_may_have_fewer_rows_and_epochs_than_what_is_registered(store, tmp_path):
+    bench = Bench(tmp_path)
+    small = study(store, tmp_path, bench, n_trials=2, trial_rows=3, trial_epochs=1, pruner="none")
+    first, table = small.first(), small.search()
+    last = small.final(small.confirm().index[0])
+    registered = [name for name, size in bench.sizes.items() if size == (9, 2)]
+    assert registered == [first["weights_sha256"], last["weights_sha256"]] and len(bench.sizes) == 2 + 2 + 4
+    assert {size for name, size in bench.sizes.items() if name not in registered} == {(3, 1)}
+    assert small.name != study(store, tmp_path, bench, trial_rows=4).name and len(table) == 2
+
+
 def test_more_trials_extend_a_study(store, tmp_path):
     bench = Bench(tmp_path)
     short = outcome(study(store, tmp_path, bench, n_trials=5).search())

@@ -58,7 +58,9 @@ class Sweep:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = SweepOptions(**cfg.sweep_options)
         self.suggester = Suggester(self.space, self.options, cfg.seed)
+        self._trials = bench.smaller(self.options.trial_rows, self.options.trial_epochs)
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
+        identity |= {"trials": [self._trials.about()["train_rows"], self._trials.base.epochs]}
         self._identity = identity | {"tracking": cfg.experiment}
         self.name = cfg.study or f"sweep-{_digest(self._identity)}"
         self.storage = self.options.storage or store.sqlite_uri(machine.outputs_root() / "studies.db")
@@ -89,7 +91,7 @@ class Sweep:
     # Stages
 
     def first(self) -> dict[str, Any]:
-        """Train with the settings of the recipe and register; return run_id, version, guards and validation."""
+        """Train with the settings of the recipe and register; return what `final` does."""
         return self._single("baseline settings", "first", {})
 
     def search(self) -> pd.DataFrame:
@@ -154,13 +156,13 @@ class Sweep:
         return table.loc[order.sort_values(["close", "spread", "low"], kind="stable").index]
 
     def final(self, trial: int) -> dict[str, Any]:
-        """Train the winning trial's settings once more, score the model on test, register it.
+        """Train the winning trial's settings once more, on all rows and with all epochs, score on test, register.
 
         Args:
             trial: its number as tables show it, counted from 1.
 
         Returns:
-            run_id, version, guards, and validation (scores).
+            run_id, version, guards, validation (scores), weights_sha256.
         """
         won = self.queue.trials()[trial - 1].params
         return self._single(f"winner, trial {trial}", "winner", won)
@@ -274,7 +276,8 @@ class Sweep:
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
             tracking.close_lost(lost)
-        recipe = dataclasses.replace(self.bench.base, **values)
+        bench = self.bench if register else self._trials
+        recipe = dataclasses.replace(bench.base, **values)
         label = f"{self._summary()}; {name}" if report else name
         callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
         validate_at = [step / WHOLE for step in REPORTS] if report else ()
@@ -282,16 +285,15 @@ class Sweep:
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                trained = self.bench.train(
-                    child.info.run_id, recipe, seed, callbacks, validate_at, checkpoints=register
-                )
+                trained = bench.train(child.info.run_id, recipe, seed, callbacks, validate_at, checkpoints=register)
                 if register:
-                    version, guards = self.bench.register(trained)
+                    version, guards = bench.register(trained)
                     result = {
                         _RUN: child.info.run_id,
                         "version": version,
                         "guards": guards,
                         "validation": trained.scores,
+                        "weights_sha256": trained.record["weights_sha256"],
                     }
                     job.set_user_attr(_RESULT, result)
             except optuna.TrialPruned:
