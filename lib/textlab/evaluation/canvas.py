@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 #: Character -> the family that has it; "" is the usual one, None means none here.
 _families: dict[str, str | None] = {}
@@ -125,6 +127,25 @@ def name_columns(axes: Axes, labels: Sequence[str], room: int) -> None:
     """Name the columns of a picture, aslant where they take more than `room` letters together."""
     slope = {"rotation": 35, "ha": "left" if axes.xaxis.get_ticks_position() == "top" else "right"}
     axes.set_xticks(range(len(labels)), labels, **(slope if sum(map(len, labels)) > room else {}))
+
+
+def part_names(axes: Axes) -> None:
+    """Move the names of dots, annotations of a drawn figure, so that none lies on another or on a dot.
+
+    Those that come first choose first. One for which there is no place within the panel is taken away.
+    """
+    dots = [axes.transData.transform(name.xy) for name in axes.texts if isinstance(name, Annotation)]
+    taken = [Bbox.from_extents(*(dot - 5), *(dot + 5)) for dot in dots]
+    for name in [text for text in axes.texts if isinstance(text, Annotation)]:
+        name.set(va="center")
+        for across, up in itertools.product((0, 1, -1), (9, -9, 0)):
+            name.set(ha=("center", "left", "right")[across], position=(6 * across, up))
+            box = name.get_window_extent()
+            if axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max) and not box.count_overlaps(taken):
+                taken.append(box)
+                break
+        else:
+            name.remove()
 
 
 def words(name: str) -> str:

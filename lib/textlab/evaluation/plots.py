@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from .canvas import axes_of, literal, logarithmic, name_columns, names, panels_of, shown, words
+from .canvas import axes_of, literal, logarithmic, name_columns, names, panels_of, part_names, shown, words
 from .canvas import use_style as use_style
 from .sweep_plots import budget as budget
 from .sweep_plots import contour as contour
@@ -209,7 +209,6 @@ def probabilities(texts: Sequence[str], values: np.ndarray, labels: Sequence[str
     return figure
 
 
-@literal
 def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[str] = ()) -> Figure:
     """Draw downloads against size on disk, both on a logarithmic scale, one panel a table; chosen ids are orange.
 
@@ -217,9 +216,18 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
         tables: title -> columns downloads and megabytes, indexed by id; rows that lack one are left out and counted.
         chosen: ids.
     """
-    figure, panels = panels_of(8, 3.8, columns=len(tables))
+    figure = _downloads_against_size(tables, chosen)
+    figure.draw_without_rendering()  # from now on it is known where the dots are
+    for axes in figure.axes:
+        part_names(axes)
+    return figure
+
+
+@literal
+def _downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[str]) -> Figure:
+    figure, panels = panels_of(9.2, 4.6, columns=len(tables))
     for axes, (title, table) in zip(panels, tables.items()):
-        points = table[["megabytes", "downloads"]].apply(pd.to_numeric).dropna().sort_values("megabytes")
+        points = table[["megabytes", "downloads"]].apply(pd.to_numeric).dropna()
         points = points[(points > 0).all(axis=1)]
         if points.empty:
             axes.set_title(title)
@@ -228,21 +236,16 @@ def downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[s
             continue
         left_out = f" ({len(table) - len(points)} left out)" if len(points) < len(table) else ""
         axes.set(title=title + left_out, xlabel="MB on disk")
-        _named_dots(axes, points, ["C1" if name in chosen else "C0" for name in points.index])
+        is_chosen = points.index.isin(chosen)
+        axes.scatter(*points.to_numpy().T, color=np.where(is_chosen, "C1", "C0"))
+        for name, point in points.iloc[np.argsort(~is_chosen, kind="stable")].iterrows():
+            label = shown(str(name).split("/")[-1], room=26)
+            axes.annotate(label, tuple(point), (0, 8), fontsize=8, textcoords="offset points", in_layout=False)
         for axis in (axes.xaxis, axes.yaxis):
             logarithmic(axis)
-        axes.margins(0.2)
+        axes.margins(0.25, 0.1)
     panels[0].set(ylabel="downloads in 30 days")
     return figure
-
-
-def _named_dots(axes: Axes, points: pd.DataFrame, colours: Sequence[str]) -> None:
-    """Draw the points of a table (columns across and up), with the names of their rows above and below by turns."""
-    axes.scatter(*points.to_numpy().T, color=colours)
-    for place, (name, point) in enumerate(points.iterrows()):
-        offset = (0, -13 if place % 2 else 7)
-        label = shown(str(name).split("/")[-1], room=24)
-        axes.annotate(label, tuple(point), offset, fontsize=8, ha="center", textcoords="offset points")
 
 
 def _shaded_table(axes: Axes, shares: np.ndarray, texts: np.ndarray, ink: str, aspect: str = "equal") -> None:

@@ -1,4 +1,4 @@
-"""Candidates side by side: what the Hub, or a listing recorded from it, says about models and data sets."""
+"""Candidates side by side: what the Hub, or a listing made from it, says about models and data sets."""
 
 from __future__ import annotations
 
@@ -56,8 +56,13 @@ class Listing(TypedDict):
     dataset: list[Row]
 
 
+#: The listing that ships with the library. It was compiled from pages of several years: see this room's README.
+SHIPPED = Path(__file__).with_name("recorded_listing.json")
 #: What the Hub is asked for beside the id.
 _ASKED = {"model": ["pipeline_tag", "safetensors", "model-index"], "dataset": ["mainSize"]}
+#: The formats that are taken of what the Hub has, and what to say where there is none of them.
+_TAKEN = {"model": {"safetensors"}, "dataset": {"parquet", "csv", "json", "text"}}
+_USELESS = {"model": "no safetensors weights", "dataset": "no plain data files"}
 
 
 def search(
@@ -137,19 +142,43 @@ def select(
 
 
 def find(kind: str, task: str, *options) -> tuple[pd.DataFrame, str]:
-    """Return a table of candidates as `search` does, and its origin in words; both are empty without Hub and listing.
+    """Return a table of candidates as `search` does, and its origin in words.
+
+    Without the Hub they come from the listing of an added bundle, if it is of that task, or else from the shipped one.
 
     Args:
         options: sort, limit, licence, language and max_megabytes of `search`.
+
+    Raises:
+        InputError: the search fails, or the listing of a bundle is damaged.
     """
     if not connection.unreachable(constants.ENDPOINT):
         return search(kind, task, *options), connection.endpoint()
-    file = listing_file()
-    if not file.is_file():
-        return _table([]), ""
-    listing = strict_json.read_json(file, Listing, f"the listing of an added bundle, {file},")
+    listing, made = strict_json.read_json(SHIPPED, Listing, f"the listing {SHIPPED}"), "compiled"
+    if (file := listing_file()).is_file():
+        brought = strict_json.read_json(file, Listing, f"the listing of an added bundle, {file},")
+        listing, made = (brought, "recorded") if brought["task"] == task else (listing, made)
     table = _table(listing[kind] if listing["task"] == task else [])
-    return select(table, *options), f"{listing['endpoint']}, recorded {listing['recorded']}"
+    return select(table, *options), f"{listing['endpoint']}, {made} {listing['recorded']}"
+
+
+def overview(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return a table of candidates to be read: short numbers, and no column of which no row states anything.
+
+    Its last column, files, says which files can be used here, or why none can.
+    """
+    told = {
+        "id": table.index.to_series(),
+        "rows": table["rows"],
+        "downloads": table["downloads"].map(_short),
+        "likes": table["likes"].map(_short),
+        "size": table["megabytes"].map(lambda size: _short(size, 1e6, "B")),
+        "licence": table["licence"],
+        "languages": table["languages"].map(_languages),
+        "files": table["format"].map(lambda formats: _files(formats, kind)),
+    }
+    shown = pd.DataFrame(told).fillna("")
+    return shown.loc[:, shown.ne("").any()]
 
 
 def record(task: str, limit: int = 50) -> Listing:
@@ -195,8 +224,10 @@ def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
             "Its revision is fixed" + (", and its digests are those that this project pins." if pinned else ".")
         )
     if source.id in table.index:
-        place = table["downloads"].rank(ascending=False, method="min")[source.id]
-        sentences.append(f"By downloads it is number {place:.0f} of the {len(table)} candidates.")
+        counts = pd.to_numeric(table["downloads"])
+        if counts.notna()[source.id]:
+            own, least, most = map(_short, (counts[source.id], counts.min(), counts.max()))
+            sentences.append(f"It has {own} downloads in 30 days; the {len(table)} candidates have {least} to {most}.")
     elif len(table):
         sentences.append(f"It is not among the {len(table)} candidates above.")
     return sentences
@@ -233,12 +264,18 @@ def on_this_machine(kind: str) -> pd.DataFrame:
     return pd.DataFrame(entries).set_index("id").round(1)
 
 
-def card(source: sources.Source, paragraphs: int = 4) -> str:
-    """Return the first paragraphs of a source's card, without its metadata, headings, pictures and code."""
+def card(source: sources.Source, paragraphs: int = 4, listed: pd.DataFrame | None = None) -> str:
+    """Return the first paragraphs of a source's card, without its metadata, headings, pictures and code.
+
+    Without a card it is what a table of candidates says of the source.
+    """
     readme = source.path / "README.md" if source.path else None
-    if readme is None or not readme.is_file():
+    if readme is not None and readme.is_file():
+        return _prose(readme.read_text(encoding="utf-8-sig", errors="replace"), paragraphs)
+    if listed is None or source.id not in listed.index:
         return "(no card comes with this source)"
-    return _prose(readme.read_text(encoding="utf-8-sig", errors="replace"), paragraphs)
+    told = listed.loc[source.id, ["summary", "published", "licence"]].dropna()
+    return "\n\n".join(value if name == "summary" else f"{name.capitalize()}: {value}" for name, value in told.items())
 
 
 def metadata(source: sources.Source) -> dict[str, Any]:
@@ -255,6 +292,29 @@ def _prose(text: str, paragraphs: int) -> str:
     lines = ["" if line.lstrip().startswith(("<", "![", "[![", "#")) else line.rstrip() for line in text.splitlines()]
     kept = [paragraph for paragraph in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if paragraph]
     return "\n\n".join(kept[:paragraphs])
+
+
+def _short(value: float | None, unit: float = 1, name: str = "") -> str:
+    """Return a count of units in two or three digits, such as `5.4 M`; empty if it is missing."""
+    if pd.isna(value):
+        return ""
+    value *= unit
+    for prefix in ("", "k", "M", "G"):
+        if round(value) < 1000 or prefix == "G":
+            break
+        value /= 1000
+    digits = f"{value:.2g}" if value < 10 else f"{value:.0f}"
+    return f"{digits}\N{NO-BREAK SPACE}{prefix}{name}".strip()
+
+
+def _languages(names: str | None) -> str:
+    return "" if pd.isna(names) else names if names.count(",") < 3 else f"{names.count(',') + 1} languages"
+
+
+def _files(formats: str | None, kind: str) -> str:
+    if pd.isna(formats):
+        return ""
+    return ", ".join(name for name in formats.split(", ") if name in _TAKEN[kind]) or f"{_USELESS[kind]} ({formats})"
 
 
 def _table(rows: list[dict]) -> pd.DataFrame:

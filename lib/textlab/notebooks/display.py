@@ -64,14 +64,19 @@ def tidy(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(object).map(cell).rename_axis(index=None)
 
 
-def text_table(table: pd.DataFrame) -> HTML:
-    """Return a table whose columns hold sentences for a notebook: aligned left, without the index."""
-    markup = table.to_html(
-        index=False,
-        border=0,
-        justify="left",
-        float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}",
-    )
+def text_table(table: pd.DataFrame, longest: int = 80) -> HTML:
+    """Return a table whose columns hold sentences for a notebook: aligned left, without the index.
+
+    Args:
+        longest: a text that has more letters is cut.
+    """
+    with pd.option_context("display.max_colwidth", longest):
+        markup = table.to_html(
+            index=False,
+            border=0,
+            justify="left",
+            float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}",
+        )
     return HTML(markup.replace("<td>", '<td style="text-align:left">').replace("<th>", '<th style="text-align:left">'))
 
 

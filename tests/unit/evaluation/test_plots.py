@@ -163,6 +163,24 @@ def test_a_panel_without_points_says_so_instead_of_showing_empty_axes():
     assert not panel.axison and panel.texts[0].get_text() == "none states both size and downloads"
 
 
+def test_the_names_of_dots_do_not_overlap_and_what_is_chosen_is_named():
+    """Twelve models lie close together, and sixty more have no room for a name."""
+    rows = np.random.default_rng(0).lognormal(size=(72, 2)) * [100, 10_000]
+    table = pd.DataFrame(
+        rows, columns=["megabytes", "downloads"], index=[f"a/some-base-uncased-{i}" for i in range(72)]
+    )
+    figure = plots.downloads_against_size({"few": table[:12], "many": table}, ["a/some-base-uncased-71"])
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [name.get_window_extent() for name in axes.texts]
+        dots = axes.transData.transform(axes.collections[0].get_offsets())
+        for i, box in enumerate(boxes):
+            assert box.count_overlaps(boxes[i + 1 :]) == 0 and axes.bbox.count_overlaps([box])
+            assert not any(box.contains(*dot) for dot in dots)
+    few, many = ([name.get_text() for name in axes.texts] for axes in figure.axes)
+    assert len(few) >= 9 and 12 < len(many) < 72 and many[0] == "some-base-uncased-71"
+
+
 ODD = [
     "$0-$50",
     "$50_$100",

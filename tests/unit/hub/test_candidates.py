@@ -1,6 +1,7 @@
-"""Tests of textlab.explore: candidates from a stand-in Hub and from a recorded listing, cards, and reasons."""
+"""Candidates from a stand-in Hub, a bundle's listing and the shipped one; tables of them, cards, and reasons."""
 
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from textlab.evaluation import plots
 from textlab.hub import candidates, connection
 
 TASK = "text-classification"
+DISTILBERT = "distilbert/distilbert-base-uncased"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,8 +163,12 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
     assert origin == shelf.address and len(live) == 3
     listing = json.loads(json.dumps(candidates.record(TASK)))
     hub_at(f"http://127.0.0.1:{refused_port()}")
-    nothing, origin = candidates.find("model", TASK, "likes", 3)
-    assert nothing.empty and origin == "" and tuple(nothing.columns) == candidates.COLUMNS
+    shipped, origin = candidates.find("model", TASK, "likes", 3)
+    assert shipped.index[0] == hub.PACKAGED and "compiled 2026-11-26 from public pages of 2024 to 2026;" in origin
+    nothing, origin = candidates.find("model", "translation", "likes", 3)
+    assert nothing.empty and "compiled" in origin and tuple(nothing.columns) == candidates.COLUMNS
+    candidates.add_listing(listing | {"task": "translation"})
+    assert candidates.find("model", TASK, "likes", 3)[0].equals(shipped)  # that of the bundle is of another task
     candidates.add_listing(listing)
     for kind in ("model", "dataset"):
         found, origin = candidates.find(kind, TASK, "likes", 3)
@@ -197,6 +203,69 @@ def test_a_listing_that_states_nothing_can_be_filtered(hub_at, monkeypatch, tmp_
     candidates.add_listing({"task": "t", "endpoint": "e", "recorded": "r", "model": [row], "dataset": []})
     assert candidates.find("model", "t", "likes", 3, "", "")[0].index == ["a/b"]
     assert candidates.find("model", "t", "likes", 3, "mit", "en", 5.0)[0].empty
+    assert list(candidates.overview(candidates.find("model", "t", "likes", 3)[0], "model")) == ["id"]
+
+
+# --- the shipped listing --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shipped():
+    """Return the shipped rows of a kind, filtered."""
+    return lambda kind, *options: candidates.find(kind, TASK, "downloads", *options or (100,))[0]
+
+
+@pytest.mark.parametrize("kind, usable", [("model", 12), ("dataset", 10)])
+def test_the_shipped_listing_has_enough_that_can_be_used_and_every_row_is_whole(shipped, kind, usable):
+    table = shipped(kind)
+    assert (~candidates.overview(table, kind)["files"].str.startswith("no ")).sum() >= usable
+    assert len(shipped(kind, 12)) == 12 and table.index.is_unique
+    for name, row in table.iterrows():
+        assert hub.split_id(name) == (name, None) and row["task"] and row["summary"].endswith(".")
+        stated = row.dropna()
+        assert (stated.reindex(["downloads", "likes", "parameters", "megabytes"]).dropna() > 0).all(), name
+        assert re.fullmatch("[0-9a-f]{40}", stated.get("revision", "0" * 40)), name
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", stated.get("changed", "2026-11-26")), name
+        assert re.fullmatch(r"[\d,]+", stated.get("rows", "1")), name
+        assert re.fullmatch(r"multilingual|[a-z]{2}(, [a-z]{2})*", stated.get("languages", "en")), name
+    for name, (revision, _) in hub.PINNED.items():
+        assert name not in table.index or table.loc[name, "revision"] == revision
+
+
+def test_the_shipped_listing_can_be_filtered(shipped):
+    assert set(shipped("model", 100, "mit", "ru")["licence"]) == {"mit"}
+    assert set(shipped("dataset", 100, "", "ru")["languages"]) == {"ru"}
+    assert shipped("model", 100, "", "", 100.0)["megabytes"].between(1, 100).all()
+    assert shipped("model", 100, "no such licence").empty
+
+
+def test_an_overview_has_short_numbers_no_gaps_and_says_what_cannot_be_used(shipped):
+    models, sets = (candidates.overview(shipped(kind), kind).set_index("id") for kind in ("model", "dataset"))
+    first = models.loc[DISTILBERT].str.replace("\N{NO-BREAK SPACE}", " ")
+    assert first.to_dict() == {
+        "downloads": "5.4 M",
+        "likes": "1.1 k",
+        "size": "268 MB",
+        "licence": "apache-2.0",
+        "languages": "en",
+        "files": "safetensors",
+    }
+    useless = models.index[models["files"].str.startswith("no safetensors weights")]
+    assert {"microsoft/deberta-v3-small", "ai-forever/ruBert-base", "DeepPavlov/rubert-base-cased"} < {*useless}
+    assert models.loc["nlptown/bert-base-multilingual-uncased-sentiment", "languages"] == "6 languages"
+    assert sets.loc["PolyAI/banking77", "files"] == "no plain data files (loading script)"
+    assert sets.loc["dair-ai/emotion", ["rows", "files"]].tolist() == ["20,000", "parquet"]
+    assert not models.isna().any(axis=None) and not sets.isna().any(axis=None) and "rows" not in models
+    assert list(candidates.overview(shipped("model", 100, "no such licence"), "model").columns) == []
+
+
+@pytest.mark.parametrize(
+    "count, short",
+    [(0, "0"), (7, "7"), (999, "999"), (999.6, "1 k"), (9_960, "10 k"), (1_115_700_000, "1.1 G"), (2e12, "2000 G")],
+)
+def test_short_numbers(count, short):
+    table = candidates.find("model", TASK, "downloads", 1)[0].assign(downloads=count)
+    assert candidates.overview(table, "model")["downloads"].item().replace("\N{NO-BREAK SPACE}", " ") == short
 
 
 def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
@@ -212,7 +281,9 @@ def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
     (tmp_path / "README.md").write_text("---\n: [\n---\nBroken metadata.\n")
     chosen = hub.Source("a/three", "model", None, tmp_path, {"README.md": ""})
     assert "Its card states no licence: ask before you publish with it." in candidates.reasons(chosen, table)
-    assert "By downloads it is number 2 of the 4 candidates." in candidates.reasons(chosen, table)
+    assert "It has 7 downloads in 30 days; the 4 candidates have 1 to 9." in candidates.reasons(chosen, table)
+    table["downloads"] = None
+    assert not any("downloads" in reason for reason in candidates.reasons(chosen, table))
 
 
 # --- cards, and what is here ----------------------------------------------------------------------
@@ -235,6 +306,17 @@ def test_card_is_prose_only(tmp_path):
 def test_card_that_is_not_there(tmp_path):
     for path in (None, tmp_path):
         assert candidates.card(hub.Source("x", "model", None, path, {})) == "(no card comes with this source)"
+
+
+def test_without_a_card_the_listing_speaks(shipped, tmp_path):
+    def card(name: str) -> str:
+        return candidates.card(hub.Source(name, "model", None, tmp_path, {}), listed=shipped("model"))
+
+    assert card("x/y") == "(no card comes with this source)"
+    assert card(hub.PACKAGED).endswith("semantic search.\n\nLicence: apache-2.0")  # which publishes nothing
+    assert re.fullmatch(r"A smaller, .*\n\nPublished: accuracy 0.913 .*\n\nLicence: apache-2.0", card(DISTILBERT))
+    (tmp_path / "README.md").write_text("Its own words.")
+    assert card(DISTILBERT) == "Its own words."
 
 
 def test_what_is_on_this_machine_works_without_the_hub(standin, hub_at):
