@@ -1,6 +1,6 @@
 """Numbers and pictures from arrays and tables."""
 
-from . import plots, sweep_analysis
+from . import agreement, plots, sweep_analysis
 from .diagnostics import (
     calibration_error,
     guards,

@@ -99,7 +99,7 @@ def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
 
     Returns:
         Columns text, label, "the model says", "share it gives the label", the most likely first. `attrs["found"]` is
-        the number of all such labels.
+        the number of all such labels, `attrs["rows"]` their row numbers.
     """
     names, labels = dataset.features["label"].names, np.array(dataset["label"][:])
     present = np.unique(labels)  # cleanlab wants every class to occur
@@ -118,7 +118,7 @@ def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
             "share it gives the label": probabilities[rows, labels[rows]],
         }
     )
-    table.attrs["found"] = len(issues)
+    table.attrs |= {"found": len(issues), "rows": issues.tolist()}
     return table
 
 

@@ -1,6 +1,6 @@
 """A table in, a figure out: every picture of the notebooks, in one style (plots.mplstyle).
 
-Those of a sweep come from `sweep_plots`.
+Those of a sweep come from `sweep_plots`, those of what people think from `agreement_plots`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from .agreement_plots import against_people as against_people
+from .agreement_plots import people as people
 from .canvas import axes_of, literal, logarithmic, name_columns, names, panels_of, part_names, shown, words
 from .canvas import use_style as use_style
 from .sweep_plots import budget as budget

@@ -207,7 +207,8 @@ def test_wrong_labels_are_found():
     given = true.copy()
     given[:6] = (given[:6] + 1) % 3
     table = evaluation.label_issues(split(given.tolist()), chances, n=4)
-    assert table.attrs["found"] == 6 and len(table) == 4
+    assert table.attrs["found"] == len(table.attrs["rows"]) == 6 and len(table) == 4
+    assert [int(text[1:]) for text in table["text"]] == table.attrs["rows"][:4]
     assert set(table["text"]) <= {f"t{i}" for i in range(6)}
     assert (table["label"] != table["the model says"]).all()
 

@@ -1,0 +1,189 @@
+"""How far people agree on texts that many rated, and whether a model is sure where they are.
+
+Ratings are an array for each text, a number for each person. A number below -cut is a vote for the class negative
+(id 0), one above cut for positive (2), and one between for neutral (1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+#: What a rating has to be beyond to be negative or positive.
+CUT = 0.5
+
+
+def agreement(ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, resamples: int = 2000) -> dict:
+    """Return how often one person's class is that of the mean of all others who rated the same text.
+
+    That is what a person reaches, and so a line that a model can be held against.
+
+    Args:
+        ratings: of each text, two or more.
+        seed, resamples: of the interval, a percentile bootstrap over texts.
+
+    Returns:
+        agreement: share of all single ratings, from 0 to 1; agreement_ci95: [low, high]; number of texts and ratings.
+
+    Raises:
+        ValueError: there is no text, or one has less than two ratings.
+
+    >>> agreement([[2, 2, 0], [-1, -1]])["agreement"]  # only the 0 is not of the class of the others
+    0.8
+    """
+    people, text, counts = _flat(ratings)
+    if counts.min(initial=2) < 2 or not len(counts):
+        raise ValueError("every text needs two ratings or more, and there must be a text")
+    others = (np.bincount(text, people)[text] - people) / (counts[text] - 1)
+    agreed = np.bincount(text, _classes(people, cut) == _classes(others, cut))
+
+    def share(rows: np.ndarray) -> float:
+        return agreed[rows].sum() / counts[rows].sum()
+
+    found = _figure("agreement", share, len(counts), seed, resamples)
+    return found | {"texts": len(counts), "ratings": len(people)}
+
+
+def shares(ratings: Sequence[np.ndarray], cut: float = CUT) -> np.ndarray:
+    """Return the share of people who hold a text for negative, neutral and positive, shape (texts, 3).
+
+    >>> shares([[1, 2, 0, -4]]).tolist()
+    [[0.25, 0.25, 0.5]]
+    """
+    people, text, counts = _flat(ratings)
+    votes = np.bincount(3 * text + _classes(people, cut), minlength=3 * len(counts))
+    return votes.reshape(-1, 3) / counts[:, None]
+
+
+def disagreement(ratings: Sequence[np.ndarray], cut: float = CUT) -> np.ndarray:
+    """Return for each text the share of people whose class is not that of the mean rating, which is its label.
+
+    >>> disagreement([[1, 2, 0, -1], [0, 0]]).tolist()  # the mean of the first is 0.5, neutral
+    [0.75, 0.0]
+    """
+    people, text, counts = _flat(ratings)
+    labels = _classes(np.bincount(text, people) / counts, cut)
+    return 1 - shares(ratings, cut)[np.arange(len(counts)), labels]
+
+
+def against_spread(
+    probabilities: np.ndarray,
+    ratings: Sequence[np.ndarray],
+    bins: int = 10,
+    cut: float = CUT,
+    seed: int = 0,
+    resamples: int = 2000,
+) -> pd.DataFrame:
+    """Return how many people give a model's answer, by how sure it is of it.
+
+    Args:
+        probabilities: of negative, neutral and positive for each text, shape (texts, 3).
+        bins: number of equally wide bins of the highest probability.
+        seed, resamples: of the interval, a percentile bootstrap over texts.
+
+    Returns:
+        A row for each bin that has texts: confidence (mean of the highest probability), people (mean share of those who
+        give the model's answer), texts. `attrs` has spearman, the rank correlation of the two over the texts, and
+        spearman_ci95, [low, high]; both are nan where one of the two is the same for all texts.
+    """
+    confidence, answers = probabilities.max(1), probabilities.argmax(1)
+    people = shares(ratings, cut)[np.arange(len(answers)), answers]
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    groups = pd.DataFrame({"bin": number, "confidence": confidence, "people": people}).groupby("bin")
+    table = groups.agg(confidence=("confidence", "mean"), people=("people", "mean"), texts=("bin", "size"))
+
+    def correlation(rows: np.ndarray) -> float:
+        ranks = rankdata(confidence[rows]), rankdata(people[rows])
+        return np.corrcoef(*ranks)[0, 1] if min(map(np.ptp, ranks)) > 0 else np.nan
+
+    table.attrs |= _figure("spearman", correlation, len(people), seed, resamples)
+    return table
+
+
+def suspects_disagree(
+    suspects: Sequence[int], ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, resamples: int = 2000
+) -> dict:
+    """Return whether people disagree more on texts whose labels are suspected to be wrong than on the others.
+
+    Args:
+        suspects: row numbers of the suspected texts.
+        ratings: of all texts.
+        seed, resamples: of the interval, a percentile bootstrap over the texts of either group.
+
+    Returns:
+        suspected and others: mean of `disagreement`, from 0 to 1; difference: the first minus the second, with
+        difference_ci95, [low, high]; texts: number of suspected ones. Empty if no text is suspected, or every one is.
+    """
+    spread, is_suspect = disagreement(ratings, cut), np.zeros(len(ratings), dtype=bool)
+    is_suspect[list(suspects)] = True
+    ours, others = spread[is_suspect], spread[~is_suspect]
+    if not (len(ours) and len(others)):
+        return {}
+    dice = np.random.default_rng(seed)
+    gaps = [dice.choice(ours, len(ours)).mean() - dice.choice(others, len(others)).mean() for _ in range(resamples)]
+    return {
+        "suspected": float(ours.mean()),
+        "others": float(others.mean()),
+        "difference": float(ours.mean() - others.mean()),
+        "difference_ci95": np.percentile(gaps, [2.5, 97.5]).tolist(),
+        "texts": len(ours),
+    }
+
+
+def by_kind(
+    kinds: Sequence[str],
+    ratings: Sequence[np.ndarray],
+    true: Sequence[int],
+    answers: Mapping[str, Sequence[int]],
+    seed: int = 0,
+    resamples: int = 2000,
+) -> pd.DataFrame:
+    """Return how often models and one person are right, by kind of text.
+
+    Args:
+        kinds, ratings, true: of each text: its kind, the ratings, its class id.
+        answers: name of a model -> class ids, one a text.
+        seed, resamples: of the intervals, percentile bootstraps over texts.
+
+    Returns:
+        Columns kind, who (a model's name, and "one person" for `agreement`), accuracy, low, high and texts; the kinds
+        are in the order in which they come first.
+    """
+    kinds, true, rows = np.asarray(kinds), np.asarray(true), []
+    right = {name: np.asarray(ids) == true for name, ids in answers.items()}
+    for kind in dict.fromkeys(kinds.tolist()):
+        here = np.flatnonzero(kinds == kind)
+        found = {
+            name: _figure("accuracy", lambda rows, hits=hits[here]: hits[rows].mean(), len(here), seed, resamples)
+            for name, hits in right.items()
+        }
+        found["one person"] = agreement([ratings[row] for row in here], CUT, seed, resamples)
+        for who, figures in found.items():
+            accuracy, (low, high) = list(figures.values())[:2]
+            rows.append((kind, who, accuracy, low, high, len(here)))
+    return pd.DataFrame(rows, columns=["kind", "who", "accuracy", "low", "high", "texts"])
+
+
+def _flat(ratings: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all ratings in a row, the number of the text of each, and how many each text has."""
+    counts = np.array([len(some) for some in ratings], dtype=int)
+    return np.concatenate([[], *ratings]), np.arange(len(counts)).repeat(counts), counts
+
+
+def _classes(values: np.ndarray, cut: float) -> np.ndarray:
+    return 1 + (values > cut).astype(int) - (values < -cut)
+
+
+def _figure(
+    name: str, measure: Callable[[np.ndarray], float], texts: int, seed: int, resamples: int
+) -> dict[str, float | list[float]]:
+    """Return what is measured on all texts, given as row numbers, and its bootstrap interval."""
+    dice = np.random.default_rng(seed)
+    values = [measure(dice.integers(texts, size=texts)) for _ in range(resamples)]
+    return {
+        name: float(measure(np.arange(texts))),
+        f"{name}_ci95": np.percentile(values, [2.5, 97.5]).tolist(),
+    }
