@@ -269,6 +269,26 @@ def test_guards_tell_causes_apart_and_what_to_do(reading, history, svm, words):
     assert evaluation.guards([0, 1] * 30, FINE, ["a", "b"], reading, history) == []  # a good result needs no cause
 
 
+@pytest.mark.parametrize(
+    "majority, svm, own, words",
+    [
+        (
+            0.1,
+            0.7,
+            0.7,
+            ["does not beat a linear SVM .*0.700", "labels as well or better, so it lies with the training"],
+        ),
+        (0.4, 0.4, 0.4, ["does not beat always answering", "labels no better, so it lies with the data"]),
+        (0.1, 1.0, 1.0, []),  # nothing could beat it
+        (0.1, 0.7, 0.701, []),
+    ],
+)
+def test_guards_where_word_counts_do_as_well(majority, svm, own, words):
+    scores = {name: {"macro_f1": value} for name, value in (("majority", majority), ("svm", svm), ("model", own))}
+    found = evaluation.guards([0, 1] * 30, scores, ["a", "b"], FITS, FLAT)
+    assert len(found) == len(words) and all(map(re.search, words, found))
+
+
 def test_whether_validation_was_still_rising():
     assert not diagnostics.still_rising(FLAT[:2]) and not diagnostics.still_rising(FLAT[["eval_loss"]])
     assert not diagnostics.still_rising(pd.DataFrame({"eval_macro_f1": [0.5, 0.7, 0.6], "eval_loss": [1, 0.8, 0.9]}))
