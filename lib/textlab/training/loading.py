@@ -36,8 +36,8 @@ SAFE = {"local_files_only": True, "trust_remote_code": False}
 MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
 #: Most tokens of a text that tokenizers can cut at, where nothing else limits a text.
 LONGEST = 2**31 - 1
-#: Most modules of a model; more would take minutes to make.
-MOST_MODULES = 200_000
+#: Most modules of a model; a thousand take some tenths of a second.
+MOST_MODULES = 50_000
 #: Weights that take no memory to speak of.
 FEW = 2**27
 #: Outputs that nothing here reads, and that would take memory for each text.
@@ -137,8 +137,10 @@ def _read_config(folder: Path, name: str) -> PretrainedConfig:
                     f"model: {name} has {values[key]:,} as {key} in its config.json; at most {limit:,} are read"
                 )
         config = AutoConfig.from_pretrained(folder, **SAFE)
-        if (layers := getattr(config, "num_hidden_layers", 1)) < 1:
-            raise InputError(f"model: {name} has {layers} layers in its config.json; it needs at least one")
+        if not 1 <= (layers := getattr(config, "num_hidden_layers", 1)) <= MOST_LAYERS:
+            raise InputError(
+                f"model: {name} has {layers:,} layers in its config.json; accepted are 1 to {MOST_LAYERS:,}"
+            )
         _kind(config)
         return config
 

@@ -1,6 +1,8 @@
 """Odd models: refused in one line where their answers would be wrong, and else trained and used rightly."""
 
 import json
+import re
+import time
 
 import numpy as np
 import pytest
@@ -43,8 +45,8 @@ def make(tmp_path):
     return make
 
 
-def edit(folder, **values):
-    path = folder / "config.json"
+def edit(folder, file="config.json", **values):
+    path = folder / file
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
@@ -240,6 +242,47 @@ def test_a_tokenizer_whose_limit_is_no_length_is_refused(make, limit):
         assert "model: " in load(folder)
 
 
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_limit_that_special_tokens_fill_is_refused(make, limit):
+    folder = make(tiny("bert"))
+    edit(folder, "tokenizer_config.json", model_max_length=limit)
+    for told in (load(folder), error(training.load_tokenizer, source(folder))):
+        assert f"model_max_length of mine is {limit}; set it in its tokenizer_config.json" in told
+    edit(folder, "tokenizer_config.json", model_max_length=3)
+    assert training.load_classifier(folder, "mine").max_length == 3
+
+
+@pytest.mark.parametrize(
+    "kind, options, most", [("bert", {}, 64), ("bloom", {"max_position_embeddings": None}, 2**31 - 1)]
+)
+def test_a_tokenizer_without_a_limit_reads_as_far_as_the_model(make, tmp_path, kind, options, most):
+    folder = make(tiny(kind, **options))
+    edit(folder, "tokenizer_config.json", model_max_length=1e30)
+    fitted, _ = fit(folder, tmp_path)
+    training.save(fitted, tmp_path / "trained")
+    assert training.load_classifier(tmp_path / "trained", "mine").max_length == 32  # as in training
+    classifier = training.load_classifier(folder, "mine")
+    assert classifier.max_length == most
+    short, long = classifier.table(["good " * 62, "good " * 62 + "bad " * 300])["p_LABEL_0"]
+    assert (short == pytest.approx(long, abs=1e-6)) == (most == 64)
+
+
+def test_layers_whose_parts_lie_in_lists_of_their_own_learn_slower_the_lower_they_are(make, tmp_path):
+    folder = make(tiny("xlm", emb_dim=32, n_layers=3, n_heads=2, num_hidden_layers=3, pad_index=0))
+    chosen = {"layer_lr_decay": 0.5, "frozen_share": 0.0, "train_embeddings": True, "learning_rate": 0.008}
+    fitted, _ = fit(folder, tmp_path, **chosen)
+    groups = fitted.trainer.optimizer.param_groups
+    rates = {id(weight): group["initial_lr"] for group in groups for weight in group["params"]}
+    found = {}
+    for name, weight in fitted.model.named_parameters():
+        layer = re.search(r"(attentions|layer_norm1|ffns|layer_norm2)\.(\d)", name)
+        found.setdefault(layer[2] if layer else name.split(".")[1], set()).add(rates[id(weight)])
+    below = {"position_embeddings", "embeddings", "layer_norm_emb"}
+    assert {key: found.pop(key) for key in "210"} == {"2": {0.008}, "1": {0.004}, "0": {0.002}}
+    assert {key: found.pop(key) for key in below} == dict.fromkeys(below, {0.001})
+    assert set().union(*found.values()) == {0.008}  # the head
+
+
 @pytest.mark.parametrize("guards", ["text", [1], {"a": 1}])
 def test_guards_that_are_no_list_of_texts_are_refused(make, guards):
     folder = make(tiny("bert"))
@@ -263,6 +306,26 @@ def test_a_config_that_asks_for_too_much_is_refused_before_memory_is_taken(make,
     folder = make(tiny("bert"))
     edit(folder, **values)
     assert words in load(folder)
+
+
+FUNNEL = transformers.FunnelConfig(vocab_size=30522, block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=64)
+
+
+@pytest.mark.parametrize(
+    "config, values, words",
+    [
+        (FUNNEL, {"block_sizes": [10**9], "block_repeats": [1]}, "1,000,000,000 layers in its config.json"),
+        (tiny("albert"), {"num_hidden_groups": 1_000}, "describes more than 2,000 modules"),
+        (tiny("albert"), {"inner_group_num": 1_000}, "describes more than 2,000 modules"),
+    ],
+)
+def test_a_config_that_asks_for_countless_modules_is_refused_in_seconds(make, monkeypatch, config, values, words):
+    folder = make(config)
+    edit(folder, **values)
+    monkeypatch.setattr(training.loading, "MOST_MODULES", 2_000)
+    start = time.process_time()
+    assert words in load(folder) and time.process_time() - start < 20
+    torch.nn.Sequential(torch.nn.Identity())  # is not counted any more
 
 
 def test_weights_too_large_for_an_answer_are_refused(make):
