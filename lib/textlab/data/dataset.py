@@ -86,9 +86,9 @@ def load(
     Raises:
         InputError: the source is missing, unreadable or empty, lacks a column, or has fewer than two classes.
 
-    >>> texts = load("practice", max_train_rows=600)
-    >>> texts.rows(), texts.labels[:3]
-    ({'train': 600, 'validation': 500, 'test': 500}, ['sadness', 'joy', 'love'])
+    >>> texts = load("packaged", max_train_rows=600)
+    >>> texts.rows(), texts.labels
+    ({'train': 600, 'validation': 446, 'test': 804}, ['negative', 'neutral', 'positive'])
     """
     origin, parts, notes = _read(source, text_column, label_column)
     elsewhere = parts.pop("elsewhere", None)

@@ -24,6 +24,7 @@ from .. import machine
 from ..errors import InputError
 from ..settings import strict_json
 from . import connection, sources
+from .packaged_data import PACKAGE, VERSION
 
 #: Columns of a table of candidates, indexed by id. A value that is not stated is missing.
 COLUMNS = (
@@ -208,9 +209,8 @@ def add_listing(listing: Listing) -> None:
 
 def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
     """Return the reasons for and against a source, one sentence each, from its files, its card and the candidates."""
-    if source.path is None:
-        return ["It ships with this project."]
-    licence = metadata(source).get("license") or table["licence"].dropna().get(source.id)
+    is_packaged = source.kind == "dataset" and source.id.partition(":")[0] == "packaged"
+    licence = "MIT" if is_packaged else metadata(source).get("license") or table["licence"].dropna().get(source.id)
     folder = source.path if source.path.is_dir() else source.path.parent
     sentences = [f"Its files take {sum((folder / name).stat().st_size for name in source.files) / 1e6:.1f} MB."]
     sentences.append(
@@ -219,7 +219,7 @@ def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
     if source.kind == "model":
         sentences.append("Its weights are safetensors, which run no code when they are loaded.")
     if source.revision:
-        pinned = sources.PINNED.get(source.id, ("",))[0] == source.revision
+        pinned = is_packaged or sources.PINNED.get(source.id, ("",))[0] == source.revision
         sentences.append(
             "Its revision is fixed" + (", and its digests are those that this project pins." if pinned else ".")
         )
@@ -234,7 +234,7 @@ def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
 
 
 def on_this_machine(kind: str) -> pd.DataFrame:
-    """Return what can be used without the Hub: what ships with the project, and what the Hub's cache holds.
+    """Return what can be used without the Hub: what comes with a package, and what the Hub's cache holds.
 
     Returns:
         Columns use_as (the value for the `model` or `dataset` parameter), revision and megabytes; indexed by id.
@@ -246,7 +246,8 @@ def on_this_machine(kind: str) -> pd.DataFrame:
             {"id": packaged.id, "use_as": "packaged", "revision": packaged.revision[:8], "megabytes": size / 1e6}
         ]
     else:
-        entries = [{"id": "practice corpus (synthetic)", "use_as": "practice", "revision": "", "megabytes": 0.4}]
+        name = f"sentences of {PACKAGE}"
+        entries = [{"id": name, "use_as": "packaged", "revision": VERSION, "megabytes": 5.1}]
     cache = constants.HF_HUB_CACHE
     if Path(cache).is_dir():
         entries += [

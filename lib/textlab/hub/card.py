@@ -60,7 +60,7 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
         model_name=f"{model['source']}-fine-tuned",
         base_model=model["source"] if "revision" in model else None,
         eval_results=scores or None,
-        datasets=[data["source"]] if "revision" in data else None,
+        datasets=[data["source"]] if sources.split_id(data["source"]) and "revision" in data else None,
     )
     parts = {
         "Data": _list(data | {"rows": ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())}),

@@ -150,7 +150,7 @@ def resolve(spec: str, kind: str) -> Source:
         raise
     except connection.UNREACHED as error:
         alternative = (
-            "`model: packaged` or a local folder" if kind == "model" else "`dataset: practice` or files of your own"
+            "`model: packaged` or a local folder" if kind == "model" else "`dataset: packaged` or files of your own"
         )
         raise InputError(
             f"{spec} is not on this machine and {connection.endpoint()} cannot be reached "

@@ -62,7 +62,7 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
         values["tracking_uri"] = store.store_uri(folder / "mlflow")
     if own_store and "sweep_options" in rules:
         values["sweep_options"] = {"storage": store.sqlite_uri(folder / "studies.db")} | values.get("sweep_options", {})
-    if values.get("dataset", "practice") != "practice":
+    if "dataset" in values:
         data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))
     return values
 

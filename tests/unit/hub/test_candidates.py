@@ -1,5 +1,6 @@
 """Candidates from a stand-in Hub, a bundle's listing and the shipped one; tables of them, cards, and reasons."""
 
+import dataclasses
 import json
 import re
 
@@ -275,9 +276,8 @@ def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
     packaged = candidates.reasons(hub.resolve_model("packaged"), table)
     assert any("91." in reason for reason in packaged) and any("this project pins" in reason for reason in packaged)
     assert "It is not among the 4 candidates above." in packaged
-    assert candidates.reasons(hub.Source("practice", "dataset", None, None, {"practice": ""}), table) == [
-        "It ships with this project."
-    ]
+    reasons = candidates.reasons(dataclasses.replace(hub.packaged_data(), id="packaged:movies"), table)
+    assert {"Its files take 5.1 MB.", "Its licence is MIT."} < {*reasons} and "this project pins" in reasons[2]
     (tmp_path / "README.md").write_text("---\n: [\n---\nBroken metadata.\n")
     chosen = hub.Source("a/three", "model", None, tmp_path, {"README.md": ""})
     assert "Its card states no licence: ask before you publish with it." in candidates.reasons(chosen, table)
@@ -322,14 +322,14 @@ def test_without_a_card_the_listing_speaks(shipped, tmp_path):
 def test_what_is_on_this_machine_works_without_the_hub(standin, hub_at):
     model, texts = serve(standin, tiny_model("owner/tiny")), serve(standin, emotion_data("owner/emotion"))
     assert list(candidates.on_this_machine("model")["use_as"]) == ["packaged"]
-    assert list(candidates.on_this_machine("dataset")["use_as"]) == ["practice"]
+    assert list(candidates.on_this_machine("dataset")["use_as"]) == ["packaged"]
     expected = hub.resolve_model("owner/tiny"), hub.resolve("owner/emotion", kind="dataset")
     hub_at(f"http://127.0.0.1:{refused_port()}")
     models, texts_here = candidates.on_this_machine("model"), candidates.on_this_machine("dataset")
     assert (
         list(models.index) == [hub.PACKAGED, "owner/tiny"] and models.loc["owner/tiny", "revision"] == model["sha"][:8]
     )
-    assert list(texts_here.index) == ["practice corpus (synthetic)", "owner/emotion"]
+    assert list(texts_here.index) == ["sentences of vaderSentiment", "owner/emotion"]
     size = sum(len(model["files"][name]) for name in expected[0].files) / 1e6
     assert models.loc["owner/tiny", "megabytes"] == round(size, 1)
     assert hub.resolve_model(models.loc["owner/tiny", "use_as"]) == expected[0]

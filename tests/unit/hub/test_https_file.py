@@ -348,7 +348,7 @@ def test_another_spelling_is_refused_without_asking_anybody(spec, words):
 
 def test_what_is_an_address_and_what_is_none():
     assert hub.is_address("https://example.org/d.CSV?download=1") and hub.is_address("HTTPS://example.org/d.zip")
-    assert not any(map(hub.is_address, ("practice", "owner/name", "./https.csv", "a=b", "")))
+    assert not any(map(hub.is_address, ("packaged", "owner/name", "./https.csv", "a=b", "")))
 
 
 def test_a_data_set_is_read_from_addresses_and_checked_by_their_spelling_alone(server):

@@ -266,7 +266,7 @@ def test_page_that_is_no_answer_of_a_hub(standin, monkeypatch):
 
 
 @pytest.mark.parametrize("revision", ["", "@main", f"@{NO_SUCH}"])
-@pytest.mark.parametrize("kind, remedy", [("model", "model: packaged"), ("dataset", "dataset: practice")])
+@pytest.mark.parametrize("kind, remedy", [("model", "model: packaged"), ("dataset", "dataset: packaged")])
 def test_refused_hub_says_what_to_do(kind, remedy, revision):
     start = time.monotonic()
     message = error(hub.resolve, f"owner/name{revision}", kind=kind)

@@ -223,16 +223,16 @@ def test_notebook_4_has_runs_made_for_it_if_there_is_no_store_at_all(tmp_path, m
     notebook, made = "03_mlflow_tracking", []
     ends = [jobs.Outcome(notebook, 1.0), jobs.Outcome(notebook, 1.0, "ValueError", "cell 9: no")]
     monkeypatch.setattr(jobs, "run", lambda notebook, values, folder: made.append((notebook, values)) or ends.pop(0))
-    jobs.provide_runs("http://127.0.0.1:1", "emotion-practice")  # of another store
+    jobs.provide_runs("http://127.0.0.1:1", "sentiment")  # of another store
     jobs.provide_runs("", "mine")  # of another experiment
     assert made == []
-    jobs.provide_runs("", "emotion-practice")
+    jobs.provide_runs("", "sentiment")
     assert made == [("03_mlflow_tracking", {"output_dir": str(tmp_path / "03_mlflow_tracking")})]
     assert "notebook 3 makes some first" in capsys.readouterr().out
     with pytest.raises(InputError, match="notebook 3, .*, failed in cell 9: no"):
-        jobs.provide_runs("", "emotion-practice")
+        jobs.provide_runs("", "sentiment")
     store.open_client(store.default_uri())
-    jobs.provide_runs("", "emotion-practice")
+    jobs.provide_runs("", "sentiment")
     assert len(made) == 2
 
 

@@ -47,7 +47,7 @@ def test_reading_what_is_not_there_says_what_to_do(tmp_path):
 
 def test_a_file_that_was_altered_anywhere_makes_an_index_or_is_refused_in_one_line(tmp_path):
     scores = {"accuracy": 0.9, "macro_f1": 0.8, "weighted_f1": 0.9, "accuracy_ci95": [0.8, 1.0]}
-    facts = {"source": "practice", "sha256": "0" * 64}
+    facts = {"source": "packaged", "sha256": "0" * 64}
     path = results.write(
         tmp_path,
         "02_fine_tuning",

@@ -187,7 +187,7 @@ def test_later_values_win(tmp_path):
 
 def test_check_needs_every_parameter():
     with pytest.raises(InputError, match="no value for .*model.*run the parameters cell first"):
-        parameters.check("02_fine_tuning", {"dataset": "practice"})
+        parameters.check("02_fine_tuning", {"dataset": "packaged"})
 
 
 @pytest.mark.parametrize("given", ["02", "02_fine_tuning", "02_fine_tuning.ipynb"])
