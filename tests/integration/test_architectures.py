@@ -118,7 +118,7 @@ def fp32(monkeypatch):
 def test_an_architecture_is_trained_saved_and_answers_as_plain_transformers(kind, tmp_path):
     save_small(kind, tmp_path / "model")
     check_answers(tmp_path / "model")  # up to the longest text that it reads
-    for name in ("short_text", "lab"):
+    for name in ("short_text", "fast", "lab"):
         fitted, before = train(tmp_path / "model", name, tmp_path)
         training.save(fitted, tmp_path / name)
         check_answers(tmp_path / name)
@@ -131,7 +131,7 @@ def test_an_architecture_is_trained_saved_and_answers_as_plain_transformers(kind
         is_lab = name == "lab"
         assert any(after[key].data_ptr() == words for key in moved) == is_lab
         if kind != "albert":  # its layers are one
-            assert (0 in by_layer) == is_lab
+            assert (0 in by_layer) == (name != "fast")
 
 
 @pytest.mark.parametrize("kind", ["bart", "distilbert", "esm", "gpt2", "mpnet", "reformer", "t5", "xlm"])
@@ -170,7 +170,7 @@ def test_attention_that_depends_on_the_texts_before_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", REFUSED)
 def test_an_architecture_that_would_answer_wrongly_is_refused_before_training(kind, tmp_path):
     save_small(kind, tmp_path / "model")
-    for name in ("short_text", "lab"):
+    for name in ("short_text", "fast", "lab"):
         with pytest.raises(InputError, match=REFUSED[kind]) as error:
             train(tmp_path / "model", name, tmp_path)
         assert "\n" not in str(error.value)

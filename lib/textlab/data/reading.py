@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -28,8 +29,7 @@ def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
         has 1 to 2), unknown (share of all pieces that the tokenizer has no number for), cut (share of texts), and
         max_length.
     """
-    rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), ROWS)).astype(int))
-    texts = split.select(rows)["text"][:]
+    texts = _some(split)
     options = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
     ids, empty = tokenizer(texts, **options)["input_ids"], tokenizer("", **options)["input_ids"]
     pieces = np.array([len(row) for row in ids]) - len(empty)
@@ -42,6 +42,17 @@ def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
         "cut": float((pieces + len(empty) > max_length).mean()),
         "max_length": max_length,
     }
+
+
+def common_length(split: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return a number of tokens that nine in ten texts of a split do not exceed, of up to `ROWS` that are looked at."""
+    ids = tokenizer(_some(split), return_attention_mask=False, return_token_type_ids=False, verbose=False)["input_ids"]
+    return math.ceil(np.quantile([len(row) for row in ids], 0.9))
+
+
+def _some(split: Dataset) -> list[str]:
+    rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), ROWS)).astype(int))
+    return split.select(rows)["text"][:]
 
 
 def _words(text: str) -> float:

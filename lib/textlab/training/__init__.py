@@ -5,5 +5,5 @@ from .cost import padded_tokens, work
 from .fitting import Fit, Resumable, Unsaved, build, fit
 from .inference import Classifier, load_classifier, probabilities
 from .layers import layers_of
-from .model import attention_of, load_model, load_tokenizer, prepare, read_model, save, weights_sha256
+from .model import attention_of, load_model, load_tokenizer, prepare, read_model, save, suit, weights_sha256
 from .speedups import FrozenMemory

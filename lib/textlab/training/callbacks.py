@@ -50,14 +50,14 @@ class Guard(TrainerCallback):
 
 
 class ValidateAt(TrainerCallback):
-    """Asks for a validation after certain shares of a training."""
+    """Asks for a validation after certain shares of a training, and perhaps for a checkpoint there."""
 
-    def __init__(self, shares: Sequence[float]) -> None:
-        self.shares = shares
+    def __init__(self, shares: Sequence[float], save: bool = False) -> None:
+        self.shares, self.save = shares, save
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step in {max(1, round(share * state.max_steps)) for share in self.shares}:
-            control.should_evaluate = True
+            control.should_evaluate, control.should_save = True, self.save
 
 
 class Progress(TrainerCallback, ExportableState):

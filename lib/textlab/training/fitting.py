@@ -31,22 +31,26 @@ from transformers.trainer_callback import PrinterCallback
 from ..data import row_lengths
 from ..errors import InputError
 from ..machine import environment
-from ..settings import Recipe
+from ..settings import Recipe, suited
 from . import checkpoints
 from .callbacks import Guard, Progress, ValidateAt
+from .contrast import contrasts
 from .loading import computes_in, match
 from .speedups import FrozenMemory
 from .trainer import TextTrainer
 
+#: How often a training of many epochs is validated.
+LOOKS = 5
+
 
 @dataclass(frozen=True)
 class Resumable:
-    """A plan of training: validate every epoch and leave checkpoints, from which an interrupted one can go on.
+    """A plan of training: leave a checkpoint at each validation, from which an interrupted one can go on.
 
     Args:
         folder: an interrupted training leaves its checkpoints in `folder/checkpoints-...`.
         resume: go on from checkpoints of the same training (weights, data, recipe, seed); off deletes them.
-        save_seconds: time between checkpoints within an epoch; each end of an epoch has one too.
+        save_seconds: time between checkpoints between two validations.
     """
 
     folder: Path
@@ -56,15 +60,18 @@ class Resumable:
     def arguments(self, recipe: Recipe) -> dict[str, Any]:
         """Return what the plan adds to the Trainer's arguments."""
         best = {"load_best_model_at_end": True, "metric_for_best_model": "macro_f1", "greater_is_better": True}
+        each = "epoch" if recipe.keep == "best" else "no"  # else whenever it is validated
         return {
-            "eval_strategy": "epoch",
-            "save_strategy": "epoch",
+            "eval_strategy": each,
+            "save_strategy": each,
             "restore_callback_states_from_checkpoint": True,
         } | (best if recipe.keep == "best" else {})
 
     def callbacks(self, recipe: Recipe) -> list[TrainerCallback]:
         """Return what the plan adds to the Trainer's callbacks."""
-        return [EarlyStoppingCallback(early_stopping_patience=recipe.patience)] if recipe.keep == "best" else []
+        if recipe.keep == "best":
+            return [EarlyStoppingCallback(early_stopping_patience=recipe.patience)]
+        return [ValidateAt(_looks(recipe), save=True)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Unsaved:
 
     Args:
         folder: for what the Trainer may write while it runs.
-        validate_at: shares of the training after which it is validated, such as 0.5; empty means every epoch.
+        validate_at: shares of the training after which it is validated, such as 0.5; empty means as `Resumable` does.
     """
 
     folder: Path
@@ -83,11 +90,17 @@ class Unsaved:
 
     def arguments(self, recipe: Recipe) -> dict[str, Any]:
         """Return what the plan adds to the Trainer's arguments."""
-        return {"eval_strategy": "no" if self.validate_at else "epoch", "save_strategy": "no"}
+        return {"eval_strategy": "no", "save_strategy": "no"}
 
     def callbacks(self, recipe: Recipe) -> list[TrainerCallback]:
         """Return what the plan adds to the Trainer's callbacks."""
-        return [ValidateAt(self.validate_at)]
+        return [ValidateAt(self.validate_at or _looks(recipe))]
+
+
+def _looks(recipe: Recipe) -> list[float]:
+    """Return the shares of a training after which it is validated: every epoch, or of many epochs `LOOKS` times."""
+    looks = recipe.epochs if recipe.keep == "best" else min(recipe.epochs, LOOKS)
+    return [(i + 1) / looks for i in range(looks)]
 
 
 @dataclass(frozen=True)
@@ -139,6 +152,7 @@ def fit(
         TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
         InputError: the disk has no room for a checkpoint, or the model cannot be trained so.
     """
+    recipe = _whole(recipe, model, tokens)
     if isinstance(plan, Resumable):
         place = plan.folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
     else:
@@ -176,6 +190,7 @@ def build(
 ) -> TextTrainer:
     """Return the Trainer for a recipe and a plan, which writes into the plan's folder; see `fit` for the arguments."""
     match(model, tokenizer, model.config.model_type)
+    recipe = _whole(recipe, model, tokens)
     tokenizer.model_max_length = recipe.max_length  # saved with it, so that prediction cuts texts as training did
     for callback in callbacks:
         if isinstance(callback, Progress):
@@ -197,6 +212,14 @@ def build(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _whole(recipe: Recipe, model: PreTrainedModel, tokens: DatasetDict) -> Recipe:
+    """Return a recipe with what is still empty chosen for these tokens, which are not cut any more."""
+    longest = int(row_lengths(tokens["train"]).max())
+    recipe = dataclasses.replace(recipe, max_length=recipe.max_length or longest)
+    kind = contrasts(model.config.model_type)
+    return suited(recipe, len(tokens["train"]), model.config.num_labels, longest, contrasts=kind)[0]
 
 
 def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsaved, rows: int) -> TrainingArguments:

@@ -56,7 +56,7 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     Raises:
         InputError: there is none, or its vocabulary is not that of the model.
     """
-    config = _read_config(folder, name)
+    config = read_config(folder, name)
     with one_line_errors(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
         longest, specials = tokenizer.model_max_length, tokenizer.num_special_tokens_to_add()
@@ -95,7 +95,7 @@ def read_weights(folder: Path, name: str, attention: str, **values: Any) -> tupl
         InputError: the folder cannot be read, its index of weights names a file elsewhere, or weights below the head
             are missing, of another shape, or no numbers.
     """
-    config = _read_config(folder, name)
+    config = read_config(folder, name)
     hub.download.check_indexes({file.name: file for file in folder.glob("*.json")}, f"model: {name}")
     with one_line_errors(name):
         _check_size(config, folder, name)
@@ -126,7 +126,7 @@ def read_weights(folder: Path, name: str, attention: str, **values: Any) -> tupl
     return model, lacking
 
 
-def _read_config(folder: Path, name: str) -> PretrainedConfig:
+def read_config(folder: Path, name: str) -> PretrainedConfig:
     """Return a model's config."""
     with one_line_errors(name):
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))

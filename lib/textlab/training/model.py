@@ -7,20 +7,41 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from ..data import common_length
 from ..errors import InputError
 from ..hub import Source
 from ..machine import environment, hash_files
-from ..settings import Recipe
+from ..settings import Recipe, suited
+from .contrast import contrasts
 from .fitting import Fit
 from .layers import freeze, switch_off_dropout
-from .loading import most_tokens, one_line_errors, read_tokenizer, read_weights
+from .loading import most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a model source, from its local folder."""
     return read_tokenizer(source.path, source.id)
+
+
+def suit(
+    recipe: Recipe, train: Dataset, tokenizer: PreTrainedTokenizerBase, source: Source
+) -> tuple[Recipe, dict[str, str]]:
+    """Return the recipe for some data, without empty settings, and for each that was chosen a sentence why.
+
+    Args:
+        recipe: what is set stays.
+        train: columns text and label, to train on.
+        tokenizer, source: of the model that is trained.
+    """
+    config = read_config(source.path, source.id)
+    positions = getattr(config, "max_position_embeddings", None)
+    limits = [tokenizer.model_max_length, *([positions - 2] if isinstance(positions, int) and positions > 0 else [])]
+    tokens = 0 if recipe.max_length else common_length(train, tokenizer)
+    classes = len(train.features["label"].names)
+    return suited(recipe, len(train), classes, tokens, min(limits), contrasts(config.model_type))
 
 
 def load_model(
@@ -78,7 +99,7 @@ def prepare(model: PreTrainedModel, recipe: Recipe) -> None:
         InputError: the recipe's texts are longer than the model can read.
     """
     longest = most_tokens(model)
-    if longest and recipe.max_length > longest:
+    if longest and (recipe.max_length or 0) > longest:
         raise InputError(f"max_length: got {recipe.max_length}, but this model reads at most {longest} tokens")
     if not recipe.dropout:
         switch_off_dropout(model)
@@ -89,7 +110,7 @@ def attention_of(recipe: Recipe) -> str:
     """Return the attention implementation that a recipe asks for, or the faster one for device and length of texts."""
     if recipe.attention != "auto":
         return recipe.attention
-    return "eager" if environment.device() == "cpu" and recipe.max_length <= 128 else "sdpa"
+    return "eager" if environment.device() == "cpu" and (recipe.max_length or 0) <= 128 else "sdpa"
 
 
 def _renew_head(model: PreTrainedModel, seed: int) -> None:

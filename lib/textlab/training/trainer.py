@@ -19,6 +19,7 @@ from ..data import row_lengths
 from ..errors import TrainingError
 from . import checkpoints
 from .callbacks import Progress
+from .contrast import Contrast
 from .layers import layers_of, weights_below
 from .speedups import FrozenMemory, first_token_only
 
@@ -75,7 +76,8 @@ class TextTrainer(Trainer):
         self._draft: Path | None = None  # where a checkpoint is being written
         self._average: dict[str, torch.Tensor] | None = None
         self._loss: torch.Tensor | None = None
-        if class_weights is not None or recipe.label_smoothing:
+        self._contrast = Contrast() if recipe.contrastive else None
+        if class_weights is not None or recipe.label_smoothing or recipe.contrastive:
             self.compute_loss_func, self._class_weights = self._training_loss, class_weights
 
     # Batches
@@ -116,15 +118,16 @@ class TextTrainer(Trainer):
         return super().create_optimizer(model)
 
     def _training_loss(self, outputs, labels: torch.Tensor, **others) -> torch.Tensor:
-        """Return the cross-entropy, with the recipe's weights and smoothing in training, and plain in validation."""
+        """Return the cross-entropy; in training with the recipe's weights, smoothing and contrastive term."""
         if not self.model.training:
             return cross_entropy(outputs.logits, labels)
-        return cross_entropy(
+        loss = cross_entropy(
             outputs.logits,
             labels,
             label_smoothing=self.recipe.label_smoothing,
             weight=None if self._class_weights is None else self._class_weights.to(labels.device),
         )
+        return loss + self.recipe.contrastive * self._contrast.loss(labels) if self._contrast else loss
 
     # Guards: a step that would ruin the weights is not taken
 
@@ -158,10 +161,11 @@ class TextTrainer(Trainer):
     # Averaged weights: an exponential moving average is what is validated, kept and returned
 
     def train(self, *args, **kwargs):
-        """Train; the model then holds the best epoch's weights, or the last one's when no best one is kept."""
+        """Train; the model then holds the last epoch's weights, or the best one's when that is kept."""
         self.add_callback(_Moments(self))
         started, forward = time.perf_counter(), vars(self.model).get("forward")
-        with first_token_only(self.model), self._remembered():
+        last_layer = self._contrast.watching(self.model) if self._contrast else first_token_only(self.model)
+        with last_layer, self._remembered():
             self.preparing = time.perf_counter() - started
             outcome = super().train(*args, **kwargs)
         # Without this, the model would compute in the precision of its training for ever.

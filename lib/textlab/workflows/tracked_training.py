@@ -52,8 +52,10 @@ class Workbench:
         self.cfg, self.out = cfg, out
         columns = cfg.text_column, cfg.label_column
         self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows)
-        self.source, self.base = source or hub.resolve_model(cfg.model), from_params(cfg)
+        self.source = source or hub.resolve_model(cfg.model)
         self.tokenizer = training.load_tokenizer(self.source)
+        train = self.texts.splits["train"]
+        self.base, self.reasons = training.suit(from_params(cfg), train, self.tokenizer, self.source)
         self.split = "test" if "test" in self.texts.splits else "validation"  # for the final score
         self._tokenized: dict[int, DatasetDict] = {}
         self._models: dict[tuple[int, str], PreTrainedModel] = {}

@@ -62,7 +62,7 @@ def train(folder, callback, resume=True, **chosen):
     tokenizer = training.load_tokenizer(source)
     tokens = data.tokenize(splits(), tokenizer, 32)
     recipe = settings.make_recipe(
-        "short_text",
+        "fast",
         **(
             {
                 "epochs": 3,

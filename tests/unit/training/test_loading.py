@@ -77,7 +77,7 @@ def fit(folder, tmp_path, **chosen):
     """Train on a few texts and return the fit, the tokenizer and the tokens."""
     features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
     rows = Dataset.from_dict({"text": TEXTS * 2, "label": [1, 0, 0, 1, 1] * 2}, features)
-    recipe = settings.make_recipe("short_text", epochs=1, batch_size=4, max_length=32, precision="fp32", **chosen)
+    recipe = settings.make_recipe("fast", epochs=1, batch_size=4, max_length=32, precision="fp32", **chosen)
     tokenizer = training.load_tokenizer(source(folder))
     tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, 32)
     model = training.load_model(source(folder), ["bad", "good"], recipe, 1)
@@ -105,7 +105,7 @@ def test_weights_of_other_names_are_refused_and_counted(make):
     save_file(renamed, folder / "model.safetensors", {"format": "pt"})
     expected = f"lacks 32 of the {5 + 32 + 2} weights of bert below its head, such as bert.encoder.layer.0"
     assert expected in load(folder)
-    recipe = settings.make_recipe("short_text", max_length=32)
+    recipe = settings.make_recipe("fast", max_length=32)
     assert expected in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
 
 
@@ -173,7 +173,7 @@ def test_a_new_head_is_that_of_a_fresh_model(make):
     weights = load_file(folder / "model.safetensors")
     weights["head.norm.weight"].fill_(3.0)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    recipe = settings.make_recipe("short_text", max_length=32)
+    recipe = settings.make_recipe("fast", max_length=32)
     models = [training.load_model(source(folder), ["a", "b"], recipe, seed) for seed in (1, 1, 2)]
     assert (models[0].head.norm.weight == 1).all()
     heads = [model.classifier.weight for model in models]
@@ -225,7 +225,7 @@ def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
     folder = make(tiny("roberta", pad_token_id=1))
     model = training.load_classifier(folder, "mine").model
     assert most_tokens(model) == 64 - 2
-    recipe = settings.make_recipe("short_text", max_length=63)
+    recipe = settings.make_recipe("fast", max_length=63)
     assert "reads at most 62 tokens" in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
     table = training.load_classifier(folder, "mine").table(["good " * 100])
     assert table["p_LABEL_0"].notna().all()
@@ -341,7 +341,7 @@ def test_weights_that_are_no_numbers_are_not_trained_either(make):
     weights = load_file(folder / "model.safetensors")
     weights["bert.embeddings.word_embeddings.weight"][7] = float("nan")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    recipe = settings.make_recipe("short_text", max_length=32)
+    recipe = settings.make_recipe("fast", max_length=32)
     assert "has weights that are no numbers" in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
 
 
@@ -371,10 +371,10 @@ def test_an_architecture_that_bf16_cannot_compute_is_trained_in_fp32(make, tmp_p
     monkeypatch.setattr("textlab.machine.environment.precision", lambda: "bf16")
     assert training.fitting.computes_in(training.load_classifier(folder, "mine").model, "bf16") == expected
     if not expected:
-        recipe = settings.make_recipe("short_text", epochs=1, batch_size=4, max_length=32)
+        recipe = settings.make_recipe("fast", epochs=1, batch_size=4, max_length=32)
         model = training.load_model(source(folder), ["a", "b"], recipe, 1)
         assert training.fitting._precision(model, recipe) == "fp32"
         fitted, _ = fit(folder, tmp_path)
         assert not fitted.trainer.args.bf16
-        wanted = settings.make_recipe("short_text", precision="bf16", max_length=32)
+        wanted = settings.make_recipe("fast", precision="bf16", max_length=32)
         assert "deberta cannot be computed in bf16" in error(training.fitting._precision, model, wanted)

@@ -44,7 +44,7 @@ def setting():
 def run(setting, folder, seed=1, callbacks=(), **chosen):
     source, tokenizer, tokens, _ = setting
     recipe = settings.make_recipe(
-        "short_text",
+        "fast",
         **({"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "frozen_share": 0.0, "average": 0.0} | chosen),
     )
     model = training.load_model(source, LABELS, recipe, seed)
@@ -99,7 +99,7 @@ def test_the_last_epoch_is_kept_and_none_is_left_out_unless_the_recipe_says_so(s
 
 def test_what_is_kept_does_not_depend_on_the_plan(setting, tmp_path):
     source, tokenizer, tokens, _ = setting
-    recipe = settings.make_recipe("short_text", epochs=2, batch_size=8, average=0.9)
+    recipe = settings.make_recipe("fast", epochs=2, batch_size=8, average=0.9)
     plans = training.Resumable(tmp_path / "a"), training.Unsaved(tmp_path / "b")
     one, other = (
         training.fit(training.load_model(source, LABELS, recipe, 1), tokenizer, tokens, recipe, 1, plan)
@@ -110,7 +110,7 @@ def test_what_is_kept_does_not_depend_on_the_plan(setting, tmp_path):
 
 def test_frozen_embeddings_do_not_move_and_dropout_is_off(setting, tmp_path):
     source = setting[0]
-    recipe = settings.make_recipe("short_text")
+    recipe = settings.make_recipe("fast")
     model = training.load_model(source, LABELS, recipe, 1)
     before = model.bert.embeddings.word_embeddings.weight.clone()
     assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {0.0}
@@ -122,7 +122,7 @@ def test_frozen_embeddings_do_not_move_and_dropout_is_off(setting, tmp_path):
 
 @pytest.mark.parametrize("share, frozen", [(0.0, [False, False]), (0.5, [True, False]), (1.0, [True, True])])
 def test_the_lower_layers_stay_frozen(setting, share, frozen):
-    model = training.load_model(setting[0], LABELS, settings.make_recipe("short_text", frozen_share=share), 1)
+    model = training.load_model(setting[0], LABELS, settings.make_recipe("fast", frozen_share=share), 1)
     assert [not any(p.requires_grad for p in layer.parameters()) for layer in model.bert.encoder.layer] == frozen
     assert model.classifier.weight.requires_grad
 
@@ -143,7 +143,7 @@ def test_layers_are_found_in_other_architectures():
         ),
     ):
         model = kind(config)
-        freeze(model, settings.make_recipe("short_text"))
+        freeze(model, settings.make_recipe("fast"))
         trained = [any(p.requires_grad for p in layer.parameters()) for layer in layers_of(model)]
         assert trained == [False, False, False, True, True, True]
 
@@ -251,11 +251,13 @@ def test_padded_tokens_by_hand():
 
 
 def test_work_by_hand(setting):
-    model = training.load_model(setting[0], LABELS, settings.make_recipe("short_text"), 1)
+    model = training.load_model(setting[0], LABELS, settings.make_recipe("fast"), 1)
     width, inner = model.config.hidden_size, model.config.intermediate_size
     tokens = Dataset.from_dict({"input_ids": [[1] * 4, [1] * 4]})
     qkv, rest = 3 * width**2, width**2 + 2 * width * inner
-    recipe = settings.make_recipe("short_text", frozen_share=0.5, batch_size=2)  # two layers: one frozen, one shortened
+    recipe = settings.make_recipe(
+        "fast", epochs=3, max_length=96, batch_size=2
+    )  # two layers: one frozen, one shortened
     assert training.work(model, tokens, recipe, remember=False) * 1e9 == pytest.approx(
         8 * (qkv + rest) + 3 * (8 * qkv + 2 * rest)
     )
@@ -358,7 +360,7 @@ def test_frozen_layers_are_computed_once_and_give_the_same_answers(kind):
 
 def test_nothing_is_remembered_where_the_lower_layers_learn(setting):
     for chosen in ({"frozen_share": 0.0}, {"train_embeddings": True}):
-        model = training.load_model(setting[0], LABELS, settings.make_recipe("short_text", **chosen), 1)
+        model = training.load_model(setting[0], LABELS, settings.make_recipe("fast", **chosen), 1)
         with training.FrozenMemory().used_by(model, [setting[2]["train"]]) as used:
             assert not used
 
@@ -384,7 +386,7 @@ def test_a_model_whose_head_reads_more_is_left_alone():
 def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
     source, tokenizer, tokens, _ = setting
     recipe = settings.make_recipe(
-        "short_text", layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8
+        "fast", epochs=1, layer_lr_decay=0.5, frozen_share=0.0, train_embeddings=True, learning_rate=0.8
     )
     model = training.load_model(source, LABELS, recipe, 1)
     trainer = training.build(model, tokenizer, tokens, recipe, 1, training.Resumable(tmp_path))
@@ -400,13 +402,13 @@ def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
 def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path):
     source, tokenizer, tokens, _ = setting
     rare = DatasetDict(train=tokens["train"].select([*range(0, 60, 2), 1, 3]), validation=tokens["validation"])
-    model = training.load_model(source, LABELS, settings.make_recipe("short_text"), 1)
+    model = training.load_model(source, LABELS, settings.make_recipe("fast"), 1)
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.0]])
     labels = torch.tensor([0, 1])
 
     def loss(in_training=True, **chosen):
         trainer = training.build(
-            model, tokenizer, rare, settings.make_recipe("short_text", **chosen), 1, training.Resumable(tmp_path)
+            model, tokenizer, rare, settings.make_recipe("fast", **chosen), 1, training.Resumable(tmp_path)
         )
         trainer.model.train(in_training)
         return trainer.compute_loss_func(SimpleNamespace(logits=logits), labels).item()
@@ -448,7 +450,7 @@ class Moving(TrainerCallback):
 
 def test_the_labs_mistake_is_called_out(tmp_path):
     """The first 100 rows, sorted by label, 3 epochs at 2e-5: the model answers everything alike, and that is said."""
-    texts = data.load("practice").splits
+    texts = data.load("packaged").splits
     order = np.argsort(texts["train"]["label"], kind="stable")[:100].tolist()
     first = DatasetDict(train=texts["train"].select(order), validation=texts["validation"].select(range(100)))
     source, recipe = hub.resolve_model("tiny"), settings.make_recipe("lab")
@@ -503,13 +505,13 @@ def test_training_a_fine_tuned_model_again_starts_with_a_new_head(setting, tmp_p
 
 def test_texts_longer_than_the_model_reads_are_refused(setting):
     with pytest.raises(InputError, match="max_length: got 512, but this model reads at most 128 tokens"):
-        training.load_model(setting[0], LABELS, settings.make_recipe("short_text", max_length=512), 1)
+        training.load_model(setting[0], LABELS, settings.make_recipe("fast", max_length=512), 1)
 
 
 def test_recipes_take_chosen_values_and_refuse_unknown_ones():
     assert settings.make_recipe("lab", epochs=None).learning_rate == 2e-5
     assert settings.make_recipe("lab", epochs=7).epochs == 7
-    with pytest.raises(InputError, match="accepted are short_text, lab"):
-        settings.make_recipe("fast")
+    with pytest.raises(InputError, match="accepted are short_text, fast, lab"):
+        settings.make_recipe("slow")
     with pytest.raises(InputError, match="a recipe has no lr; it has"):
         settings.make_recipe("lab", lr=1)
