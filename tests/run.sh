@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite, from a fresh clone: sets up .venv as run_all.sh does, adds what only tests need, runs ruff and pytest.
-# Arguments go to pytest: `tests/run.sh -k corpus`, `tests/run.sh -m slow`.
+# Arguments go to pytest: `tests/run.sh -k ratings`, `tests/run.sh -m slow`.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/run_all.sh" --setup

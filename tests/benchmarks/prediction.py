@@ -26,7 +26,6 @@ import torch
 from transformers import pipeline
 
 from textlab import data, hub, machine, settings, training, workflows
-from textlab.data import corpus
 from textlab.evaluation import plots
 from textlab.machine import environment
 
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--model", default="packaged", help="folder of a fine-tuned model, or packaged or tiny with a fresh head"
     )
-    parser.add_argument("--texts", type=Path, help="file with texts, instead of the practice corpus")
+    parser.add_argument("--texts", type=Path, help="file with texts, instead of the packaged sentences")
     parser.add_argument(
         "--sample", type=int, default=1000, help="texts of the comparison with the pipeline; 0 leaves it out"
     )
@@ -49,7 +48,7 @@ def main() -> None:
             text for part, _ in data.stream_texts(chosen.texts, "", 2048) for text in part if text and text.strip()
         ]
     else:
-        texts = [text for split in corpus.build().values() for text, _ in split]
+        texts = [text for split in data.load("packaged:all").splits.values() for text in split["text"]]
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         model = (
@@ -69,7 +68,7 @@ def fresh(name: str, folder: Path) -> str:
     tokenizer = training.load_tokenizer(source)
     tokenizer.model_max_length = recipe.max_length
     tokenizer.save_pretrained(folder)
-    training.load_model(source, corpus.LABELS, recipe, seed=0).save_pretrained(folder)
+    training.load_model(source, ["negative", "neutral", "positive"], recipe, seed=0).save_pretrained(folder)
     return str(folder)
 
 

@@ -46,9 +46,9 @@ SETTINGS: dict[str, tuple[int, str, dict[str, str]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=("spread", "strict"))
-    parser.add_argument("--dataset", default="practice", help="as in the notebooks (default: practice)")
+    parser.add_argument("--dataset", default="packaged:all", help="as in the notebooks (default: packaged:all)")
     parser.add_argument("--model", default="packaged")
-    parser.add_argument("--rows", type=int, default=4000, help="to train on (default: all of the practice corpus)")
+    parser.add_argument("--rows", type=int, default=4000, help="to train on (default: 4000)")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42], help="the whole table is measured with each")
     parser.add_argument("--repeats", type=int, default=3, help="of strict")

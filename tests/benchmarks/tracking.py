@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=("logging", "live", "sync"))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--rows", type=int, help="of the practice corpus to train on (default: all)")
+    parser.add_argument("--rows", type=int, help="of the packaged tweets to train on (default: all)")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--kills", type=int, default=20, help="live: of the server")
     parser.add_argument("--runs", type=int, nargs="+", default=[10, 30, 100, 300, 1000], help="sync: how many to carry")

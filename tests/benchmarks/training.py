@@ -34,7 +34,7 @@ RECIPES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=("throughput", "time-to", "rows"))
-    parser.add_argument("--dataset", default="practice", help="as in the notebooks (default: practice)")
+    parser.add_argument("--dataset", default="packaged:all", help="as in the notebooks (default: packaged:all)")
     parser.add_argument("--model", default="packaged")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(

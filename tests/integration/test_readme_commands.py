@@ -24,7 +24,8 @@ import readme
 from conftest import ROOT
 from mlflow_stores import Server
 from standin_hub import StandInHub, emotion_data, tiny_model
-from textlab.data import corpus
+from textlab import data
+from textlab.hub import packaged_data
 from textlab.tracking import local_store, store
 
 pytestmark = pytest.mark.slow
@@ -114,9 +115,14 @@ class Clone:
             "NO_PROXY": "127.0.0.1",
             "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
-        texts = corpus.build()
-        pd.DataFrame(texts["train"][:200], columns=["text", "label"]).to_csv(folder / "my_texts.csv", index=False)
-        pd.DataFrame(texts["test"][:200], columns=["text", "label"])[["text"]].to_csv(
+        (folder / "hf" / "textlab").mkdir(parents=True)
+        packaged = packaged_data().path  # fetched once, not for each of these machines
+        (folder / "hf" / "textlab" / packaged.name).symlink_to(packaged)
+        texts = data.load("packaged").splits
+        own = texts["train"].select(range(200)).to_pandas()
+        own["label"] = texts["train"].features["label"].int2str(own["label"].tolist())
+        own.to_csv(folder / "my_texts.csv", index=False)
+        texts["test"].select_columns("text").select(range(200)).to_pandas().to_csv(
             folder / "new_texts.csv", index=False
         )
         (folder / "my_sweep.yaml").write_text(readme.blocks("yaml")[0], encoding="utf-8")

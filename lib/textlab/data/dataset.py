@@ -22,11 +22,13 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from .. import hub, machine
 from ..errors import InputError, first_line
-from . import corpus, formats, ratings, readers
+from . import formats, ratings, readers
 from .quality import check_single, findings, quality
 from .readers import SPLITS
 from .splits import complete, cut
 
+#: The label names of the course's `emotion` data, in the order of their ids there.
+EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 #: Characters of a label's name.
 LONGEST_NAME = 200
 
@@ -77,7 +79,7 @@ def load(
     """Return any source as one data set with text and label.
 
     Args:
-        source: `practice`, `packaged` or `packaged:PART`, a file or folder (wins over a Hub id of the same spelling),
+        source: `packaged` or `packaged:PART`, a file or folder (wins over a Hub id of the same spelling),
             `owner/name[@revision]`, or https addresses as `hub.https_data` takes them.
         text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS, in upper or lower case.
         seed: decides which rows go into a split that is missing, and which ones `max_train_rows` keeps.
@@ -142,9 +144,7 @@ def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
 
 
 def _form(source: str) -> str:
-    """Return what a source is: `practice`, `packaged`, `address`, `path` or `hub`."""
-    if source == "practice":
-        return "practice"
+    """Return what a source is: `packaged`, `address`, `path` or `hub`."""
     if re.match("packaged(:|$)", source):
         ratings.part_of(source)
         return "packaged"
@@ -175,13 +175,6 @@ def _split_files(source: str) -> dict[str, list[Path]]:
 def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
     """Return the source, its parts and notes."""
     form = _form(source)
-    if form == "practice":
-        parts = {
-            split: pd.DataFrame(rows, columns=["text", "label"], index=range(1, len(rows) + 1))
-            for split, rows in corpus.build().items()
-        }
-        note = "This is synthetic practice text: its figures say nothing about real text."
-        return hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256}), parts, [note]
     if form == "packaged":
         origin = hub.packaged_data()
         return replace(origin, id=source), *ratings.parts(origin.path, ratings.part_of(source))
@@ -328,8 +321,8 @@ def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> list[st
     if isinstance(declared, pd.CategoricalDtype):
         return list(declared.categories)
     names = list(table.loc[table["split"] == "train", "label"].unique())
-    if set(names) == set(corpus.LABELS):
-        return list(corpus.LABELS)
+    if set(names) == set(EMOTIONS):
+        return list(EMOTIONS)
     return sorted(names, key=int if all(re.fullmatch(r"-?\d{1,18}", name) for name in names) else None)
 
 

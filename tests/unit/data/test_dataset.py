@@ -14,9 +14,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from transformers import AutoTokenizer
 
 from textlab import data, hub, machine
-from textlab.data import corpus, readers
+from textlab.data import readers
 from textlab.errors import InputError
 
+EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 EMOTION = Path(__file__).resolve().parents[4] / "shared" / "emotion"
 ROWS = [(f"text number {i}", "good" if i % 2 else "bad") for i in range(20)]
 
@@ -160,8 +161,8 @@ def test_parquet_keeps_declared_names_and_minus_one_is_unlabelled(folder):
 
 
 def test_labels_of_the_emotion_data_keep_its_order(folder):
-    found = data.load(txt(folder / "a.txt", [(f"t{i}", corpus.LABELS[i % 6]) for i in range(60)]))
-    assert found.labels == ["sadness", "joy", "love", "anger", "fear", "surprise"]
+    found = data.load(txt(folder / "a.txt", [(f"t{i}", EMOTIONS[i % 6]) for i in range(60)]))
+    assert found.labels == EMOTIONS
 
 
 def test_integer_names_are_sorted_as_numbers(folder):
@@ -294,15 +295,9 @@ def test_a_path_wins_over_a_hub_id_and_says_so(folder, monkeypatch):
     assert "owner/name is a path on this machine, so the Hub was not asked." in found.notes
 
 
-def test_practice(monkeypatch, folder):
-    (folder / "practice").mkdir()
-    found = data.load("practice")
-    built = corpus.build()
-    assert found.rows() == {split: len(rows) for split, rows in built.items()}
-    assert found.labels == corpus.LABELS
-    assert (found.splits["test"]["text"][0], found.labels[found.splits["test"]["label"][0]]) == built["test"][0]
-    assert found.source == hub.Source("practice", "dataset", None, None, {"practice": corpus.SHA256})
-    assert "synthetic practice text" in found.notes[0]
+def test_packaged_data_wins_over_a_folder_of_that_name(folder):
+    (folder / "packaged").mkdir()
+    assert data.load("packaged").source.files == hub.packaged_data().files
 
 
 def snapshot(folder, splits: dict[str, list[int]], card: str = "") -> None:
@@ -523,7 +518,7 @@ def test_a_split_with_unknown_labels_only_is_refused(folder):
 def test_known_facts_of_the_real_text():
     found = data.load(str(EMOTION))
     counts = found.quality.set_index(["split", "problem"])["texts"].to_dict()
-    assert found.rows() == {"train": 16000, "validation": 2000} and found.labels == corpus.LABELS
+    assert found.rows() == {"train": 16000, "validation": 2000} and found.labels == EMOTIONS
     assert counts == {
         ("train", "repeated text"): 31,
         ("train", "repeated text, labels differ"): 30,
@@ -647,8 +642,8 @@ def refused(source, **options) -> str:
 
 def test_check_raises_for_files_and_leaves_the_rest_alone(folder, monkeypatch):
     monkeypatch.setattr(hub, "resolve", None)
-    monkeypatch.setattr(corpus, "build", None)
-    assert data.check("practice") is data.check("owner/name@main") is None
+    monkeypatch.setattr(hub, "packaged_data", None)
+    assert data.check("packaged") is data.check("owner/name@main") is None
     assert data.check(txt(folder / "a.txt", ROWS)) is None
     assert "does not exist" in refused("no.csv") and "got 'emotion'" in refused("emotion")
     assert "no column 'mood'" in refused("a.txt", label_column="mood")

@@ -461,7 +461,7 @@ def test_a_trial_after_others_is_the_same_as_alone(tmp_path, store):
         | CHOSEN
         | {"model": "packaged", "max_train_rows": 40, "recipe_options": {"attention": "eager"}},
     )
-    texts = data.load("practice", max_train_rows=40)
+    texts = data.load("packaged", max_train_rows=40)
     tracking.connect(store, "sweep")
 
     def weights(bench, **chosen):
