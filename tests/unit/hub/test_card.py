@@ -92,6 +92,12 @@ def test_what_was_not_measured_is_absent_and_paths_stay_here(tmp_path):
     assert "None" not in written and "model-index" not in written and "datasets:" not in written
 
 
+def test_only_a_data_set_of_the_hub_is_named_as_one(tmp_path):
+    packaged = MEASURED | {"data": MEASURED["data"] | {"source": "packaged", "revision": "vaderSentiment 2.5"}}
+    written = card.text(packaged, ["a", "b"], [])
+    assert "\ndatasets:" not in written and "- source: packaged\n- revision: vaderSentiment 2.5\n" in written
+
+
 @pytest.fixture
 def token(standin, monkeypatch):
     standin.token = "hf_marker"
