@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from pathlib import Path
 
 import bleach
@@ -11,8 +12,9 @@ import jinja2
 import nbformat
 from bleach.css_sanitizer import CSSSanitizer
 
-from .. import evaluation, machine
-from . import results
+from .. import machine
+from ..tracking import store
+from . import results, story
 
 #: What each notebook answers, as the index shows it.
 _QUESTIONS = {
@@ -55,7 +57,7 @@ def notebook_page(book: nbformat.NotebookNode, title: str) -> str:
 
 
 def write_index(folder: Path) -> Path:
-    """Write `index.html`: headline table, guards, pictures and links of what has been run in a folder.
+    """Write `index.html`: the model that leads, what each notebook found, pictures, how to use and repeat it all.
 
     A completed notebook 4 also gets its `sweep_summary.html`.
 
@@ -67,19 +69,50 @@ def write_index(folder: Path) -> Path:
     """
     outcomes = results.read_all(folder)
     main, analysis = (outcomes.get(name, {}) for name in ("02_fine_tuning", "04_sweep_analysis"))
+    lead = story.lead(outcomes)
+    beside = bool(lead) and story.comparable(lead, outcomes)
+    tone, verdict = story.verdict(lead, outcomes) if lead else ("", "")
     page = _template("index.html").render(
         run=folder.name,
+        lead=lead,
+        tone=tone,
+        verdict=verdict,
+        rows=story.table(lead, outcomes) if lead else [],
+        missing=not beside and {"test", "validation"} & main.keys(),
+        data=story.named(lead.trained["data"]) if lead and lead.trained else "",
+        published=_PUBLISHED.get(lead.trained.get("data", {}).get("source", "").partition("@")[0], "") if lead else "",
         questions=_QUESTIONS,
         outcomes=outcomes,
         main=main,
-        rows=evaluation.headline_rows(main),
-        published=_PUBLISHED.get(main.get("data", {}).get("source", "").partition("@")[0], ""),
+        findings=story.findings(outcomes),
         figures=[(name, part) for name in outcomes for part in _tagged(folder, name, _HEADLINE) if "picture" in part],
-        analysis=analysis,
         summary=_write_summary(folder, analysis),
+        commands=_commands(folder, outcomes, lead),
+        environment=next((found["environment"] for found in (main, *outcomes.values()) if "environment" in found), {}),
     )
     machine.write_text(folder / "index.html", page)
     return folder / "index.html"
+
+
+def _commands(folder: Path, outcomes: story.Outcomes, lead: story.Lead | None) -> list[tuple[str, str]]:
+    """Return what one may do with a run now, each with its command; FOLDER stands for the folder of the run."""
+    main, analysis = (outcomes.get(name, {}) for name in ("02_fine_tuning", "04_sweep_analysis"))
+    use, repeat = [], []
+    if lead and lead.role == "champion":
+        uri = store.locate(analysis.get("params", {}).get("tracking_uri", ""))
+        here = {store.default_uri(): "", store.store_uri(folder / "mlflow"): " --tracking-uri FOLDER"}
+        where = here.get(uri, f" --tracking-uri {store.named(uri)}")
+        model = shlex.quote(f"models:/{analysis['champion']['name']}@champion")
+        use.append(("Label texts with the champion", f"predict {model} texts.csv -o labelled.csv{where}"))
+        if lead.trained and not lead.same:
+            run_id = analysis["winner"]["run_id"]
+            repeat.append(("Repeat the champion's training, and compare", f"reproduce {run_id}{where}"))
+    if main.get("status") == "completed" and (folder / "model").is_dir():
+        same = ", which is the same" if lead and lead.same else ""
+        use.append((f"Label texts with notebook 2's model{same}", "predict FOLDER texts.csv -o labelled.csv"))
+    if "record" in main:
+        repeat.append(("Repeat notebook 2's training, and compare", "reproduce FOLDER"))
+    return use + repeat
 
 
 def _write_summary(folder: Path, analysis: dict) -> str:

@@ -15,6 +15,9 @@ from ..errors import InputError
 from ..machine import plain, write_text
 from ..settings import parameters, strict_json
 
+#: The ends of a 95 % interval.
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
+
 
 class Scores(TypedDict):
     """What a model reaches on a split."""
@@ -22,8 +25,8 @@ class Scores(TypedDict):
     accuracy: strict_json.Share
     macro_f1: strict_json.Share
     weighted_f1: NotRequired[strict_json.Share]
-    accuracy_ci95: NotRequired[Annotated[list[float], Field(min_length=2, max_length=2)]]
-    macro_f1_ci95: NotRequired[Annotated[list[float], Field(min_length=2, max_length=2)]]
+    accuracy_ci95: NotRequired[Interval]
+    macro_f1_ci95: NotRequired[Interval]
 
 
 class Rows(TypedDict):
@@ -46,6 +49,25 @@ class DataFacts(Facts):
     """What is kept of a data set."""
 
     rows: Rows
+
+
+class People(TypedDict):
+    """How often one person agrees with the others, on the rows that the model was scored on."""
+
+    accuracy: strict_json.Share
+    accuracy_ci95: Interval
+
+
+class Gap(TypedDict):
+    """How much more accurate a model is than another on the same rows."""
+
+    difference_ci95: Interval
+
+
+class Record(TypedDict, total=False):
+    """What is read of the record of a training."""
+
+    splits: dict[str, strict_json.Sha256]
 
 
 class Results(TypedDict, total=False):
@@ -74,6 +96,119 @@ class FineTuning(Results, total=False):
     seeds: list[int]
     params: dict[str, Any]
     train: dict[str, Any]
+    people: People
+    versus_svm: Gap
+    weights_sha256: strict_json.Sha256
+    record: Record
+
+
+class Candidates(TypedDict):
+    """What was compared on the Hub."""
+
+    models: list[Any]
+    datasets: list[Any]
+
+
+class Fault(TypedDict):
+    """A line of the quality report."""
+
+    problem: str
+    rows: int
+
+
+class Exploration(Results, total=False):
+    """What is read of a results file of notebook 1."""
+
+    model: Facts
+    candidates: Candidates
+    quality: list[Fault]
+
+
+class Training(TypedDict):
+    """A registered run of notebook 3."""
+
+    run_id: str
+    version: str
+    guards: NotRequired[list[str]]
+    weights_sha256: NotRequired[strict_json.Sha256]
+
+
+class Trial(TypedDict):
+    """A trial of a sweep."""
+
+    state: str
+
+
+class Sweep(TypedDict):
+    """What is read of a sweep."""
+
+    trials: list[Trial]
+    confirmed: list[dict[str, Any]]
+    best: NotRequired[Training | None]
+
+
+class SweepParams(TypedDict, total=False):
+    """What is read of the parameters of notebook 3."""
+
+    search_space: dict[str, Any]
+
+
+class Tracking(Results, total=False):
+    """What is read of a results file of notebook 3."""
+
+    model: Facts
+    params: SweepParams
+    first_run: Training
+    sweep: Sweep
+    record: Record
+
+
+class Version(TypedDict):
+    """A version in the model registry."""
+
+    name: str
+    version: int
+
+
+class Winner(TypedDict):
+    """The best run of an experiment."""
+
+    run_id: str
+
+
+class Test(TypedDict):
+    """A paired test of the winner against another: the interval is of its accuracy minus the other's."""
+
+    index: str
+    split: str
+    low: float
+    high: float
+
+
+class AnalysisParams(TypedDict, total=False):
+    """What is read of the parameters of notebook 4."""
+
+    tracking_uri: str
+
+
+class Analysis(Results, total=False):
+    """What is read of a results file of notebook 4."""
+
+    params: AnalysisParams
+    champion: Version
+    winner: Winner
+    tests: list[Test]
+    validation: dict[str, Scores]
+    test: dict[str, Scores]
+
+
+#: Notebook -> what is read of its results file.
+_FORMS = {
+    "01_hub_exploration": Exploration,
+    "02_fine_tuning": FineTuning,
+    "03_mlflow_tracking": Tracking,
+    "04_sweep_analysis": Analysis,
+}
 
 
 def write(folder: Path, notebook: str, **content: Any) -> Path:
@@ -105,8 +240,8 @@ def read(folder: Path, notebook: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path} does not exist: run notebook {notebook} first")
     content = strict_json.read_json(path, Results, str(path))
-    scored = notebook == "02_fine_tuning" and {"validation", "test"} & {*content}
-    return strict_json.check_form(content, FineTuning, str(path)) if scored else content
+    unscored = notebook == "02_fine_tuning" and not {"validation", "test"} & {*content}
+    return content if unscored else strict_json.check_form(content, _FORMS.get(notebook, Results), str(path))
 
 
 def read_all(folder: Path) -> dict[str, dict[str, Any]]:

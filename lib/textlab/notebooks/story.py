@@ -1,0 +1,218 @@
+"""What the index of a run says in words: which model leads and by how much, and what each notebook found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import evaluation
+
+Outcomes = Mapping[str, Mapping[str, Any]]
+#: How the scores of a run's model are called among those of the baselines.
+_OWN = "fine-tuned"
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The model that a run ends with: the champion, else notebook 2's."""
+
+    name: str
+    role: str  # champion or model
+    split: str
+    scores: Mapping[str, Any]
+    baselines: Mapping[str, Mapping[str, Any]]  # name for readers -> scores on the same split
+    gaps: Mapping[str, list[float]]  # baseline -> 95 % interval of how much more accurate the model is
+    guards: list[str]  # what makes its figures untrustworthy
+    trained: Mapping[str, Any]  # results of the notebook that trained it; empty where that is not known
+    same: bool = False  # it has the weights of notebook 2's model
+
+    @property
+    def data(self) -> str:
+        """What the figures were measured on."""
+        data = self.trained.get("data", {})
+        count = data.get("rows", {}).get(self.split)
+        return f"the {f'{count:,} ' if count else ''}{self.split} rows{f' of {named(data)}' if data else ''}"
+
+    def against_baselines(self) -> tuple[str, str]:
+        """Return good, doubt or bad, and the sentence that says why."""
+        best = max(self.baselines, key=lambda name: self.baselines[name]["accuracy"], default=None)
+        if best is None:
+            return "doubt", "It was compared with no baseline."
+        base = self.baselines[best]["accuracy"]
+        than, by = f"than the best baseline, {best}", f"{100 * (self.scores['accuracy'] - base):+.1f} points"
+        if best in self.gaps:
+            (low, high), of = self.gaps[best], ""
+        elif "accuracy_ci95" in self.scores:
+            (low, high), of = (bound - base for bound in self.scores["accuracy_ci95"]), " of the model alone"
+        else:
+            return "doubt", f"It was not tested whether it is better {than} ({by})."
+        by += f", 95 % interval{of} {100 * low:+.1f} to {100 * high:+.1f}"
+        if low > 0:
+            return "good", f"That is better {than} ({by})."
+        if high < 0:
+            return "bad", f"That is worse {than} ({by})."
+        return "doubt", f"It is not shown to be better {than} ({by})."
+
+
+def lead(outcomes: Outcomes) -> Lead | None:
+    """Return the model to show first; None if nothing was scored."""
+    main, analysis = (outcomes.get(name, {}) for name in ("02_fine_tuning", "04_sweep_analysis"))
+    champion, split = analysis.get("champion"), "test" if "test" in analysis else "validation"
+    scores = dict(analysis.get(split, {}))
+    if champion and _OWN in scores:
+        sweep = outcomes.get("03_mlflow_tracking", {})
+        run = _trainings(sweep).get(analysis.get("winner", {}).get("run_id"), {})
+        digest = run.get("weights_sha256")
+        tests = [test for test in analysis.get("tests", []) if test["split"] == split]
+        return Lead(
+            name=f"{champion['name']} version {champion['version']}",
+            role="champion",
+            split=split,
+            scores=scores.pop(_OWN),
+            baselines=scores,
+            gaps={test["index"]: [test["low"], test["high"]] for test in tests},
+            guards=[],  # with any, no version is promoted
+            trained=sweep if run and {"data", "model"} <= sweep.keys() else {},
+            same=digest is not None and digest == main.get("weights_sha256") and not main.get("seeds"),
+        )
+    if not (rows := evaluation.headline_rows(main)):
+        return None
+    *baselines, own = rows
+    tested = "versus_svm" in main and not main.get("seeds")  # the test is of one seed's model
+    return Lead(
+        name=own["name"],
+        role="model",
+        split=own["split"],
+        scores=own,
+        baselines={row["name"]: row for row in baselines},
+        gaps={evaluation.BASELINES["tfidf_svm"]: main["versus_svm"]["difference_ci95"]} if tested else {},
+        guards=main.get("guards", []),
+        trained=main,
+    )
+
+
+def verdict(first: Lead, outcomes: Outcomes) -> tuple[str, str]:
+    """Return good, doubt or bad, and the sentences that say why."""
+    if first.guards:
+        return "bad", f"{first.name} did not pass its checks on {first.data}: do not rely on it, nor on its figures."
+    accuracy, (tone, sentence) = first.scores["accuracy"], first.against_baselines()
+    words = [f"{first.name} is right on {_percent(accuracy)} of {first.data}.", sentence]
+    people = outcomes["02_fine_tuning"].get("people") if comparable(first, outcomes) else None
+    if people:
+        low, high = people["accuracy_ci95"]
+        place = "above" if accuracy > high else "below" if accuracy < low else "within"
+        interval = f"95 % interval {_percent(low)} to {_percent(high)}"
+        words.append(
+            f"One person agrees with the others on {_percent(people['accuracy'])} ({interval}); "
+            f"the model is {place} that interval."
+        )
+    if any(outcome["status"] == "failed" for outcome in outcomes.values()):
+        words.append("Not every notebook of this run completed.")
+        tone = "doubt" if tone == "good" else tone
+    return tone, " ".join(words)
+
+
+def comparable(first: Lead, outcomes: Outcomes) -> bool:
+    """Tell whether notebook 2 scored its model on the very rows that the leading model was scored on."""
+    main = outcomes.get("02_fine_tuning", {})
+    mine, its = (one.get("record", {}).get("splits", {}).get(first.split) for one in (first.trained, main))
+    scored = first.split in [row["split"] for row in evaluation.headline_rows(main)]
+    return first.trained is main or (scored and mine is not None and mine == its)
+
+
+def table(first: Lead, outcomes: Outcomes) -> list[dict[str, Any]]:
+    """Return the rows of the headline table: the leading model, notebook 2's, one person, the baselines.
+
+    Returns:
+        Each has name, perhaps a note, and what was measured of accuracy, macro_f1 and their intervals.
+    """
+    base = f"fine-tuned {first.trained['model']['source']}" if first.role == "champion" and first.trained else ""
+    note = ", ".join(filter(None, [base, "the same weights as notebook 2's" if first.same else ""]))
+    rows = [dict(first.scores) | {"name": first.name, "note": note}]
+    if comparable(first, outcomes):
+        main = outcomes["02_fine_tuning"]
+        if first.role == "champion" and not first.same:
+            own = evaluation.headline_rows(main)[-1]
+            rows.append(own | {"note": "notebook 2's model"})
+        if people := main.get("people"):
+            rows.append(people | {"name": "one person against the others"})
+    return rows + [dict(scores) | {"name": name} for name, scores in first.baselines.items()]
+
+
+def findings(outcomes: Outcomes) -> dict[str, str]:
+    """Return notebook -> what it found, in a few sentences; empty for one that failed or was not run."""
+    told = {
+        "01_hub_exploration": _explored,
+        "02_fine_tuning": _fine_tuned,
+        "03_mlflow_tracking": _tracked,
+        "04_sweep_analysis": lambda outcome, outcomes: outcome.get("promotion", ""),
+    }
+    done = {name: outcome for name, outcome in outcomes.items() if outcome["status"] == "completed"}
+    return {name: tell(done[name], done) if name in done else "" for name, tell in told.items()}
+
+
+def named(data: Mapping[str, Any]) -> str:
+    """Return data as a sentence names it."""
+    origin, _, kind = data["source"].partition(":")
+    return f"the packaged data ({kind or 'tweets'})" if origin == "packaged" else data["source"]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _explored(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
+    if not {"model", "data"} <= outcome.keys():
+        return ""
+    rows = ", ".join(f"{count:,} {split}" for split, count in outcome["data"]["rows"].items())
+    words = [f"{outcome['model']['source']} and {named(outcome['data'])} were chosen: {rows} rows."]
+    if (candidates := outcome.get("candidates", {})) and (candidates["models"] or candidates["datasets"]):
+        counts = f"{len(candidates['models'])} models and {len(candidates['datasets'])} data sets"
+        words.insert(0, f"{counts} were compared.")
+    if "quality" in outcome:
+        faults = Counter()
+        for fault in outcome["quality"]:
+            faults[fault["problem"]] += fault["rows"]
+        listed = "; ".join(f"{problem} ({count:,} rows)" for problem, count in faults.most_common(3))
+        others = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        words.append(f"Faults in it: {listed}{others}." if faults else "No faults were found in it.")
+    return " ".join(words)
+
+
+def _fine_tuned(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
+    if not (rows := evaluation.headline_rows(outcome)):
+        return ""
+    own, guards = rows[-1], outcome.get("guards", [])
+    checked = "It did not pass its checks" if guards else "It passed all checks"
+    return f"{checked}: accuracy {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} on {own['split']}."
+
+
+def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
+    words = []
+    first, mine = outcome.get("first_run", {}), outcomes.get("02_fine_tuning", {}).get("weights_sha256")
+    if mine and "weights_sha256" in first:
+        weights = "the same weights as" if first["weights_sha256"] == mine else "other weights than"
+        words.append(f"The first run has {weights} notebook 2's model.")
+    if sweep := outcome.get("sweep"):
+        states = Counter(trial["state"].lower() for trial in sweep["trials"])
+        pruned = f", {states['pruned']} of them pruned" if states["pruned"] else ""
+        space = outcome.get("params", {}).get("search_space", {})
+        best = next(iter(sweep["confirmed"]), {})
+        settings = ", ".join(
+            f"{name} {best[name]:.2g}" if isinstance(best[name], float) else f"{name} {best[name]}"
+            for name in space
+            if name in best
+        )
+        words.append(f"{len(sweep['trials'])} trials{pruned}{f'; best settings: {settings}' if settings else ''}.")
+        if winner := sweep.get("best"):
+            words.append(f"The winner is version {winner['version']} in the registry.")
+            words += [f"It did not pass its checks: {' '.join(winner['guards'])}"] if winner.get("guards") else []
+    return " ".join(words)
+
+
+def _trainings(sweep: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return run id -> what notebook 3 tells of its first run and its winner."""
+    runs = (sweep.get("first_run"), sweep.get("sweep", {}).get("best"))
+    return {run["run_id"]: run for run in runs if run}
