@@ -173,7 +173,8 @@ def winner(runs: Runs) -> pd.Series:
 def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
     """Return in a sentence how good the chosen run is, over the seeds of its settings where there are several."""
     table = by_settings(runs)
-    sentence = f"Best of {len(table)} settings: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"
+    what = "The better of first run and winner" if len(runs.finals) > 1 else f"Best of {len(table)} settings"
+    sentence = f"{what}: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"
     for own in table[_same(table, chosen, runs.settings) & (table["seeds"] > 1)].to_dict("records"):
         sentence += (
             f"; over {own['seeds']} seeds its settings have a mean of {own['mean']:.3f} "

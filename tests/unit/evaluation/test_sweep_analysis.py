@@ -245,6 +245,6 @@ def test_of_a_sweep_whose_trials_had_fewer_rows_the_better_final_training_wins(c
     runs = comparable(METRIC)
     best = sweep_analysis.winner(runs)
     assert runs.table["name"].tolist() == ["trial 1", "trial 2"] and runs.left_out == 0 and runs.settings == ["x"]
-    assert best["run_id"] == first and "baseline with" in sweep_analysis.headline(runs, best)
+    assert best["run_id"] == first and "first run and winner: baseline with" in sweep_analysis.headline(runs, best)
     tests = sweep_analysis.against(runs, best, tracking.predictions)
     assert tests.index.tolist() == ["chosen"] and tests.loc["chosen", ["split", "difference"]].tolist() == ["test", 0.4]
