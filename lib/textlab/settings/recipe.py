@@ -44,9 +44,9 @@ class Recipe:
 #: Setting -> what it accepts. A search space may name each of them.
 RECIPE = rules_of(Recipe)
 
-#: Recipe name -> settings. `fast` leaves half of the layers as pretrained, which costs about a point on many rows. `lab`
-#: is what the usual course script does, kept for comparison: 2e-5, small batches in random order padded to the longest
-#: text, everything trained in fp32.
+#: Recipe name -> settings. `fast` leaves half of the layers as pretrained, which costs about a point on many rows.
+#: `lab` is what the usual course script does, kept for comparison: 2e-5, small batches in random order padded to the
+#: longest text, everything trained in fp32.
 RECIPES = {
     "short_text": Recipe(),
     "fast": Recipe(learning_rate=5e-4, frozen_share=0.5, layer_lr_decay=1.0, label_smoothing=0.0, contrastive=0.0),
