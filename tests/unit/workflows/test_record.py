@@ -56,7 +56,7 @@ def test_it_holds_all_that_decides_and_nothing_about_places(made):
     found, _, texts = made
     names = {*settings.parameters.NOTEBOOKS["02_fine_tuning"]} - {"output_dir"}
     assert found["params"].keys() == names | {"resolved"}
-    assert found["params"]["resolved"]["learning_rate"] == 5e-4
+    assert found["params"]["resolved"]["learning_rate"] == 3e-4
     assert found["environment"].keys() >= {
         *environment.PACKAGES,
         "python",

@@ -522,11 +522,13 @@ def test_the_command_prints_the_table_and_its_status(here, capsys):
 
 def test_a_hub_source_is_asked_for_at_the_recorded_revision():
     told = {
-        "params": {"dataset": "owner/data", "model": "packaged", "resolved": {}},
+        "notebook": "02_fine_tuning",
+        "params": {"dataset": "owner/data", "model": "packaged", "resolved": {"epochs": 4}},
         "data": {"source": "owner/data", "revision": "a" * 40},
         "model": {"source": hub.PACKAGED, "revision": "b" * 40},
     }
     assert reproduction._parameters(told, {"dataset": "", "model": ""}) == {
         "dataset": f"owner/data@{'a' * 40}",
         "model": "packaged",
+        "recipe_options": {"keep": "best", "epochs": 4},  # as the best epoch was kept when records did not say
     }

@@ -224,7 +224,7 @@ def test_a_database_that_does_not_answer_is_one_line():
 def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
     bench = Bench(tmp_path)
     first = study(store, tmp_path, bench)
-    assert first.first()["validation"]["macro_f1"] == pytest.approx(0.89, abs=0.05)
+    assert first.first()["validation"]["macro_f1"] == pytest.approx(0.84, abs=0.05)
     table, confirmed = first.search(), first.confirm()
     winner = first.final(confirmed.index[0])
     assert len(table) == 12 and set(table["state"]) == {"COMPLETE", "PRUNED"}

@@ -13,7 +13,8 @@ import optuna
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from ...settings import Recipe, SweepOptions
+from ...settings import SweepOptions
+from ...settings.recipe import RECIPE
 
 #: Eighths of a training after which a trial reports its loss and may be pruned.
 REPORTS = (1, 3)
@@ -121,7 +122,7 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
         if "choices" in spec:
             values[name] = trial.suggest_categorical(name, spec["choices"])
             continue
-        whole = isinstance(getattr(Recipe, name), int)
+        whole = RECIPE[name].type is int
         draw, kind, step = (trial.suggest_int, int, 1) if whole else (trial.suggest_float, float, None)
         low, high = kind(spec["low"]), kind(spec["high"])
         values[name] = draw(name, low, high, step=spec.get("step", step), log=spec.get("log", False))
@@ -138,7 +139,7 @@ def _values(name: str, spec: Mapping[str, Any]) -> list | None:
     """Return the values that a setting may take; None when there is no end to them."""
     if "choices" in spec:
         return spec["choices"]
-    kind = type(getattr(Recipe, name))
+    kind = RECIPE[name].type
     if kind is float and "step" not in spec:
         return None
     step = spec.get("step", 1)
