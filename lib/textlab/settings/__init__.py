@@ -4,7 +4,7 @@ YAML as people write it, and JSON from outside (`strict_json`), are read strictl
 """
 
 from . import parameters, strict_json
-from .recipe import RECIPES, Recipe, from_params, make_recipe
+from .recipe import RECIPE, RECIPES, Recipe, from_params, make_recipe
 from .strict_yaml import read_yaml
 from .suiting import suited
 from .sweep_options import SweepOptions

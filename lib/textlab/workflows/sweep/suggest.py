@@ -13,8 +13,7 @@ import optuna
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from ...settings import SweepOptions
-from ...settings.recipe import RECIPE
+from ...settings import RECIPE, SweepOptions
 
 #: Eighths of a training after which a trial reports its loss and may be pruned.
 REPORTS = (1, 3)
