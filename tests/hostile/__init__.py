@@ -255,11 +255,12 @@ def _stand_in_for_kernels() -> None:
         environment.quiet()
         if notebook != "02_fine_tuning":
             return
-        recipe = settings.from_params(cfg)
         texts = data.load(cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, cfg.max_train_rows)
         if cfg.model != "packaged":
             source = hub.resolve_model(cfg.model)
-            data.tokenize(texts.splits, training.load_tokenizer(source), recipe.max_length)
+            tokenizer = training.load_tokenizer(source)
+            recipe, _ = training.suit(settings.from_params(cfg), texts.splits["train"], tokenizer, source)
+            data.tokenize(texts.splits, tokenizer, recipe.max_length)
             training.load_model(source, texts.labels, recipe, cfg.seed)
 
     def run_all(prepared, folder):

@@ -56,7 +56,8 @@ def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     """
     runs = _with_states(recorded[~recorded["run_id"].isin(recorded["parent"].dropna())], metric)
     states = runs.groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
-    same, finals = _on_the_newest_data(runs, metric), _finals(runs)
+    same = _on_the_newest_data(runs, metric)
+    finals = _finals(runs, same)
     table = _with_plain_columns(runs[runs.index.isin([*same.index, *finals.index])], metric)
     finals = table[table["run_id"].isin(finals["run_id"])].reset_index(drop=True)
     table = table[table["run_id"].isin(same["run_id"])]
@@ -90,26 +91,25 @@ def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     trials = completed[~_has_role(completed, *FINAL)]
     newest = (trials if len(trials) else completed).iloc[0]
     table = runs[runs["state"].isin(["completed", "pruned"]) & runs[f"metrics.{metric}"].notna()]
-    return _as(newest, table, SAME)
+    return _as(newest, table, *(f"params.{name}" for name in SAME))
 
 
-def _finals(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the final trainings of the newest sweep that has a winner."""
+def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the final trainings of the newest sweep with a winner, of those on the data of the runs compared."""
     finals = runs[(runs["state"] == "completed") & _has_role(runs, *FINAL)]
+    if len(compared):
+        finals = _as(compared.iloc[0], finals, "params.data_sha256", "params.validation_sha256")
     winners = finals[_has_role(finals, "winner")]
-    if winners.empty:
-        return winners
-    newest = winners.iloc[0]
-    return _as(newest, finals[finals["parent"].fillna("") == (newest["parent"] or "")], SAME)
+    return _as(winners.iloc[0], finals, "parent", "params.train_rows") if len(winners) else winners
 
 
 def _has_role(runs: pd.DataFrame, *roles: str) -> pd.Series:
     return runs.get("tags.role", pd.Series(index=runs.index, dtype=object)).isin(roles)
 
 
-def _as(one: pd.Series, runs: pd.DataFrame, parameters: tuple[str, ...]) -> pd.DataFrame:
-    """Return the runs with the same parameters as one."""
-    for column in (f"params.{name}" for name in parameters if f"params.{name}" in runs):
+def _as(one: pd.Series, runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Return the runs that have what one has in these columns, as far as there are such."""
+    for column in set(columns) & {*runs}:
         runs = runs[runs[column].fillna("") == ("" if pd.isna(one[column]) else one[column])]
     return runs
 

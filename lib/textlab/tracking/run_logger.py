@@ -15,16 +15,16 @@ from .registry import add_model
 
 
 class RunLogger(TrainerCallback):
-    """Sends what the Trainer logs to a run: loss and learning rate by step, validation metrics and models by epoch.
+    """Sends what the Trainer logs to a run: loss and learning rate by step, metrics and models by validation.
 
-    Points are collected and sent in one call whenever an epoch was validated, with the times they were measured at. A
+    Points are collected and sent in one call whenever the model was validated, with the times they were measured at. A
     store that does not answer never ends a training: the points are kept and sent again after a minute. At the end the
     training waits for the store. Models are written beside the training, from a copy of the weights: it does not wait
     for the disk.
 
     Args:
         run_id: of the active run.
-        checkpoints: log the model of each epoch but the last as `checkpoint-<step>`, with the metrics of its
+        checkpoints: log the model of each validation but the last as `checkpoint-<step>`, with the metrics of its
             validation.
     """
 

@@ -246,5 +246,7 @@ def test_of_a_sweep_whose_trials_had_fewer_rows_the_better_final_training_wins(c
     best = sweep_analysis.winner(runs)
     assert runs.table["name"].tolist() == ["trial 1", "trial 2"] and runs.left_out == 0 and runs.settings == ["x"]
     assert best["run_id"] == first and "first run and winner: baseline with" in sweep_analysis.headline(runs, best)
+    record("trial on other data", few | {"x": 2, "data_sha256": "d"}, {METRIC: 0.1}, tags={tracking.ROLE_TAG: "trial"})
+    assert comparable(METRIC).finals.empty and sweep_analysis.winner(comparable(METRIC))["x"] == 2
     tests = sweep_analysis.against(runs, best, tracking.predictions)
     assert tests.index.tolist() == ["chosen"] and tests.loc["chosen", ["split", "difference"]].tolist() == ["test", 0.4]
