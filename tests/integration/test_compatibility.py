@@ -10,6 +10,7 @@ import transformers
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from textlab import data, hub, settings, tracking, training
+from textlab.training.callbacks import ValidateAt
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,11 @@ def test_trainer_and_its_arguments_are_accepted_without_a_warning(pieces, tmp_pa
             warnings.simplefilter("error")
             trainer = training.build(model, tokenizer, tokens, recipe, 0, training.Resumable(tmp_path / name))
         assert trainer.processing_class is tokenizer
-        assert trainer.args.eval_strategy == trainer.args.save_strategy == "epoch"
+        each, metric = ("epoch", "macro_f1") if recipe.keep == "best" else ("no", None)  # else when callbacks ask
+        assert trainer.args.eval_strategy == trainer.args.save_strategy == each
         assert trainer.args.logging_nan_inf_filter is False and trainer.args.report_to == []
-        assert trainer.args.metric_for_best_model == "macro_f1" and trainer.args.learning_rate == recipe.learning_rate
+        assert trainer.args.metric_for_best_model == metric and trainer.args.learning_rate == recipe.learning_rate
+        assert any(isinstance(one, ValidateAt) for one in trainer.callback_handler.callbacks) == (metric is None)
 
 
 def test_trainer_still_has_the_hooks_that_are_overridden():

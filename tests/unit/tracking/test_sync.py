@@ -289,6 +289,24 @@ def test_two_syncs_at_once_leave_nothing_twice(full, empty, tmp_path):
     assert content(empty) == content(full)
 
 
+def test_files_can_be_sent_to_one_place_by_two_at_once(empty, tmp_path):
+    client = MlflowClient(empty, empty)
+    (tmp_path / "from" / "a" / "b").mkdir(parents=True)
+    for i in range(20):
+        (tmp_path / "from" / "a" / "b" / f"{i}.bin").write_bytes(bytes(10_000))
+    there = Artifacts(client, (tmp_path / "from").as_uri())
+    listing, start = there.listing(), threading.Barrier(2)
+
+    def send(number):
+        start.wait()
+        return there.carry(Artifacts(client, (tmp_path / "to" / str(number)).as_uri()), listing)
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(30):
+            assert all(not lost for _, lost in pool.map(send, [number] * 2))
+            assert Artifacts(client, (tmp_path / "to" / str(number)).as_uri()).listing() == listing
+
+
 @pytest.mark.parametrize(
     "before, made, expected, deleted",
     [

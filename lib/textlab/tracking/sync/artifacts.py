@@ -84,6 +84,8 @@ class Artifacts:
                     link = Path(parcel) / (path if target._folder else target._in_an_address(path))
                     link.parent.mkdir(parents=True, exist_ok=True)
                     link.symlink_to(self.fetch(path, downloads))
+                    if target._folder:  # MLflow's own copy fails where another sync makes a folder at the same moment
+                        (target._folder / path).parent.mkdir(parents=True, exist_ok=True)
                 target._repository.log_artifacts(parcel)
             there = target.listing()
             _CARRIED.update((target.address, path, missing[path]) for path in sendable if path in there)
