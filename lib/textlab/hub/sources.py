@@ -56,12 +56,12 @@ _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 @dataclass(frozen=True)
 class Source:
-    """A model or data set as a local folder (or without one, if generated), and the digest of each of its files."""
+    """A model or data set as a local folder, and the digest of each of its files."""
 
     id: str
     kind: str  # "model" or "dataset"
     revision: str | None
-    path: Path | None
+    path: Path
     files: dict[str, str] = field(repr=False)  # file name -> SHA-256
 
     @property

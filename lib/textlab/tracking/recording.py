@@ -250,9 +250,9 @@ def log_frame(table: pd.DataFrame, file: str) -> None:
 
 
 @patient
-def log_card(folder: Path | None) -> None:
+def log_card(folder: Path) -> None:
     """Log the card of the pretrained model as `pretrained_card.md`, where its folder has one."""
-    if folder and (card := folder / "README.md").is_file():
+    if (card := folder / "README.md").is_file():
         mlflow.log_text(card.read_text(encoding="utf-8"), "pretrained_card.md")
 
 
