@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,18 +80,29 @@ class Artifacts:
                 missing[path] = digest
         sendable = [path for path in missing if target._can_hold(path)]
         if sendable:
-            with TemporaryDirectory() as downloads, TemporaryDirectory() as parcel:
-                for path in sendable:
-                    link = Path(parcel) / (path if target._folder else target._in_an_address(path))
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    link.symlink_to(self.fetch(path, downloads))
-                    if target._folder:  # MLflow's own copy fails where another sync makes a folder at the same moment
-                        (target._folder / path).parent.mkdir(parents=True, exist_ok=True)
-                target._repository.log_artifacts(parcel)
+            with TemporaryDirectory() as downloads:
+                files = {path: self.fetch(path, downloads) for path in sendable}
+                target._receive(files)
             there = target.listing()
             _CARRIED.update((target.address, path, missing[path]) for path in sendable if path in there)
         lost = [path for path in missing if path not in there or path not in sendable]
         return len(missing) - len(lost), lost
+
+    def _receive(self, files: Mapping[str, Path]) -> None:
+        """Take files under their paths, each whole or not at all: another sync may send or read them now."""
+        if not self._folder:
+            with TemporaryDirectory() as parcel:
+                for path, file in files.items():
+                    link = Path(parcel) / self._in_an_address(path)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(file)
+                self._repository.log_artifacts(parcel)
+            return
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self._folder.parent) as parcel:  # beside them: `replace` works on one disk only
+            for path, file in files.items():
+                (self._folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Path(shutil.copy2(file, Path(parcel) / "file")).replace(self._folder / path)
 
     def _can_hold(self, path: str) -> bool:
         """Tell whether a file can be sent under its path: MLflow's server refuses some names, or alters them."""
