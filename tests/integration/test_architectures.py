@@ -1,6 +1,7 @@
 """Every architecture: trained, saved, loaded and used as plain transformers does, or refused in one line before."""
 
 import inspect
+import re
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from textlab import data, hub, settings, training
 from textlab.errors import InputError
 from textlab.hub import Source
 from textlab.training.layers import layers_of
+from textlab.training.pooling import KINDS
 
 #: Ordinary texts and odd ones: special tokens of several families, one token, none but special ones, a long one.
 TEXTS = ["so good", "this </s> that [PAD] and more", "bad " * 12, "[SEP]", "[CLS] [MASK] x", "é", "good " * 100]
@@ -61,6 +63,8 @@ REFUSED = {
     "xmod": "Input language unknown",
     "yoso": "also reads the padding",
 }
+#: Architectures that give no state for each token of a batch.
+NO_STATES = ("bart", "funnel", "mbart", "mt5", "t5", "umt5")
 #: Architectures whose lower layers cannot be found, so that only recipes that train all of them work.
 ONLY_WHOLE = ("reformer", "squeezebert")
 
@@ -77,14 +81,19 @@ def save_small(kind, folder):
     AutoTokenizer.from_pretrained(hub.resolve_model("packaged").path).save_pretrained(folder)
 
 
+def rows_twice():
+    """Return some rows as both splits."""
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    rows = Dataset.from_dict({"text": TEXTS * 2, "label": [1, 0, 0, 1, 1, 0, 1] * 2}, features)
+    return DatasetDict(train=rows, validation=rows)
+
+
 def train(folder, name, tmp_path, **chosen):
     """Train a model for an epoch; return the fit, and its weights before."""
     recipe = settings.make_recipe(name, epochs=1, batch_size=4, max_length=32, **chosen)
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
-    rows = Dataset.from_dict({"text": TEXTS * 2, "label": [1, 0, 0, 1, 1, 0, 1] * 2}, features)
     source = Source("small", "model", None, folder, {})
     tokenizer = training.load_tokenizer(source)
-    tokens = data.tokenize(DatasetDict(train=rows, validation=rows), tokenizer, recipe.max_length)
+    tokens = data.tokenize(rows_twice(), tokenizer, recipe.max_length)
     model = training.load_model(source, ["bad", "good"], recipe, 1)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     return training.fit(model, tokenizer, tokens, recipe, 1, training.Unsaved(tmp_path)), before
@@ -132,6 +141,24 @@ def test_an_architecture_is_trained_saved_and_answers_as_plain_transformers(kind
         assert any(after[key].data_ptr() == words for key in moved) == is_lab
         if kind != "albert":  # its layers are one
             assert (0 in by_layer) == (name != "fast")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in TRAINED]
+)
+def test_a_linear_probe_of_an_architecture_answers_or_there_is_none(kind, tmp_path):
+    save_small(kind, tmp_path / "model")
+    source = Source("small", "model", None, tmp_path / "model", {})
+    answers = training.probe(source, ["bad", "good"], training.load_tokenizer(source), rows_twice(), 32, 1)
+    assert (answers == {}) == (kind in NO_STATES)
+    if answers:
+        assert len(answers["linear_probe"]["validation"]) == len(TEXTS) * 2
+    if kind in KINDS:
+        fitted, before = train(tmp_path / "model", "probe", tmp_path)
+        training.save(fitted, tmp_path / "probe")
+        check_answers(tmp_path / "probe")
+        moved = {key for key, weight in fitted.model.state_dict().items() if not torch.equal(before[key], weight)}
+        assert len(moved) == 2 and all(re.search(r"classifier.*(weight|bias)$", key) for key in moved), moved
 
 
 @pytest.mark.parametrize("kind", ["bart", "distilbert", "esm", "gpt2", "mpnet", "reformer", "t5", "xlm"])

@@ -191,8 +191,9 @@ def test_own_data_without_a_test_split_gets_no_test_figures(tmp_path):
     assert "on validation" in (tmp_path / "run" / "index.html").read_text()
 
 
-def test_nbval_finds_the_committed_outputs_again(tmp_path):
-    """The four notebooks run with their own defaults, in order; every tagged output must come out as committed."""
+@pytest.mark.parametrize("names", [NOTEBOOKS[:2], pytest.param(NOTEBOOKS, marks=pytest.mark.slow)], ids=len)
+def test_nbval_finds_the_committed_outputs_again(names, tmp_path):
+    """The notebooks run with their own defaults, in order; every tagged output must come out as committed."""
     done = run(
         sys.executable,
         "-m",
@@ -202,7 +203,7 @@ def test_nbval_finds_the_committed_outputs_again(tmp_path):
         "no:cacheprovider",
         "-q",
         "--nbval-cell-timeout=900",
-        *[ROOT / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS],
+        *[ROOT / "notebooks" / f"{name}.ipynb" for name in names],
         cwd=tmp_path,
         env=os.environ | {"TEXTLAB_OUTPUTS": str(tmp_path / "outputs")},
     )

@@ -27,10 +27,18 @@ def handed_on(house, room):
     tree = house.trees.get(f"{room}/__init__.py") or house.trees[f"{room}.py"]
     defined = (node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
     own = {name for name in defined if not name.startswith("_")}
-    imported = {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
-    return own | imported | set(re.findall(r"`(\w+)`", ast.get_docstring(tree) or ""))
+    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    calls = (node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call))
+    lazy = {name for call in calls for name in _lazy_names(call)}
+    return own | imported | lazy | set(re.findall(r"`(\w+)`", ast.get_docstring(tree) or ""))
+
+
+def _lazy_names(call):
+    """Return the names in `lazy_loader.attach(__name__, [modules], {module: [names]})`."""
+    if ast.unparse(call.func) != "lazy_loader.attach":
+        return set()
+    modules, names = map(ast.literal_eval, call.args[1:])
+    return {*modules, *(name for group in names.values() for name in group)}
 
 
 def taken(house):
@@ -122,7 +130,8 @@ def test_a_crooked_house_would_be_seen(tmp_path):
         {
             "__init__.py": "",
             "errors.py": "class InputError(ValueError): ...\nclass _Hidden: ...\n",
-            "machine/__init__.py": "from .files import write\n",
+            "machine/__init__.py": "import lazy_loader\n\n"
+            "__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ['folders'], {'files': ['write']})\n",
             "machine/files.py": "from ..settings import rules\nfrom . import folders\n\ndef write(): ...\n",
             "machine/folders.py": "from .files import write\n",
             "settings/__init__.py": "from . import rules\n",

@@ -1,6 +1,15 @@
 """Any source of texts as one DatasetDict with a quality report, and its tokens."""
 
-from .dataset import Data, balance, check, load, samples
-from .readers import stream_texts
-from .reading import common_length, read
-from .tokens import lengths, row_lengths, tokenize
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    [],
+    {
+        "dataset": ["Data", "balance", "check", "load", "samples"],
+        "readers": ["stream_texts"],
+        "reading": ["common_length", "read"],
+        "splits": ["drawn_by_class"],
+        "tokens": ["lengths", "row_lengths", "tokenize"],
+    },
+)

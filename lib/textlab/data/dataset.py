@@ -197,6 +197,7 @@ def _read_snapshot(
     """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
     with TemporaryDirectory() as cache:
         try:
+            datasets.disable_progress_bars()
             splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
         except (
             ValueError,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from ..errors import InputError
@@ -72,3 +75,14 @@ def cut(table: pd.DataFrame, max_train_rows: int | None, seed: int) -> tuple[pd.
     kept = table.index.isin(_draw(table.loc[train, "label"], max_train_rows, seed, at_least_one=True))
     note = f"Training uses {max_train_rows} of {train.sum()} rows, drawn class by class with seed {seed}."
     return table[kept | ~train], [note]
+
+
+def drawn_by_class(ids: Sequence[int], rows: int, seed: int) -> np.ndarray:
+    """Return which rows, at most so many, are drawn in proportion to the classes, and of each at least one, in order.
+
+    >>> drawn_by_class([0, 0, 0, 0, 0, 0, 1, 1, 1], rows=3, seed=1).size
+    3
+    """
+    if rows >= len(ids):
+        return np.arange(len(ids))
+    return np.sort(_draw(pd.Series(ids), rows, seed, at_least_one=True).to_numpy())

@@ -1,14 +1,31 @@
 """Numbers and pictures from arrays and tables."""
 
-from . import agreement, plots, sweep_analysis
-from .diagnostics import (
-    calibration_error,
-    guards,
-    label_issues,
-    reliability,
-    remarks,
-    rescale,
-    temperature,
-    worst_errors,
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["agreement", "plots", "sweep_analysis"],
+    {
+        "diagnostics": [
+            "calibration_error",
+            "guards",
+            "label_issues",
+            "reliability",
+            "remarks",
+            "rescale",
+            "temperature",
+            "worst_errors",
+        ],
+        "scores": [
+            "BASELINES",
+            "baselines",
+            "compare",
+            "headline_rows",
+            "over_seeds",
+            "per_class",
+            "score",
+            "score_seeds",
+            "score_table",
+        ],
+    },
 )
-from .scores import BASELINES, baselines, compare, headline_rows, over_seeds, per_class, score, score_seeds, score_table

@@ -14,6 +14,9 @@ from scipy.special import log_softmax, softmax
 #: Beyond these, a tokenizer does not suit the texts: pieces a word, share of unknown pieces, share of texts cut.
 MANY_PIECES, MANY_UNKNOWN, MANY_CUT = 2.5, 0.1, 0.1
 
+#: Baseline -> how a model is told that it does not beat it.
+RIVALS = {"tfidf_svm": "a linear SVM on word counts", "linear_probe": "a linear probe of the pretrained model"}
+
 
 def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
     """Return the n wrong answers with the highest cross-entropy loss: there the model was most sure, and wrong.
@@ -174,7 +177,7 @@ def guards(
 
     Args:
         predicted: class ids that the model gives on an evaluation split.
-        scores: results of `score` on that split in the order majority baseline, TF-IDF + SVM baseline, model.
+        scores: results of `score` on that split: `majority`, other baselines by their names in `RIVALS`, the model.
         labels: label names.
         reading: of the training texts, as for `remarks`.
         history: of the training, as for `still_rising`.
@@ -184,7 +187,8 @@ def guards(
         few.append(
             f"Only {len(predicted)} texts to score on: the figures say next to nothing, whatever their intervals."
         )
-    majority, svm, own = (figures["macro_f1"] for figures in scores.values())
+    (_, majority), *rivals, (_, own) = ((name, figures["macro_f1"]) for name, figures in scores.items())
+    rival, best = max(rivals, key=lambda pair: pair[1])
     classes = np.unique(predicted)
     if len(classes) == 1:
         poor.append(f"The model predicts a single class, {labels[classes[0]]}, for every text: it has learned nothing.")
@@ -192,26 +196,26 @@ def guards(
         poor.append(
             f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f})."
         )
-    elif own <= svm and own < 1:
-        poor.append(
-            f"Its macro F1 of {own:.3f} does not beat a linear SVM on word counts ({svm:.3f}), which trains in seconds."
-        )
+    elif own <= best and own < 1:
+        poor.append(f"Its macro F1 of {own:.3f} does not beat {RIVALS[rival]} ({best:.3f}), which trains in seconds.")
     causes = [] if reading is None else remarks(reading)
     if history is not None and still_rising(history):
         causes.append("Validation was still getting better when training ended: train more epochs.")
     if poor and not causes:
-        causes = [_advice(majority, svm, own)]
+        causes = [_advice(majority, best, own)]
+    if poor and rival == "linear_probe" and best > max(own, majority):
+        causes.append("Until then take the linear probe itself: recipe probe trains, saves and registers it.")
     return [*few, *poor, *(causes if poor else [])]
 
 
-def _advice(majority: float, svm: float, own: float) -> str:
+def _advice(majority: float, best: float, own: float) -> str:
     """Return what to try with a model that learned too little, where neither texts nor epochs explain that."""
-    if svm >= own and svm > majority:
+    if best >= own and best > majority:
         return (
-            "Word counts tell the labels as well or better, so it lies with the training: try a learning rate ten "
+            "A linear model tells the labels as well or better, so it lies with the training: try a learning rate ten "
             "times lower or three times higher, or frozen_share 0; then another model."
         )
     return (
-        "Word counts tell the labels no better, so it lies with the data: check text_column and label_column, read "
+        "No linear model tells the labels better, so it lies with the data: check text_column and label_column, read "
         "some rows of each label, and add rows."
     )

@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 #: Numbers that a bootstrap holds at a time, for each of a few tables: 32 MB.
 AT_ONCE = 2**22
 #: Baseline -> its name for readers.
-BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SVM"}
+BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SVM", "linear_probe": "linear probe"}
 
 
 def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:

@@ -1,6 +1,13 @@
 """Models and data sets as local folders with digests, from the Hub, a mirror, a bundle or a package."""
 
-from . import bundle, candidates, card, connection, download
-from .https_file import https_data, is_address
-from .packaged_data import packaged_data
-from .sources import PACKAGED, PINNED, Source, resolve, resolve_model, sources_table, split_id
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["bundle", "candidates", "card", "connection", "download"],
+    {
+        "https_file": ["https_data", "is_address"],
+        "packaged_data": ["packaged_data"],
+        "sources": ["PACKAGED", "PINNED", "Source", "resolve", "resolve_model", "sources_table", "split_id"],
+    },
+)

@@ -9,7 +9,6 @@ import random
 import subprocess
 from functools import cache
 
-import datasets
 import numpy
 import torch
 import transformers
@@ -79,7 +78,6 @@ def quiet() -> None:
 
     Warnings stay on.
     """
-    datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
 

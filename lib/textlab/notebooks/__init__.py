@@ -1,4 +1,7 @@
 """What surrounds a notebook: what it shows, its results file, its pages, its address, and notebooks as jobs."""
 
-from . import jobs, results
-from .display import notice, quote, setup, text_table, tidy
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, ["jobs", "results"], {"display": ["notice", "quote", "setup", "text_table", "tidy"]}
+)

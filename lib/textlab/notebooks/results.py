@@ -29,6 +29,9 @@ class Scores(TypedDict):
     macro_f1_ci95: NotRequired[Interval]
 
 
+Baseline = Literal["majority", "tfidf_svm", "linear_probe"]
+
+
 class Rows(TypedDict):
     """Rows of each split."""
 
@@ -59,8 +62,9 @@ class People(TypedDict):
 
 
 class Gap(TypedDict):
-    """How much more accurate a model is than another on the same rows."""
+    """How much more accurate a model is than a baseline on the same rows."""
 
+    baseline: Baseline
     difference_ci95: Interval
 
 
@@ -89,7 +93,7 @@ class FineTuning(Results, total=False):
 
     data: Required[DataFacts]
     model: Required[Facts]
-    baselines: Required[dict[Literal["majority", "tfidf_svm"], Scores]]
+    baselines: Required[dict[Baseline, Scores]]
     validation: Scores
     test: Scores
     seed: int
@@ -97,7 +101,7 @@ class FineTuning(Results, total=False):
     params: dict[str, Any]
     train: dict[str, Any]
     people: People
-    versus_svm: Gap
+    versus: Gap
     weights_sha256: strict_json.Sha256
     record: Record
 

@@ -80,14 +80,14 @@ def lead(outcomes: Outcomes) -> Lead | None:
     if not (rows := evaluation.headline_rows(main)):
         return None
     *baselines, own = rows
-    tested = "versus_svm" in main and not main.get("seeds")  # the test is of one seed's model
+    test = {} if main.get("seeds") else main.get("versus", {})  # the test is of one seed's model
     return Lead(
         name=own["name"],
         role="model",
         split=own["split"],
         scores=own,
         baselines={row["name"]: row for row in baselines},
-        gaps={evaluation.BASELINES["tfidf_svm"]: main["versus_svm"]["difference_ci95"]} if tested else {},
+        gaps={evaluation.BASELINES[test["baseline"]]: test["difference_ci95"]} if test else {},
         guards=main.get("guards", []),
         trained=main,
     )

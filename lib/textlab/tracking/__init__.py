@@ -1,7 +1,8 @@
 """This room alone talks to MLflow: stores, recording, queries, models, pages, and carrying runs to another store."""
 
 import os
-import warnings
+
+import lazy_loader
 
 # MLflow would send usage statistics, and fill notebooks with progress bars and links. It would wait four minutes for a
 # dead server, and see no load in a run below ten seconds. And while another thread reads variables, it could not log a
@@ -17,38 +18,46 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)  # they are read when MLflow is imported
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
-    import mlflow.pyfunc.model
-
-# ruff: noqa: E402
-
-from . import server, store, sync
-from .queries import final_scores, guards_of, metric_history, models, predictions, recorded, runs, search_space
-from .recording import (
-    ROLE_TAG,
-    SELECTION_METRIC,
-    STUDY_TAG,
-    attach,
-    close_lost,
-    connect,
-    data_inputs,
-    flat,
-    log_card,
-    log_environment,
-    log_figure,
-    log_frame,
-    log_inputs,
-    log_params,
-    log_point,
-    log_predictions,
-    log_scores,
-    log_table,
-    make_run,
-    outcome,
-    require_run,
-    run,
-    set_tags,
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["server", "store", "sync"],
+    {
+        "queries": [
+            "final_scores",
+            "guards_of",
+            "metric_history",
+            "models",
+            "predictions",
+            "recorded",
+            "runs",
+            "search_space",
+        ],
+        "recording": [
+            "ROLE_TAG",
+            "SELECTION_METRIC",
+            "STUDY_TAG",
+            "attach",
+            "close_lost",
+            "connect",
+            "data_inputs",
+            "flat",
+            "log_card",
+            "log_environment",
+            "log_figure",
+            "log_frame",
+            "log_inputs",
+            "log_params",
+            "log_point",
+            "log_predictions",
+            "log_scores",
+            "log_table",
+            "make_run",
+            "outcome",
+            "require_run",
+            "run",
+            "set_tags",
+        ],
+        "registry": ["load_model", "log_model", "model_folder", "model_versions", "set_alias", "version_of"],
+        "run_logger": ["RunLogger"],
+    },
 )
-from .registry import load_model, log_model, model_folder, model_versions, set_alias, version_of
-from .run_logger import RunLogger

@@ -1,9 +1,27 @@
 """From a recipe to a fitted model, and the answers of a model."""
 
-from .callbacks import Progress
-from .cost import padded_tokens, work
-from .fitting import Fit, Resumable, Unsaved, build, fit
-from .inference import Classifier, load_classifier, probabilities
-from .layers import layers_of
-from .model import attention_of, load_model, load_tokenizer, prepare, read_model, save, suit, weights_sha256
-from .speedups import FrozenMemory
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    [],
+    {
+        "callbacks": ["Progress"],
+        "cost": ["padded_tokens", "work"],
+        "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit"],
+        "inference": ["Classifier", "load_classifier", "probabilities"],
+        "layers": ["layers_of"],
+        "linear_probe": ["probe"],
+        "model": [
+            "attention_of",
+            "load_model",
+            "load_tokenizer",
+            "prepare",
+            "read_model",
+            "save",
+            "suit",
+            "weights_sha256",
+        ],
+        "frozen_memory": ["FrozenMemory"],
+    },
+)

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from ..errors import InputError
 from .layers import layers_of
-from .speedups import AFTER_ATTENTION
+from .short_layer import AFTER_ATTENTION
 
 #: How sharply near texts count more than far ones.
 TEMPERATURE = 0.1

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from ..data import row_lengths
 from ..settings import Recipe
 from .layers import layers_of
-from .speedups import first_token_only
+from .short_layer import first_token_only
 from .trainer import SimilarLengthSampler
 
 

@@ -35,8 +35,8 @@ from ..settings import Recipe, suited
 from . import checkpoints
 from .callbacks import Guard, Progress, ValidateAt
 from .contrast import contrasts
+from .frozen_memory import FrozenMemory
 from .loading import computes_in, match
-from .speedups import FrozenMemory
 from .trainer import TextTrainer
 
 #: How often a training of many epochs is validated.

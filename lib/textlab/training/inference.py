@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..errors import InputError
 from ..machine import environment
-from . import speedups
+from . import short_layer
 from .loading import computes_in, match, most_tokens, read_tokenizer, read_weights
 
 #: Padded tokens a batch: what is fastest on a CPU and on a GPU.
@@ -120,6 +121,41 @@ def probabilities(
     return chances
 
 
+def mean_states(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+) -> np.ndarray | None:
+    """Return the mean of the states that the last layer gives for a text's tokens, shape (len(texts), hidden size).
+
+    Args:
+        max_length: tokens; longer texts are cut.
+
+    Returns:
+        fp32; None for an architecture that gives no state for each token.
+    """
+    rows = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
+    precision = environment.precision() if computes_in(model, environment.precision()) else "fp32"
+    budget = CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS
+    means, seen, was_training = None, [], model.training
+    hook = model.base_model.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    model.eval()
+    try:
+        with _computing(model, precision):
+            for batch in _batches([len(row) for row in rows["input_ids"]], budget):
+                padded = tokenizer.pad(_take(rows, batch), return_tensors="pt").to(model.device)
+                seen.clear()
+                model(**padded)  # what its head reads: some need more than the text, and the model knows what
+                states, own = getattr(seen[0], "last_hidden_state", None), padded["attention_mask"].unsqueeze(-1)
+                if states is None or states.shape[:2] != own.shape[:2]:
+                    return None
+                found = ((states.float() * own).sum(1) / own.sum(1)).cpu().numpy()
+                means = np.empty((len(texts), found.shape[1]), dtype=np.float32) if means is None else means
+                means[batch] = found
+    finally:
+        hook.remove()
+        model.train(was_training)
+    return means
+
+
 def _deviation(model, tokenizer, rows: Mapping[str, list], budget: int, chances: np.ndarray) -> float:
     """Return by how much answers differ at most from those of fp32, in a sample of texts of all lengths."""
     order = np.argsort([len(row) for row in rows["input_ids"]], kind="stable")
@@ -135,14 +171,19 @@ def _take(rows: Mapping[str, list], chosen: Iterable[int]) -> dict[str, list]:
 def _forward(model, tokenizer, rows: Mapping[str, list], budget: int, precision: str) -> np.ndarray:
     """Return class probabilities of tokenized texts; the softmax is computed in fp32."""
     chances = np.empty((len(rows["input_ids"]), model.config.num_labels), dtype=np.float32)
-    mixed = torch.autocast(
-        model.device.type, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision), enabled=precision != "fp32"
-    )
-    with torch.inference_mode(), mixed, speedups.first_token_only(model):
+    with _computing(model, precision), short_layer.first_token_only(model):
         for batch in _batches([len(row) for row in rows["input_ids"]], budget):
             padded = tokenizer.pad(_take(rows, batch), return_tensors="pt").to(model.device)
             chances[batch] = model(**padded).logits.float().softmax(-1).cpu().numpy()
     return chances
+
+
+@contextmanager
+def _computing(model: PreTrainedModel, precision: str) -> Iterator[None]:
+    """Compute without gradients in a precision, inside the context."""
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    with torch.inference_mode(), torch.autocast(model.device.type, kind, enabled=precision != "fp32"):
+        yield
 
 
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -19,6 +19,7 @@ from .contrast import contrasts
 from .fitting import Fit
 from .layers import freeze, switch_off_dropout
 from .loading import most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
+from .pooling import read_the_mean
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -103,6 +104,8 @@ def prepare(model: PreTrainedModel, recipe: Recipe) -> None:
         raise InputError(f"max_length: got {recipe.max_length}, but this model reads at most {longest} tokens")
     if not recipe.dropout:
         switch_off_dropout(model)
+    if recipe.pooling == "mean":
+        read_the_mean(model)
     freeze(model, recipe)
 
 

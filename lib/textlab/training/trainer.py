@@ -20,8 +20,9 @@ from ..errors import TrainingError
 from . import checkpoints
 from .callbacks import Progress
 from .contrast import Contrast
+from .frozen_memory import FrozenMemory
 from .layers import layers_of, weights_below
-from .speedups import FrozenMemory, first_token_only
+from .short_layer import first_token_only
 
 AVERAGE = "average.safetensors"
 

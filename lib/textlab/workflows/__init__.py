@@ -1,8 +1,15 @@
 """Whole jobs, which put the other rooms together: tracked training, sweeps, promotion, records, repeats, prediction."""
 
-from . import record
-from .prediction import load, predict, predict_file
-from .promotion import promote
-from .reproduction import reproduce
-from .sweep import Sweep, join
-from .tracked_training import Workbench
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["record"],
+    {
+        "prediction": ["load", "predict", "predict_file"],
+        "promotion": ["promote"],
+        "reproduction": ["reproduce"],
+        "sweep": ["Sweep", "join"],
+        "tracked_training": ["Workbench"],
+    },
+)

@@ -96,7 +96,11 @@ class Workbench:
 
     @cached_property
     def _baseline_answers(self) -> dict[str, dict[str, np.ndarray]]:
-        return evaluation.baselines(self.texts.splits, self.cfg.seed)
+        answers = evaluation.baselines(self.texts.splits, self.cfg.seed)
+        if self.cfg.recipe != "probe":  # else that is the model itself
+            args = self.source, self.texts.labels, self.tokenizer, self.texts.splits, self.base.max_length
+            answers |= training.probe(*args, self.cfg.seed)
+        return answers
 
     def train(
         self,

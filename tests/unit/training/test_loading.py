@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from conftest import error
 from textlab import data, hub, settings, training
 from textlab.hub import Source
-from textlab.training import speedups
+from textlab.training import frozen_memory
 from textlab.training.loading import most_tokens
 
 TEXTS = ["so good", "this </s> that [PAD] and more", "bad " * 12, "a [PAD] in the middle", "fine"]
@@ -159,7 +159,7 @@ def test_the_outputs_of_frozen_layers_are_those_that_would_be_computed(make, tmp
     folder = make(tiny("bert"))
     remembered, _ = fit(folder, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speedups, "MEMORY_LIMIT", 0)
+        patch.setattr(frozen_memory, "MEMORY_LIMIT", 0)
         computed, _ = fit(folder, tmp_path)
     assert remembered.trainer.memory._states and not computed.trainer.memory._states
     for name, weight in remembered.model.state_dict().items():

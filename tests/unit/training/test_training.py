@@ -16,7 +16,7 @@ from textlab import data, evaluation, hub, settings, training
 from textlab.errors import InputError, TrainingError
 from textlab.training import checkpoints, fitting
 from textlab.training.layers import freeze, layers_of
-from textlab.training.speedups import AFTER_ATTENTION, first_token_only
+from textlab.training.short_layer import AFTER_ATTENTION, first_token_only
 from textlab.training.trainer import SimilarLengthSampler, TextTrainer
 
 LABELS = ["bad", "good"]
@@ -470,7 +470,7 @@ def test_the_labs_mistake_is_called_out(tmp_path):
     )
     scores = {
         "majority": evaluation.score(first["validation"], np.zeros(100, int)),
-        "svm": {"macro_f1": 0.5},
+        "tfidf_svm": {"macro_f1": 0.5},
         "model": evaluation.score(first["validation"], answers),
     }
     assert "a single class" in evaluation.guards(answers, scores, names)[0]

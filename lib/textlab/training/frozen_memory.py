@@ -1,4 +1,4 @@
-"""Ways to the same result with less to compute: what the head does not read, and the outputs of frozen layers."""
+"""The outputs of frozen layers, computed once for all epochs and trainings."""
 
 from __future__ import annotations
 
@@ -14,41 +14,10 @@ from transformers import PreTrainedModel
 from ..data import row_lengths
 from .layers import layers_of
 
-#: Model type -> the part of a layer that follows its attention and works on each token by itself.
-AFTER_ATTENTION = {
-    "bert": "attention.output",
-    "roberta": "attention.output",
-    "xlm-roberta": "attention.output",
-    "electra": "attention.output",
-    "distilbert": "sa_layer_norm",
-}
 #: Model types whose embeddings go straight into the first layer.
 PLAIN_STACKS = ("bert", "roberta", "xlm-roberta", "distilbert")
 #: Most bytes that the outputs of frozen layers may take.
 MEMORY_LIMIT = 2**30
-
-
-@contextmanager
-def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
-    """Let the last layer compute only what the head reads, inside the context; gives whether it does.
-
-    Heads of BERT and its kin read the first token alone. What follows the attention of the last layer works on each
-    token by itself, so for the other tokens half of a layer and more is work for nothing. The results stay the same but
-    for rounding.
-    """
-    place = AFTER_ATTENTION.get(model.config.model_type)
-    if place is None:
-        yield False
-        return
-    hook = (
-        layers_of(model)[-1]
-        .get_submodule(place)
-        .register_forward_pre_hook(lambda module, inputs: tuple(states[:, :1] for states in inputs))
-    )
-    try:
-        yield True
-    finally:
-        hook.remove()
 
 
 class FrozenMemory:

@@ -1,0 +1,77 @@
+"""The linear probe: logistic regression on what a pretrained model makes of texts, before any training of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from datasets import DatasetDict
+from scipy.stats import zscore
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from transformers import PreTrainedTokenizerBase
+
+from ..data import drawn_by_class
+from ..hub import Source
+from ..machine import environment
+from .inference import mean_states
+from .model import read_model
+
+#: Strengths of the regularisation to choose from (its inverse, as scikit-learn has it), folds, most rows for that.
+INVERSE_STRENGTHS, FOLDS, ROWS_FOR_CHOICE = (0.001, 0.01, 0.1, 1.0), 3, 2000
+#: Most steps of its solver.
+MOST_STEPS = 1000
+#: Most rows to learn from: 10,000 take a CPU half a minute.
+MOST_ROWS = 10_000
+
+
+def probe(
+    source: Source,
+    labels: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    splits: DatasetDict,
+    max_length: int,
+    seed: int,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return what a linear probe answers, a baseline: logistic regression on the pretrained model's mean-pooled states.
+
+    Each text's mean is brought to mean 0 and variance 1, as `Recipe.pooling` does it. The strength of the L2
+    regularisation is chosen by cross-validation within train.
+
+    Args:
+        source, tokenizer: of the pretrained model.
+        labels: label names in the order of their ids.
+        splits: each with columns text and label; the regression learns from train and answers the others.
+        max_length: tokens; longer texts are cut.
+        seed: of the folds.
+
+    Returns:
+        `linear_probe` -> split -> class ids, one a row; empty for an architecture that gives no state for each token.
+    """
+    model = read_model(source, labels, seed, "sdpa").to(environment.device())
+    train = splits["train"]
+    train = train.select(drawn_by_class(train["label"][:], MOST_ROWS, seed))
+    splits = DatasetDict(splits | {"train": train})
+    states = {name: mean_states(model, tokenizer, split["text"][:], max_length) for name, split in splits.items()}
+    if any(found is None for found in states.values()):
+        return {}
+    states = {name: zscore(found, axis=1) for name, found in states.items()}
+    answers = _regression(states["train"], np.array(train["label"][:]), seed)
+    return {"linear_probe": {name: answers.predict(found) for name, found in states.items() if name != "train"}}
+
+
+def _regression(states: np.ndarray, ids: np.ndarray, seed: int) -> LogisticRegression:
+    """Return a fitted logistic regression, as strong in its regularisation as cross-validation says."""
+    few = drawn_by_class(ids, ROWS_FOR_CHOICE, seed)
+    chosen = INVERSE_STRENGTHS[len(INVERSE_STRENGTHS) // 2]
+    if np.bincount(ids[few]).max() >= FOLDS:
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+        rough = LogisticRegression(max_iter=MOST_STEPS, tol=1e-2)
+        search = GridSearchCV(rough, {"C": INVERSE_STRENGTHS}, cv=folds, refit=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a weak one need not get to its end to be compared
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            chosen = search.fit(states[few], ids[few]).best_params_["C"]
+    return LogisticRegression(C=chosen, max_iter=MOST_STEPS).fit(states, ids)
