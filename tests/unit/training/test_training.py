@@ -511,7 +511,7 @@ def test_texts_longer_than_the_model_reads_are_refused(setting):
 def test_recipes_take_chosen_values_and_refuse_unknown_ones():
     assert settings.make_recipe("lab", epochs=None).learning_rate == 2e-5
     assert settings.make_recipe("lab", epochs=7).epochs == 7
-    with pytest.raises(InputError, match="accepted are short_text, fast, lab"):
+    with pytest.raises(InputError, match="accepted are short_text, fast, probe, lab"):
         settings.make_recipe("slow")
     with pytest.raises(InputError, match="a recipe has no lr; it has"):
         settings.make_recipe("lab", lr=1)
