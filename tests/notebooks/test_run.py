@@ -58,7 +58,7 @@ def test_results_have_the_promised_form(smoke):
         assert part.keys() >= {"accuracy", "macro_f1", "weighted_f1", "accuracy_ci95", "macro_f1_ci95"}
         low, high = part["accuracy_ci95"]
         assert 0 <= low <= part["accuracy"] <= high <= 1
-    assert found["baselines"].keys() == {"majority", "tfidf_svm"}
+    assert found["baselines"].keys() == {"majority", "tfidf_svm", "linear_probe"}
     assert found["train"]["epochs"] == 2 and found["train"]["seconds"] > 0 and found["train"]["samples_per_second"] > 0
     assert len(found["weights_sha256"]) == 64 and found["seed"] == 42 and found["environment"]["torch"]
 
