@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,10 @@ from ..errors import InputError, first_line
 from . import store
 from .patience import patient
 from .queries import equals
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
+    import mlflow.pyfunc.model
 
 
 @patient
