@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from datasets import DatasetDict
-from scipy.stats import zscore
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from torch.nn.functional import layer_norm
 from transformers import PreTrainedTokenizerBase
 
 from ..data import drawn_by_class
@@ -57,7 +58,7 @@ def probe(
     states = {name: mean_states(model, tokenizer, split["text"][:], max_length) for name, split in splits.items()}
     if any(found is None for found in states.values()):
         return {}
-    states = {name: zscore(found, axis=1) for name, found in states.items()}
+    states = {name: layer_norm(torch.from_numpy(found), found.shape[1:]).numpy() for name, found in states.items()}
     answers = _regression(states["train"], np.array(train["label"][:]), seed)
     return {"linear_probe": {name: answers.predict(found) for name, found in states.items() if name != "train"}}
 
@@ -66,7 +67,8 @@ def _regression(states: np.ndarray, ids: np.ndarray, seed: int) -> LogisticRegre
     """Return a fitted logistic regression, as strong in its regularisation as cross-validation says."""
     few = drawn_by_class(ids, ROWS_FOR_CHOICE, seed)
     chosen = INVERSE_STRENGTHS[len(INVERSE_STRENGTHS) // 2]
-    if np.bincount(ids[few]).max() >= FOLDS:
+    *_, second, most = np.sort(np.bincount(ids[few]))
+    if most >= FOLDS and second >= 2:  # so that two classes are left to learn from, whichever fold is held out
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
         rough = LogisticRegression(max_iter=MOST_STEPS, tol=1e-2)
         search = GridSearchCV(rough, {"C": INVERSE_STRENGTHS}, cv=folds, refit=False)

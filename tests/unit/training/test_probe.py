@@ -89,6 +89,23 @@ def test_a_probe_of_a_handful_of_rows_answers(rows):
     assert answers.keys() == {"validation"} and set(answers["validation"]) <= {0, 1}
 
 
+@pytest.mark.parametrize("ids", [[0] * 5 + [1], [0] * 9 + [1, 2], [0, 1], [0] * 4 + [1] * 2])
+@pytest.mark.filterwarnings("error")
+def test_rare_classes_and_states_that_are_all_the_same_are_no_trouble(ids, monkeypatch):
+    rows = Dataset.from_dict(
+        {"text": ["so"] * len(ids), "label": ids},
+        Features({"text": Value("string"), "label": ClassLabel(names=["a", "b", "c"])}),
+    )
+    source, texts = hub.resolve_model("tiny"), DatasetDict(train=rows, validation=rows)
+    tokenizer = training.load_tokenizer(source)
+    varied = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)
+    for states in (varied, np.zeros_like(varied)):
+        monkeypatch.setattr("textlab.training.linear_probe.mean_states", lambda *_, states=states: states)
+        found = training.probe(source, ["a", "b", "c"], tokenizer, texts, 32, 1)["linear_probe"]["validation"]
+        assert set(found) <= set(ids)
+    assert (found == 0).all() or ids == [0, 1]  # nothing tells the rows apart: the most frequent class
+
+
 def test_means_leave_padding_out_and_keep_the_order():
     source = hub.resolve_model("tiny")
     tokenizer, model = training.load_tokenizer(source), training.read_model(source, LABELS, 1, "eager")
