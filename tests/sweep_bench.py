@@ -27,12 +27,17 @@ class Bench:
     def about(self):
         return {"dataset": "none", "train_rows": self.rows}
 
-    def smaller(self, rows, epochs):
+    def smaller(self, rows, texts):
         part = copy.copy(self)
-        part.rows, part.base = rows or self.rows, dataclasses.replace(self.base, epochs=epochs or self.base.epochs)
+        part.rows = rows or self.rows
+        epochs = texts // part.rows if texts else self.base.epochs
+        part.base = dataclasses.replace(self.base, epochs=epochs)
         return part
 
-    def train(self, run_id, recipe, seed, callbacks=(), validate_at=(), checkpoints=False):
+    def turned(self, by):
+        return self
+
+    def train(self, run_id, recipe, seed, callbacks=(), validate_at=(), final=False):
         name = MlflowClient().get_run(run_id).info.run_name
         self.trained.append((name, recipe.learning_rate, seed))
         self.sizes[name] = self.rows, recipe.epochs

@@ -86,7 +86,7 @@ def measure(source: str, size: int, draw: int, ways: Sequence[str], python: str)
         start = time.perf_counter()
         if name == "linear baselines":
             answers = evaluation.baselines(parts, draw)
-            answers |= training.probe(model, texts.labels, tokenizer, parts, suited.max_length, draw)
+            answers |= training.Probe(model, texts.labels, tokenizer, suited.max_length, draw)(parts)
         elif name == "setfit":
             answers = {name: {"asked": setfit(parts, model.path, draw, python)}}
         else:

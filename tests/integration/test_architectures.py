@@ -149,7 +149,7 @@ def test_an_architecture_is_trained_saved_and_answers_as_plain_transformers(kind
 def test_a_linear_probe_of_an_architecture_answers_or_there_is_none(kind, tmp_path):
     save_small(kind, tmp_path / "model")
     source = Source("small", "model", None, tmp_path / "model", {})
-    answers = training.probe(source, ["bad", "good"], training.load_tokenizer(source), rows_twice(), 32, 1)
+    answers = training.Probe(source, ["bad", "good"], training.load_tokenizer(source), 32, 1)(rows_twice())
     assert (answers == {}) == (kind in NO_STATES)
     if answers:
         assert len(answers["linear_probe"]["validation"]) == len(TEXTS) * 2

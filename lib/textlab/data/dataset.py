@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import datasets
 import numpy as np
@@ -23,6 +25,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from .. import hub, machine
 from ..errors import InputError, first_line
 from . import formats, ratings, readers
+from .folds import Folds, dealt, in_folds
 from .quality import check_single, findings, quality
 from .readers import SPLITS
 from .splits import complete, cut
@@ -37,7 +40,10 @@ LONGEST_NAME = 200
 class Data:
     """A data set ready for use, with its source and what is to know about it."""
 
-    splits: DatasetDict  # columns text (string) and label (ClassLabel); train, validation and, if there is one, test
+    # Columns text (string) and label (ClassLabel); train, validation and, if there is one, test. With `folds`, test
+    # holds all rows, which are in train or in validation too: `answered` and `training.train_and_answer` keep apart
+    # what is learned from and what is answered.
+    splits: DatasetDict
     source: hub.Source
     quality: pd.DataFrame  # one line per problem and split, see quality()
     notes: tuple[str, ...]  # sentences for the reader: splits that were made, left out or cut
@@ -45,6 +51,7 @@ class Data:
     # test rows of the kinds of text that are not in the splits, as far as there are others.
     ratings: dict[str, pd.DataFrame] | None = None
     elsewhere: Dataset | None = None
+    folds: Folds | None = None  # of few rows that came without splits, if that was asked for
 
     @property
     def labels(self) -> list[str]:
@@ -72,9 +79,38 @@ class Data:
         """Return split -> number of rows."""
         return {name: len(split) for name, split in self.splits.items()}
 
+    def record(self) -> dict[str, Any]:
+        """Return what identifies the data: that of its source, rows by split and, if there are any, number of folds."""
+        return self.source.record() | {"rows": self.rows()} | ({"folds": len(self.folds)} if self.folds else {})
+
+    def answered(
+        self, answer: Callable[[DatasetDict], dict[str, dict[str, np.ndarray]]]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Return what models answer for each row, with folds by cross-validation.
+
+        Args:
+            answer: is given splits, learns from train, and returns for each model split -> answers, one entry a row.
+        """
+        if self.folds is None:
+            return answer(self.splits)
+        found = [answer(self.folds.training(self.splits["test"], fold)) for fold in range(len(self.folds))]
+        return {name: self.folds.collect([one[name]["validation"] for one in found]) for name in found[0]}
+
+    def turned(self, by: int) -> Data:
+        """Return the data with another of its folds as validation; without folds, itself."""
+        if self.folds is None:
+            return self
+        folds = self.folds.turned(by)
+        return replace(self, folds=folds, splits=_of_folds(self.splits["test"], folds))
+
 
 def load(
-    source: str, text_column: str = "", label_column: str = "", seed: int = 42, max_train_rows: int | None = None
+    source: str,
+    text_column: str = "",
+    label_column: str = "",
+    seed: int = 42,
+    max_train_rows: int | None = None,
+    folds: int | None = 0,
 ) -> Data:
     """Return any source as one data set with text and label.
 
@@ -84,9 +120,11 @@ def load(
         text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS, in upper or lower case.
         seed: decides which rows go into a split that is missing, and which ones `max_train_rows` keeps.
         max_train_rows: train on at most so many rows, drawn class by class; the other splits stay whole.
+        folds: cross-validate in so many folds (`Data.folds`) and not by splits; None: where rows are few (`dealt`).
 
     Raises:
-        InputError: the source is missing, unreadable or empty, lacks a column, or has fewer than two classes.
+        InputError: the source is missing, unreadable or empty, lacks a column, or has fewer than two classes; or it
+            cannot be cross-validated as asked.
 
     >>> texts = load("packaged", max_train_rows=600)
     >>> texts.rows(), texts.labels
@@ -101,10 +139,15 @@ def load(
         for name in parts
         if name not in table["split"].unique()
     ]
-    table, made = complete(table, seed, source)
+    fold = dealt(table, folds, seed, source)
+    table, made = complete(table, seed, source) if fold is None else (table.assign(split="train"), [])
     names = _label_names(table, parts)
     table, unknown = _drop_unknown(table, names, source)
     report = quality(table, unusable + unknown)
+    if fold is not None:
+        rows = _dataset_dict(table.assign(split="test"), names)["test"]
+        found, made = in_folds(rows, fold.to_numpy(), max_train_rows, seed)
+        return Data(_of_folds(rows, found), origin, report, (*notes, *made), folds=found)
     table, shortened = cut(table, max_train_rows, seed)
     more = _further_columns(parts, table)
     if elsewhere is not None:
@@ -332,6 +375,10 @@ def _further_columns(parts: dict[str, pd.DataFrame], table: pd.DataFrame) -> dic
     more = pd.concat([part.drop(columns=["text", "label"]) for part in parts.values()], ignore_index=True)
     splits = table.groupby("split", sort=False)
     return {split: more.loc[rows.index].reset_index(drop=True) for split, rows in splits} if len(more.columns) else None
+
+
+def _of_folds(rows: Dataset, folds: Folds) -> DatasetDict:
+    return DatasetDict(folds.training(rows, 0) | {"test": rows})
 
 
 def _dataset_dict(table: pd.DataFrame, names: list[str]) -> DatasetDict:

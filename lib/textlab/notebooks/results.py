@@ -49,9 +49,10 @@ class Facts(TypedDict):
 
 
 class DataFacts(Facts):
-    """What is kept of a data set."""
+    """What is kept of a data set; with folds, test holds all of its rows."""
 
     rows: Rows
+    folds: NotRequired[strict_json.Count]
 
 
 class People(TypedDict):

@@ -33,7 +33,9 @@ class Lead:
         """What the figures were measured on."""
         data = self.trained.get("data", {})
         count = data.get("rows", {}).get(self.split)
-        return f"the {f'{count:,} ' if count else ''}{self.split} rows{f' of {named(data)}' if data else ''}"
+        folds = data.get("folds") if self.split == "test" else None
+        what = "cross-validated rows" if folds else f"{self.split} rows"
+        return f"the {f'{count:,} ' if count else ''}{what}{f' of {named(data)}' if data else ''}"
 
     def against_baselines(self) -> tuple[str, str]:
         """Return good, doubt or bad, and the sentence that says why."""
@@ -166,8 +168,11 @@ def _percent(share: float) -> str:
 def _explored(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
     if not {"model", "data"} <= outcome.keys():
         return ""
-    rows = ", ".join(f"{count:,} {split}" for split, count in outcome["data"]["rows"].items())
-    words = [f"{outcome['model']['source']} and {named(outcome['data'])} were chosen: {rows} rows."]
+    facts = outcome["data"]
+    rows = ", ".join(f"{count:,} {split}" for split, count in facts["rows"].items()) + " rows"
+    if "folds" in facts:
+        rows = f"{facts['rows']['test']:,} rows, for a {facts['folds']}-fold cross-validation"
+    words = [f"{outcome['model']['source']} and {named(facts)} were chosen: {rows}."]
     if (candidates := outcome.get("candidates", {})) and (candidates["models"] or candidates["datasets"]):
         counts = f"{len(candidates['models'])} models and {len(candidates['datasets'])} data sets"
         words.insert(0, f"{counts} were compared.")

@@ -15,7 +15,8 @@ class SweepOptions:
     pruner: str = setting("halving", choices=("halving", "median", "hyperband", "none"))  # ends poor trials early
     max_minutes: float | None = setting(None, 0, above=True)  # no trial is begun after that
     trial_rows: int | None = setting(None, 1)  # rows that trials and repeats train on, class by class; None: all
-    trial_epochs: int | None = setting(None, 1, 1000)  # of trials and repeats; None: the recipe's
+    # texts that trials and repeats learn from, in whole epochs; None: as many epochs as the recipe has
+    trial_texts: int | None = setting(None, 1)
     confirm_top: int = setting(2, 1, 100)  # how many of the best settings are trained again
     confirm_seeds: int = setting(2, 0, 100)  # with so many fresh seeds each
     parallel: int = setting(1, 1, 1000)  # trials that may run at once

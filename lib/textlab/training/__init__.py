@@ -8,10 +8,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     {
         "callbacks": ["Progress"],
         "cost": ["padded_tokens", "work"],
+        "cross_validation": ["train_and_answer"],
         "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit"],
         "inference": ["Classifier", "load_classifier", "probabilities"],
         "layers": ["layers_of"],
-        "linear_probe": ["probe"],
+        "linear_probe": ["Probe"],
         "model": [
             "attention_of",
             "load_model",

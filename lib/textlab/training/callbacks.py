@@ -81,6 +81,12 @@ class Progress(TrainerCallback, ExportableState):
         self._line, self._ends = line or machine.ProgressLine(), line is None
         self._started, self._saved = None, time.monotonic()
 
+    def part(self, name: str, last: bool = False) -> Progress:
+        """Return the progress of one of several trainings, on the same line; the last one ends it as this would."""
+        part = Progress(f"{self.label}{name}", line=self._line)
+        part._ends = last and self._ends
+        return part
+
     def state(self) -> dict:
         """Return what a resumed training goes on with."""
         return {

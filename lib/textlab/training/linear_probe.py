@@ -28,39 +28,54 @@ MOST_STEPS = 1000
 MOST_ROWS = 10_000
 
 
-def probe(
-    source: Source,
-    labels: Sequence[str],
-    tokenizer: PreTrainedTokenizerBase,
-    splits: DatasetDict,
-    max_length: int,
-    seed: int,
-) -> dict[str, dict[str, np.ndarray]]:
-    """Return what a linear probe answers, a baseline: logistic regression on the pretrained model's mean-pooled states.
+class Probe:
+    """The linear probe, a baseline: logistic regression on the pretrained model's mean-pooled states.
 
     Each text's mean is brought to mean 0 and variance 1, as `Recipe.pooling` does it. The strength of the L2
-    regularisation is chosen by cross-validation within train.
+    regularisation is chosen by cross-validation within train. What the model makes of a text is computed once.
 
     Args:
         source, tokenizer: of the pretrained model.
         labels: label names in the order of their ids.
-        splits: each with columns text and label; the regression learns from train and answers the others.
         max_length: tokens; longer texts are cut.
         seed: of the folds.
-
-    Returns:
-        `linear_probe` -> split -> class ids, one a row; empty for an architecture that gives no state for each token.
     """
-    model = read_model(source, labels, seed, "sdpa").to(environment.device())
-    train = splits["train"]
-    train = train.select(drawn_by_class(train["label"][:], MOST_ROWS, seed))
-    splits = DatasetDict(splits | {"train": train})
-    states = {name: mean_states(model, tokenizer, split["text"][:], max_length) for name, split in splits.items()}
-    if any(found is None for found in states.values()):
-        return {}
-    states = {name: layer_norm(torch.from_numpy(found), found.shape[1:]).numpy() for name, found in states.items()}
-    answers = _regression(states["train"], np.array(train["label"][:]), seed)
-    return {"linear_probe": {name: answers.predict(found) for name, found in states.items() if name != "train"}}
+
+    def __init__(
+        self, source: Source, labels: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
+    ) -> None:
+        self._model = read_model(source, labels, seed, "sdpa").to(environment.device())
+        self._tokenizer, self._max_length, self._seed = tokenizer, max_length, seed
+        self._known: dict[str, np.ndarray] = {}  # text -> its state, shape (hidden size,)
+
+    def __call__(self, splits: DatasetDict) -> dict[str, dict[str, np.ndarray]]:
+        """Return what the probe answers.
+
+        Args:
+            splits: each with columns text and label; the regression learns from train and answers the others.
+
+        Returns:
+            `linear_probe` -> split -> class ids, one a row; empty for an architecture that gives no state for each
+            token.
+        """
+        train = splits["train"]
+        train = train.select(drawn_by_class(train["label"][:], MOST_ROWS, self._seed))
+        splits = DatasetDict(splits | {"train": train})
+        states = {name: self._states(split["text"][:]) for name, split in splits.items()}
+        if any(found is None for found in states.values()):
+            return {}
+        answers = _regression(states["train"], np.array(train["label"][:]), self._seed)
+        return {"linear_probe": {name: answers.predict(found) for name, found in states.items() if name != "train"}}
+
+    def _states(self, texts: Sequence[str]) -> np.ndarray | None:
+        """Return the states of texts, shape (texts, hidden size)."""
+        if unknown := [text for text in dict.fromkeys(texts) if text not in self._known]:
+            found = mean_states(self._model, self._tokenizer, unknown, self._max_length)
+            if found is None:
+                return None
+            found = layer_norm(torch.from_numpy(found), found.shape[1:]).numpy()
+            self._known |= dict(zip(unknown, found, strict=True))
+        return np.stack([self._known[text] for text in texts])
 
 
 def _regression(states: np.ndarray, ids: np.ndarray, seed: int) -> LogisticRegression:

@@ -54,6 +54,7 @@ class Params(TypedDict):
     label_column: str
     recipe: str
     max_train_rows: int | None
+    folds: NotRequired[int | None]
     seed: Seed
     strict: bool
     resolved: dict[str, Any]
@@ -77,6 +78,7 @@ class Record(TypedDict):
     validation: NotRequired[Scores]
     test: NotRequired[Scores]
     looks: NotRequired[list[strict_json.Share]]  # notebook 3
+    turn: NotRequired[strict_json.Count]  # of the folds, see `Data.turned`
     finished: NotRequired[bool]
     sha256: strict_json.Sha256
 
@@ -121,7 +123,7 @@ def make(
             "seed": fitted.seed,
             "environment": environment.fingerprint(),
             "code": code(notebook),
-            "data": texts.source.record() | {"rows": texts.rows()},
+            "data": texts.record(),
             "labels": texts.labels,
             "splits": texts.digests,
             "model": source.record() | {"parameters": fitted.model.num_parameters()},

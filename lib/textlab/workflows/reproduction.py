@@ -140,7 +140,8 @@ def compare(record: Mapping[str, Any], values: Mapping[str, Any]) -> Here:
 def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     columns = values["text_column"], values["label_column"]
     try:
-        texts = data.load(values["dataset"], *columns, record["params"]["seed"], values["max_train_rows"])
+        drawn = record["params"]["seed"], values["max_train_rows"], values["folds"]
+        texts = data.load(values["dataset"], *columns, *drawn).turned(record.get("turn", 0))
     except InputError as error:
         here.faults.append(f"{error}; wanted is SHA-256 {record['data']['sha256']}, and --dataset says where it is")
         return
@@ -213,7 +214,14 @@ def _repeat_training(
     uri = tracking.connect(store.store_uri(folder / "mlflow") if own_store else "", EXPERIMENT)
     with tracking.run(f"repeat of {old.name[:12]}", tags={"reproduces": old.name}) as active:
         bench = Workbench(cfg, folder, here.texts, here.source)
-        trained = bench.train(active.info.run_id, recipe(record), record["seed"], [Progress("repeat")], record["looks"])
+        trained = bench.train(
+            active.info.run_id,
+            recipe(record),
+            record["seed"],
+            [Progress("repeat")],
+            record["looks"],
+            record.get("finished", False),
+        )
         if record.get("finished"):
             bench.finish(trained)
     return find(active.info.run_id, uri)
@@ -222,6 +230,7 @@ def _repeat_training(
 def _parameters(record: Mapping[str, Any], elsewhere: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters to repeat a run with: the recorded ones, Hub sources at the recorded revision."""
     values = {name: value for name, value in record["params"].items() if name != "resolved"}
+    values.setdefault("folds", 0)  # older records were made without
     values["recipe_options"] = chosen(record)  # what the recipe's own settings are may have changed since
     for kind, known in (("dataset", record["data"]), ("model", record["model"])):
         if hub.split_id(values[kind]) and "revision" in known:

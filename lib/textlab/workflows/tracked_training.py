@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,7 @@ class Training:
     """A training as it was recorded."""
 
     fit: Fit
+    answers: dict[str, np.ndarray]  # split -> class ids
     scores: dict[str, Any]  # on validation, or on the split of the final score, as `evaluation.score` gives them
     record: dict[str, Any]  # as `record.make` returns it
 
@@ -51,7 +53,7 @@ class Workbench:
         environment.fix(cfg.seed, cfg.strict)
         self.cfg, self.out = cfg, out
         columns = cfg.text_column, cfg.label_column
-        self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows)
+        self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows, cfg.folds)
         self.source = source or hub.resolve_model(cfg.model)
         self.tokenizer = training.load_tokenizer(self.source)
         train = self.texts.splits["train"]
@@ -61,22 +63,35 @@ class Workbench:
         self._models: dict[tuple[int, str], PreTrainedModel] = {}
         self._memory = FrozenMemory()
 
-    def smaller(self, rows: int | None, epochs: int | None) -> Workbench:
-        """Return a bench for trainings on at most so many rows and with so many epochs; None: as many as here."""
-        fewer = rows is not None and rows < self.texts.rows()["train"]
-        if not fewer and epochs is None:
+    def smaller(self, rows: int | None, texts: int | None) -> Workbench:
+        """Return a bench for shorter trainings; None means as here.
+
+        Args:
+            rows: to learn from at most.
+            texts: to learn from in all epochs together, as near as whole epochs come; never more than here.
+        """
+        here = self.texts.rows()["train"]
+        fewer = rows is not None and rows < here
+        if not fewer and texts is None:
             return self
+        learned = rows if fewer else here
+        epochs = texts and max(1, round(min(texts, self.base.epochs * here) / learned))
         chosen = {"max_train_rows": rows if fewer else self.cfg.max_train_rows, "epochs": epochs or self.cfg.epochs}
         cfg = SimpleNamespace(**vars(self.cfg) | chosen)
         return Workbench(cfg, self.out, None if fewer else self.texts, self.source)
 
+    def turned(self, by: int) -> Workbench:
+        """Return a bench with `Data.turned`; without folds, this one."""
+        return Workbench(self.cfg, self.out, self.texts.turned(by), self.source) if self.texts.folds else self
+
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
+        folds = self.texts.folds  # of which each is as good a validation as another
         return {
             "dataset": self.texts.source.id,
             "data_sha256": self.texts.source.sha256,
-            "validation_sha256": self.texts.digests["validation"],
-            "train_rows": self.texts.rows()["train"],
+            "validation_sha256": self.texts.digests["test" if folds else "validation"],
+            "train_rows": len(folds.whole) if folds else self.texts.rows()["train"],
             "model": self.source.id,
             "model_sha256": self.source.sha256,
             "recipe": self.cfg.recipe,
@@ -96,10 +111,10 @@ class Workbench:
 
     @cached_property
     def _baseline_answers(self) -> dict[str, dict[str, np.ndarray]]:
-        answers = evaluation.baselines(self.texts.splits, self.cfg.seed)
+        answers = self.texts.answered(lambda splits: evaluation.baselines(splits, self.cfg.seed))
         if self.cfg.recipe != "probe":  # else that is the model itself
-            args = self.source, self.texts.labels, self.tokenizer, self.texts.splits, self.base.max_length
-            answers |= training.probe(*args, self.cfg.seed)
+            args = self.source, self.texts.labels, self.tokenizer, self.base.max_length, self.cfg.seed
+            answers |= self.texts.answered(training.Probe(*args))
         return answers
 
     def train(
@@ -109,9 +124,12 @@ class Workbench:
         seed: int,
         callbacks: Sequence[TrainerCallback] = (),
         validate_at: Sequence[float] = (),
-        checkpoints: bool = False,
+        final: bool = False,
     ) -> Training:
         """Train a fresh model in the active run, record what decided the outcome, and score it on validation.
+
+        With folds, a final training is one for each fold and one on all rows, whose model stays; the run has the curves
+        of the first fold.
 
         Args:
             run_id: of the active run.
@@ -119,7 +137,8 @@ class Workbench:
             seed: of the new head, the order of batches, and dropout.
             callbacks: see `training.fit`.
             validate_at: shares of the training after which it is validated, on `INTERIM_ROWS` rows; empty: every epoch.
-            checkpoints: see `tracking.RunLogger`; the model of the last epoch is for `register` to log.
+            final: `finish` or `register` follows. The model of each epoch is kept (see `tracking.RunLogger`), but that
+                of the last one, which is for `register` to log.
         """
         tracking.log_params(self.about() | dataclasses.asdict(recipe) | {"seed": seed})
         tracking.log_environment()
@@ -127,22 +146,25 @@ class Workbench:
         tracking.log_card(self.source.path)
         best = recipe.keep == "best" and not validate_at  # as notebook 2 would
         plan = Resumable(self.out, resume=False) if best else Unsaved(self.out, validate_at)
-        fitted = training.fit(
-            self._fresh(recipe, seed),
-            self.tokenizer,
-            self._tokens(recipe.max_length, bool(validate_at)),
-            recipe,
-            seed,
-            plan,
-            [tracking.RunLogger(run_id, checkpoints), *callbacks],
-            self._memory,
-        )
-        answers = self.answers(fitted, "validation")
-        scores = evaluation.score(self.texts.splits["validation"], answers, self.cfg.seed)
+        tokens = self._tokens(recipe.max_length, bool(validate_at))
+        logger = tracking.RunLogger(run_id, checkpoints=final and not self.texts.folds)
+        if final:
+            fresh = functools.partial(self._fresh, recipe, seed)
+            fitted, chances = training.train_and_answer(
+                self.texts, tokens, self.tokenizer, recipe, seed, plan, fresh, callbacks, [logger], self._memory
+            )
+            answers = {split: found.argmax(1) for split, found in chances.items()}
+        else:
+            model, watching = self._fresh(recipe, seed), [logger, *callbacks]
+            fitted = training.fit(model, self.tokenizer, tokens, recipe, seed, plan, watching, self._memory)
+            rows = self.texts.splits["validation"]["text"][:]
+            chances = training.probabilities(fitted.model, self.tokenizer, rows, recipe.max_length)
+            answers = {"validation": chances.argmax(1)}
+        scores = evaluation.score(self.texts.splits["validation"], answers["validation"], self.cfg.seed)
         tracking.log_scores("validation", scores)
         if validate_at:
             tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
-        predictions = record.predictions(self.texts, "validation", answers)
+        predictions = record.predictions(self.texts, "validation", answers["validation"])
         tracking.log_predictions(predictions, "validation")
         sealed = record.make(
             "03_mlflow_tracking",
@@ -154,22 +176,23 @@ class Workbench:
             {"validation": predictions},
             {"validation": scores},
             looks=list(validate_at),
+            **({"turn": turn} if (turn := self.texts.folds and self.texts.folds.turn) else {}),
         )
         tracking.log_table(sealed, "record.json")
         tracking.log_frame(fitted.history, "history.csv")
         tracking.log_scores("train", {"seconds": fitted.seconds})
-        return Training(fitted, scores, sealed)
+        return Training(fitted, answers, scores, sealed)
 
     def finish(self, trained: Training) -> tuple[np.ndarray, Training]:
-        """Score the active run's model on test where there is one, once, and add that to its record.
+        """Log the score of the active run's model on test, where there is one, and add it to its record.
 
         Args:
-            trained: what `train` has just returned.
+            trained: what a final `train` has just returned.
 
         Returns:
             The class ids, and the training with `scores` on that split and the longer record.
         """
-        predicted = self.answers(trained.fit, self.split)
+        predicted = trained.answers[self.split]
         scores = evaluation.score(self.texts.splits[self.split], predicted, self.cfg.seed)
         if self.split != "validation":  # which `train` has logged
             tracking.log_scores(self.split, scores)
@@ -179,13 +202,13 @@ class Workbench:
         more = {self.split: scores, "predictions": digests, "finished": True}
         sealed = record.seal(trained.record | more)
         tracking.log_table(sealed, "record.json")
-        return predicted, Training(trained.fit, scores, sealed)
+        return predicted, Training(trained.fit, trained.answers, scores, sealed)
 
     def register(self, trained: Training) -> tuple[str, list[str]]:
-        """Score the active run's model on test where there is one, once; check, log and register it as `candidate`.
+        """Finish the active run; check its model, log it and register it as `candidate`.
 
         Args:
-            trained: what `train` has just returned.
+            trained: what a final `train` has just returned.
 
         Returns:
             The version in the registry, and what the guards found.
@@ -234,11 +257,6 @@ class Workbench:
             "notes": [*self.texts.notes, *final.fit.notes],
         }
         return card.text(measured, self.texts.labels, evaluation.headline_rows(measured))
-
-    def answers(self, fitted: Fit, split: str) -> np.ndarray:
-        """Return the class ids that a fitted model gives for a split."""
-        texts = self.texts.splits[split]["text"][:]
-        return training.probabilities(fitted.model, self.tokenizer, texts, fitted.recipe.max_length).argmax(1)
 
     def _tokens(self, max_length: int, interim: bool) -> DatasetDict:
         """Return the tokenized splits; for interim validations with `INTERIM_ROWS` rows of it, drawn with a seed."""

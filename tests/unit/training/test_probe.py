@@ -77,7 +77,7 @@ def test_the_recipe_probe_trains_the_last_linear_map_alone_and_answers_like_the_
     training.save(fitted, tmp_path / "model")
     saved = training.load_classifier(tmp_path / "model", "saved")
     answers = saved.table(texts["validation"]["text"][:])["label"]
-    baseline = training.probe(source, LABELS, tokenizer, texts, 32, 1)["linear_probe"]["validation"]
+    baseline = training.Probe(source, LABELS, tokenizer, 32, 1)(texts)["linear_probe"]["validation"]
     assert (answers == [LABELS[i] for i in baseline]).mean() > 0.95
     assert evaluation.score(texts["validation"], baseline)["accuracy"] > 0.95
 
@@ -85,7 +85,7 @@ def test_the_recipe_probe_trains_the_last_linear_map_alone_and_answers_like_the_
 @pytest.mark.parametrize("rows", [4, 6, 14])
 def test_a_probe_of_a_handful_of_rows_answers(rows):
     texts, source = splits(rows), hub.resolve_model("tiny")
-    answers = training.probe(source, LABELS, training.load_tokenizer(source), texts, 32, 1)["linear_probe"]
+    answers = training.Probe(source, LABELS, training.load_tokenizer(source), 32, 1)(texts)["linear_probe"]
     assert answers.keys() == {"validation"} and set(answers["validation"]) <= {0, 1}
 
 
@@ -93,7 +93,7 @@ def test_a_probe_of_a_handful_of_rows_answers(rows):
 @pytest.mark.filterwarnings("error")
 def test_rare_classes_and_states_that_are_all_the_same_are_no_trouble(ids, monkeypatch):
     rows = Dataset.from_dict(
-        {"text": ["so"] * len(ids), "label": ids},
+        {"text": [f"so {i}" for i in range(len(ids))], "label": ids},
         Features({"text": Value("string"), "label": ClassLabel(names=["a", "b", "c"])}),
     )
     source, texts = hub.resolve_model("tiny"), DatasetDict(train=rows, validation=rows)
@@ -101,7 +101,7 @@ def test_rare_classes_and_states_that_are_all_the_same_are_no_trouble(ids, monke
     varied = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)
     for states in (varied, np.zeros_like(varied)):
         monkeypatch.setattr("textlab.training.linear_probe.mean_states", lambda *_, states=states: states)
-        found = training.probe(source, ["a", "b", "c"], tokenizer, texts, 32, 1)["linear_probe"]["validation"]
+        found = training.Probe(source, ["a", "b", "c"], tokenizer, 32, 1)(texts)["linear_probe"]["validation"]
         assert set(found) <= set(ids)
     assert (found == 0).all() or ids == [0, 1]  # nothing tells the rows apart: the most frequent class
 

@@ -27,6 +27,7 @@ CHOSEN = {
     "batch_size": 8,
     "learning_rate": 3e-3,
     "max_length": 16,
+    "folds": 0,
     "recipe_options": {"frozen_share": 0.0},
 }
 
@@ -46,7 +47,7 @@ def origin(tmp_path_factory, empty_store):
     )
     bench = workflows.Workbench(cfg, folder)
     with tracking.run("trial 1") as active:
-        trained = bench.train(active.info.run_id, bench.base, cfg.seed, validate_at=[0.5])
+        trained = bench.train(active.info.run_id, bench.base, cfg.seed, validate_at=[0.5], final=True)
         bench.finish(trained)
     (folder / "run_id").write_text(active.info.run_id)
 
@@ -530,5 +531,6 @@ def test_a_hub_source_is_asked_for_at_the_recorded_revision():
     assert reproduction._parameters(told, {"dataset": "", "model": ""}) == {
         "dataset": f"owner/data@{'a' * 40}",
         "model": "packaged",
+        "folds": 0,  # nor was there any cross-validation
         "recipe_options": {"keep": "best", "epochs": 4},  # as the best epoch was kept when records did not say
     }

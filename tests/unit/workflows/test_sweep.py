@@ -243,7 +243,7 @@ def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
 
 def test_trials_and_repeats_may_have_fewer_rows_and_epochs_than_what_is_registered(store, tmp_path):
     bench = Bench(tmp_path)
-    small = study(store, tmp_path, bench, n_trials=2, trial_rows=3, trial_epochs=1, pruner="none")
+    small = study(store, tmp_path, bench, n_trials=2, trial_rows=3, trial_texts=3, pruner="none")
     first, table = small.first(), small.search()
     last = small.final(small.confirm().index[0])
     registered = [name for name, size in bench.sizes.items() if size == (9, 2)]

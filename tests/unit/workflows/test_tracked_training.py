@@ -23,6 +23,7 @@ CHOSEN = {
     "learning_rate": 3e-3,
     "max_length": 16,
     "max_train_rows": None,
+    "folds": 0,
     "model": "tiny",
     "recipe_options": {"frozen_share": 0.0, "precision": "fp32"},
     "registered_model": "mine",
@@ -49,7 +50,7 @@ def train(bench, **options):
 
 def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(bench, store, tmp_path):
     tracking.connect(store, "tests")
-    run, weights = train(bench, checkpoints=True)
+    run, weights = train(bench, final=True)
     kept, steps = tracking.models(run), tracking.metric_history(run, "eval_macro_f1")["step"].tolist()
     assert (
         kept.index.tolist() == [f"checkpoint-{steps[0]}", f"checkpoint-{steps[1]}", "model"]
@@ -94,7 +95,7 @@ def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, st
 
     monkeypatch.setattr(mlflow.transformers, "save_model", full)
     with tracking.run("a training") as active:
-        bench.train(active.info.run_id, bench.base, 1, checkpoints=True)
+        bench.train(active.info.run_id, bench.base, 1, final=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tracking:")]
     assert len(told) == 2 and all(line.endswith("could not be recorded: no space left") for line in told)
     assert (
@@ -120,7 +121,7 @@ def test_a_training_outlives_the_server_that_it_records_into(bench, store, tmp_p
     revival = threading.Timer(40, server.start)
     revival.start()
     with tracking.run("a training") as active:
-        trained = bench.train(active.info.run_id, bench.base, 1, callbacks=[Kill()], checkpoints=True)
+        trained = bench.train(active.info.run_id, bench.base, 1, callbacks=[Kill()], final=True)
         bench.register(trained)
     told = capsys.readouterr().err
     assert "the store does not answer; what is to be recorded waits for it" in told

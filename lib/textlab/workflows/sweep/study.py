@@ -58,7 +58,7 @@ class Sweep:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = SweepOptions(**cfg.sweep_options)
         self.suggester = Suggester(self.space, self.options, cfg.seed)
-        self._trials = bench.smaller(self.options.trial_rows, self.options.trial_epochs)
+        self._trials = bench.smaller(self.options.trial_rows, self.options.trial_texts)
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
         identity |= {"trials": [self._trials.about()["train_rows"], self._trials.base.epochs]}
         self._identity = identity | {"tracking": cfg.experiment}
@@ -122,6 +122,7 @@ class Sweep:
     def confirm(self) -> pd.DataFrame:
         """Repeat the best settings with fresh seeds and return what came of each, the winner first.
 
+        With folds, each seed is scored on another fold. The settings that are compared have the same ones.
         Of the settings whose mean is within one standard error of the best mean, the one that varies least wins.
 
         Returns:
@@ -135,7 +136,8 @@ class Sweep:
 
         def repeat(job: optuna.Trial) -> float:
             trial, seed = jobs[job.number]
-            return self._train(job, f"trial {trial.number + 1}, seed {seed}", "repeat", trial.params, seed)
+            name, bench = f"trial {trial.number + 1}, seed {seed}", self._trials.turned(seed - self.cfg.seed)
+            return self._train(job, name, "repeat", trial.params, seed, bench)
 
         with tracking.run(self.name, run_id=self.parent):
             self._work(queue, len(jobs), repeat)
@@ -255,7 +257,7 @@ class Sweep:
             if reporter.should_prune():
                 raise optuna.TrialPruned
 
-        return self._train(job, f"trial {job.number + 1}", "trial", point.params, self.cfg.seed, report)
+        return self._train(job, f"trial {job.number + 1}", "trial", point.params, self.cfg.seed, self._trials, report)
 
     def _train(
         self,
@@ -264,6 +266,7 @@ class Sweep:
         role: str,
         values: Mapping[str, Any],
         seed: int,
+        bench: Workbench,
         report: Callable[[int, float], None] | None = None,
         register: bool = False,
     ) -> float:
@@ -276,7 +279,6 @@ class Sweep:
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
             tracking.close_lost(lost)
-        bench = self.bench if register else self._trials
         recipe = dataclasses.replace(bench.base, **values)
         label = f"{self._summary()}; {name}" if report else name
         callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
@@ -285,7 +287,7 @@ class Sweep:
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                trained = bench.train(child.info.run_id, recipe, seed, callbacks, validate_at, checkpoints=register)
+                trained = bench.train(child.info.run_id, recipe, seed, callbacks, validate_at, final=register)
                 if register:
                     version, guards = bench.register(trained)
                     result = {
@@ -309,7 +311,9 @@ class Sweep:
         """Do a training that ends in the registry, once for all workers."""
         queue = JobQueue(self.storage, f"{self.name}/{name}", self._identity)
         with tracking.run(self.name, run_id=self.parent):
-            self._work(queue, 1, lambda job: self._train(job, name, role, values, self.cfg.seed, register=True))
+            self._work(
+                queue, 1, lambda job: self._train(job, name, role, values, self.cfg.seed, self.bench, register=True)
+            )
         (job,) = queue.trials()
         if job.state != TrialState.COMPLETE:
             raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))

@@ -1,0 +1,94 @@
+"""Few rows without splits are dealt into folds: each row is answered once, and equal texts stay together."""
+
+import numpy as np
+import pytest
+
+from conftest import error
+from textlab import data
+
+ROWS = [(f"text {i}", "abc"[i % 3]) for i in range(60)]
+
+
+def write(path, rows):
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    return str(path)
+
+
+@pytest.fixture
+def texts(tmp_path):
+    return data.load(write(tmp_path / "a.csv", [*ROWS, ("text 0", "a"), ("text 1", "c"), ("alone", "d")]), folds=None)
+
+
+def test_each_row_is_answered_once_by_a_fold_that_has_not_learned_it(texts):
+    rows, folds = texts.splits["test"], texts.folds
+    assert len(folds) == 5 and sorted(np.concatenate(folds.answered)) == list(range(63)) == sorted(folds.whole)
+    for fold in range(5):
+        part = folds.training(rows, fold)
+        assert not {*part["train"]["text"]} & {*part["validation"]["text"]}
+        assert len(part["train"]) + len(part["validation"]) == 63
+        dealt = part["validation"].to_pandas().drop_duplicates("text")["label"].value_counts()
+        assert dealt[:3].max() - dealt[:3].min() <= 1  # class by class
+    first = folds.training(rows, 0)
+    assert texts.splits["train"][:] == first["train"][:] and texts.splits["validation"][:] == first["validation"][:]
+    assert texts.labels == ["a", "b", "c", "d"] and texts.record()["folds"] == 5
+    assert "5-fold cross-validation" in texts.notes[0] and "in every part: d (1)." in texts.notes[1]
+
+
+def test_answers_come_back_in_the_order_of_the_rows(texts):
+    def of_validation(splits):
+        return {"itself": {"validation": np.array(splits["validation"]["text"])}}
+
+    found = texts.answered(of_validation)["itself"]
+    assert found["test"].tolist() == texts.splits["test"]["text"][:]
+    assert found["validation"].tolist() == texts.splits["validation"]["text"][:]
+    turned = texts.turned(2)
+    assert turned.answered(of_validation)["itself"]["test"].tolist() == texts.splits["test"]["text"][:]
+    assert turned.folds.turn == 2 and turned.turned(3).splits["train"][:] == texts.splits["train"][:]
+    assert not {*turned.splits["validation"]["text"]} & {*texts.splits["validation"]["text"]}
+    assert turned.digests["test"] == texts.digests["test"] != turned.digests["validation"]
+
+
+def test_a_fold_that_chooses_by_validation_does_not_choose_by_what_it_answers(texts):
+    for fold in range(5):
+        part = texts.folds.training(texts.splits["test"], fold, chooses=True)
+        answered = texts.splits["test"].select(texts.folds.answered[fold])
+        seen = [{*rows["text"]} for rows in (part["train"], part["validation"], answered)]
+        assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+    kept = texts.folds.kept(texts.splits["test"], chooses=True)
+    assert not {*kept["train"]["text"]} & {*kept["validation"]["text"]}
+    assert len(texts.folds.kept(texts.splits["test"])["train"]) == 63
+
+
+def test_the_same_seed_deals_the_same_folds(tmp_path):
+    path = write(tmp_path / "a.csv", ROWS)
+    one, same, other = (data.load(path, folds=3, seed=seed).splits["validation"]["text"][:] for seed in (1, 1, 2))
+    assert one == same != other and len(one) == 20
+
+
+def test_max_train_rows_holds_for_each_training(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ROWS), folds=None, max_train_rows=12)
+    assert {len(rows) for rows in (*found.folds.learned, found.folds.whole)} == {12}
+    assert len(found.splits["test"]) == 60 and "at most 12 rows" in found.notes[1]
+    assert {*found.splits["train"]["label"]} == {0, 1, 2}
+
+
+def test_only_few_unsplit_rows_are_dealt_unless_asked_for(tmp_path):
+    many = [(f"text {i}", "ab"[i % 2]) for i in range(2000)]
+    assert data.load(write(tmp_path / "many.csv", many), folds=None).folds is None
+    assert len(data.load(write(tmp_path / "many.csv", many), folds=4).folds) == 4
+    assert data.load(write(tmp_path / "few.csv", many[:-1]), folds=None).folds
+    assert data.load(write(tmp_path / "few.csv", ROWS)).folds is None  # a library's user gets splits that are apart
+    for none in (0, 1):
+        assert data.load(write(tmp_path / "few.csv", ROWS), folds=none).folds is None
+    rare = [(f"text {i}", "a" if i else "b") for i in range(40)] + [(f"b {i}", "b") for i in range(3)]
+    assert data.load(write(tmp_path / "rare.csv", rare), folds=None).folds is None
+    assert data.load("packaged", folds=None).folds is None
+
+
+def test_folds_that_cannot_be_had_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", ROWS)
+    told = error(data.load, path, folds=21)
+    assert told == f"folds: got 21, but {path} has not two classes with 21 different texts each; leave folds empty"
+    assert error(data.load, "packaged", folds=5) == (
+        "folds: got 5, but packaged comes with splits of its own; leave folds empty"
+    )
