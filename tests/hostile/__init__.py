@@ -255,7 +255,7 @@ def _stand_in_for_kernels() -> None:
         environment.quiet()
         if notebook != "02_fine_tuning":
             return
-        texts = data.load(cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, cfg.max_train_rows, cfg.folds)
+        texts = data.load(cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, cfg.max_train_rows, None)
         if cfg.model != "packaged":
             source = hub.resolve_model(cfg.model)
             tokenizer = training.load_tokenizer(source)

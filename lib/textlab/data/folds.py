@@ -95,7 +95,7 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     fault = "comes with splits of its own"
     if unsplit:
         fault = f"has not two classes with {folds} different texts each"
-    raise InputError(f"folds: got {folds}, but {source} {fault}; leave folds empty")
+    raise InputError(f"folds: got {folds}, but {source} {fault}; take 0")
 
 
 def in_folds(rows: Dataset, fold: np.ndarray, max_train_rows: int | None, seed: int) -> tuple[Folds, list[str]]:

@@ -22,7 +22,6 @@ DATA = {
     "dataset": Rule(str),
     "text_column": Rule(str),
     "label_column": Rule(str),
-    "folds": Rule(int, 0, 100, optional=True),
 }
 COMMON = {
     "seed": Rule(int, 0, 2**32 - 1),

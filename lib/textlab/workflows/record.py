@@ -54,7 +54,6 @@ class Params(TypedDict):
     label_column: str
     recipe: str
     max_train_rows: int | None
-    folds: NotRequired[int | None]
     seed: Seed
     strict: bool
     resolved: dict[str, Any]

@@ -140,7 +140,7 @@ def compare(record: Mapping[str, Any], values: Mapping[str, Any]) -> Here:
 def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     columns = values["text_column"], values["label_column"]
     try:
-        drawn = record["params"]["seed"], values["max_train_rows"], values["folds"]
+        drawn = record["params"]["seed"], values["max_train_rows"], record["data"].get("folds", 0)
         texts = data.load(values["dataset"], *columns, *drawn).turned(record.get("turn", 0))
     except InputError as error:
         here.faults.append(f"{error}; wanted is SHA-256 {record['data']['sha256']}, and --dataset says where it is")
@@ -230,7 +230,6 @@ def _repeat_training(
 def _parameters(record: Mapping[str, Any], elsewhere: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters to repeat a run with: the recorded ones, Hub sources at the recorded revision."""
     values = {name: value for name, value in record["params"].items() if name != "resolved"}
-    values.setdefault("folds", 0)  # older records were made without
     values["recipe_options"] = chosen(record)  # what the recipe's own settings are may have changed since
     for kind, known in (("dataset", record["data"]), ("model", record["model"])):
         if hub.split_id(values[kind]) and "revision" in known:

@@ -53,7 +53,7 @@ class Workbench:
         environment.fix(cfg.seed, cfg.strict)
         self.cfg, self.out = cfg, out
         columns = cfg.text_column, cfg.label_column
-        self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows, cfg.folds)
+        self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows, folds=None)
         self.source = source or hub.resolve_model(cfg.model)
         self.tokenizer = training.load_tokenizer(self.source)
         train = self.texts.splits["train"]
@@ -78,7 +78,11 @@ class Workbench:
         epochs = texts and max(1, round(min(texts, self.base.epochs * here) / learned))
         chosen = {"max_train_rows": rows if fewer else self.cfg.max_train_rows, "epochs": epochs or self.cfg.epochs}
         cfg = SimpleNamespace(**vars(self.cfg) | chosen)
-        return Workbench(cfg, self.out, None if fewer else self.texts, self.source)
+        part = self.texts
+        if fewer:
+            known = cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, rows
+            part = data.load(*known, folds=len(self.texts.folds) if self.texts.folds else 0)
+        return Workbench(cfg, self.out, part, self.source)
 
     def turned(self, by: int) -> Workbench:
         """Return a bench with `Data.turned`; without folds, this one."""

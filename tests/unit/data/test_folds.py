@@ -88,7 +88,5 @@ def test_only_few_unsplit_rows_are_dealt_unless_asked_for(tmp_path):
 def test_folds_that_cannot_be_had_are_refused(tmp_path):
     path = write(tmp_path / "a.csv", ROWS)
     told = error(data.load, path, folds=21)
-    assert told == f"folds: got 21, but {path} has not two classes with 21 different texts each; leave folds empty"
-    assert error(data.load, "packaged", folds=5) == (
-        "folds: got 5, but packaged comes with splits of its own; leave folds empty"
-    )
+    assert told == f"folds: got 21, but {path} has not two classes with 21 different texts each; take 0"
+    assert error(data.load, "packaged", folds=5) == ("folds: got 5, but packaged comes with splits of its own; take 0")

@@ -11,7 +11,6 @@ from textlab.workflows.receipt import REPRODUCED
 
 CHOSEN = {
     "model": "tiny",
-    "folds": 3,
     "epochs": 4,
     "batch_size": 8,
     "learning_rate": 3e-3,
@@ -26,7 +25,8 @@ def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     (folder / "mine.csv").write_text(CSV)
     values = parameters.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")}
-    return workflows.Workbench(parameters.check("03_mlflow_tracking", values), folder)
+    cfg = parameters.check("03_mlflow_tracking", values)
+    return workflows.Workbench(cfg, folder, data.load(cfg.dataset, folds=3))
 
 
 def by_hand(bench, folder, recipe, part):

@@ -27,7 +27,6 @@ CHOSEN = {
     "batch_size": 8,
     "learning_rate": 3e-3,
     "max_length": 16,
-    "folds": 0,
     "recipe_options": {"frozen_share": 0.0},
 }
 
@@ -45,7 +44,7 @@ def origin(tmp_path_factory, empty_store):
     cfg = parameters.check(
         "03_mlflow_tracking", parameters.defaults("03_mlflow_tracking") | {"max_train_rows": None} | values
     )
-    bench = workflows.Workbench(cfg, folder)
+    bench = workflows.Workbench(cfg, folder, data.load(cfg.dataset))
     with tracking.run("trial 1") as active:
         trained = bench.train(active.info.run_id, bench.base, cfg.seed, validate_at=[0.5], final=True)
         bench.finish(trained)
@@ -531,6 +530,5 @@ def test_a_hub_source_is_asked_for_at_the_recorded_revision():
     assert reproduction._parameters(told, {"dataset": "", "model": ""}) == {
         "dataset": f"owner/data@{'a' * 40}",
         "model": "packaged",
-        "folds": 0,  # nor was there any cross-validation
         "recipe_options": {"keep": "best", "epochs": 4},  # as the best epoch was kept when records did not say
     }

@@ -12,7 +12,7 @@ from test_record import CSV
 from transformers import TrainerCallback
 
 from mlflow_stores import Server, content
-from textlab import tracking, training, workflows
+from textlab import data, tracking, training, workflows
 from textlab.settings import parameters
 from textlab.tracking import sync
 from textlab.tracking.store import store_uri
@@ -23,7 +23,6 @@ CHOSEN = {
     "learning_rate": 3e-3,
     "max_length": 16,
     "max_train_rows": None,
-    "folds": 0,
     "model": "tiny",
     "recipe_options": {"frozen_share": 0.0, "precision": "fp32"},
     "registered_model": "mine",
@@ -37,7 +36,7 @@ def bench(tmp_path_factory):
     cfg = parameters.check(
         "03_mlflow_tracking", parameters.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")}
     )
-    return workflows.Workbench(cfg, folder)
+    return workflows.Workbench(cfg, folder, data.load(cfg.dataset))
 
 
 def train(bench, **options):
