@@ -58,6 +58,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "set_tags",
         ],
         "registry": ["load_model", "log_model", "model_folder", "model_versions", "set_alias", "version_of"],
-        "run_logger": ["RunLogger"],
+        "run_logger": ["RunLogger", "log_history"],
     },
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from transformers import TrainerCallback
@@ -33,12 +35,7 @@ class RunLogger(TrainerCallback):
         self._writer, self._models = ThreadPoolExecutor(1), {}
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        now = int(time.time() * 1000)
-        for name, value in (logs or {}).items():
-            if name in ("loss", "learning_rate", "grad_norm"):  # the prefix tells it from the parameter of that name
-                self._points.append(Metric(f"train_{name}", float(value), now, state.global_step))
-            elif name.startswith("eval_") and not name.endswith(("_runtime", "_per_second")):
-                self._points.append(Metric(name, float(value), now, state.global_step))
+        self._points += _points(logs or {}, state.global_step)
 
     def on_evaluate(self, args, state, control, model=None, processing_class=None, **kwargs):
         self._send()
@@ -79,3 +76,27 @@ class RunLogger(TrainerCallback):
         while self._points:
             MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
             del self._points[:1000]
+
+
+def _points(logs: Mapping[str, float], step: int) -> list[Metric]:
+    """Return what the Trainer logged at a step as points of curves, measured now."""
+    now, points = int(time.time() * 1000), []
+    for name, value in logs.items():
+        if name in ("loss", "learning_rate", "grad_norm"):  # the prefix tells it from the parameter of that name
+            points.append(Metric(f"train_{name}", float(value), now, step))
+        elif name.startswith("eval_") and not name.endswith(("_runtime", "_per_second")):
+            points.append(Metric(name, float(value), now, step))
+    return points
+
+
+@patient
+def log_history(run_id: str, history: pd.DataFrame) -> None:
+    """Log the history of a training that has ended, as `RunLogger` would have done meanwhile.
+
+    Args:
+        history: of a `training.Fit`.
+    """
+    steps = history.to_dict("records")
+    points = [point for row in steps for point in _points(row, int(row["step"])) if point.value == point.value]
+    for start in range(0, len(points), 1000):  # MLflow's limit for one batch
+        MlflowClient().log_batch(run_id, metrics=points[start : start + 1000])

@@ -107,23 +107,16 @@ def _looks(recipe: Recipe) -> list[float]:
 class Fit:
     """A finished training run."""
 
-    trainer: TextTrainer
+    model: PreTrainedModel  # of the last epoch, or the best by validation macro F1, as the recipe's `keep` says
     recipe: Recipe
     seed: int
     history: pd.DataFrame  # step, epoch, loss, learning_rate, eval_loss, eval_accuracy, eval_macro_f1, ...
+    epochs: float  # fewer than asked for when training stopped early
+    steps: int
     seconds: float  # in the training loop alone, without validation and saving
     samples_per_second: float
     notes: tuple[str, ...]  # sentences for the reader: resumed from where, what was skipped, collapsed epochs
-
-    @property
-    def model(self) -> PreTrainedModel:
-        """The trained model: of the last epoch, or the best by validation macro F1, as the recipe's `keep` says."""
-        return self.trainer.model
-
-    @property
-    def epochs(self) -> float:
-        """Epochs trained, fewer than asked for when training stopped early."""
-        return round(self.trainer.state.epoch, 3)
+    trainer: TextTrainer | None = None  # None for a training that was read from where it was recorded
 
 
 def fit(
@@ -173,9 +166,10 @@ def fit(
         if not checkpoints.in_order(place):
             shutil.rmtree(place, ignore_errors=True)
     progress, guard = trainer.callback(Progress), trainer.callback(Guard)
-    samples = len(tokens["train"]) * trainer.state.epoch
-    seconds = progress.seconds + trainer.preparing
-    return Fit(trainer, recipe, seed, history(trainer), seconds, samples / seconds, (*notes, *guard.warnings))
+    state, seconds = trainer.state, progress.seconds + trainer.preparing
+    rate = len(tokens["train"]) * state.epoch / seconds
+    known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings)
+    return Fit(trainer.model, recipe, seed, *known, trainer)
 
 
 def build(

@@ -77,6 +77,7 @@ class Record(TypedDict):
     validation: NotRequired[Scores]
     test: NotRequired[Scores]
     looks: NotRequired[list[strict_json.Share]]  # notebook 3
+    history: NotRequired[strict_json.Sha256]  # notebook 2: of its file history.csv
     turn: NotRequired[strict_json.Count]  # of the folds, see `Data.turned`
     finished: NotRequired[bool]
     sha256: strict_json.Sha256

@@ -23,6 +23,7 @@ from ..machine import environment
 from ..settings import Recipe, from_params
 from ..training import Fit, FrozenMemory, Resumable, Unsaved
 from . import record
+from .earlier import find_training
 
 #: Rows of validation that a training is scored on while it is under way, to decide whether it is pruned.
 INTERIM_ROWS = 256
@@ -144,10 +145,7 @@ class Workbench:
             final: `finish` or `register` follows. The model of each epoch is kept (see `tracking.RunLogger`), but that
                 of the last one, which is for `register` to log.
         """
-        tracking.log_params(self.about() | dataclasses.asdict(recipe) | {"seed": seed})
-        tracking.log_environment()
-        tracking.log_inputs(self._inputs)
-        tracking.log_card(self.source.path)
+        self._begin(recipe, seed)
         best = recipe.keep == "best" and not validate_at  # as notebook 2 would
         plan = Resumable(self.out, resume=False) if best else Unsaved(self.out, validate_at)
         tokens = self._tokens(recipe.max_length, bool(validate_at))
@@ -164,10 +162,36 @@ class Workbench:
             rows = self.texts.splits["validation"]["text"][:]
             chances = training.probabilities(fitted.model, self.tokenizer, rows, recipe.max_length)
             answers = {"validation": chances.argmax(1)}
+        return self._end(fitted, answers, validate_at)
+
+    def take_over(self, run_id: str, folder: Path) -> Training | None:
+        """Record notebook 2's finished training in the active run, as `train` would have done, and return it.
+
+        Args:
+            run_id: of the active run.
+            folder: notebook 2's; None comes back unless its training is exactly a final one of this bench.
+        """
+        cfg = self.cfg
+        found = find_training(folder, self.texts, self.source, self.base, cfg.seed, cfg.strict)
+        if found is None:
+            return None
+        self._begin(self.base, cfg.seed)
+        tracking.log_history(run_id, found[0].history)
+        return self._end(*found)
+
+    def _begin(self, recipe: Recipe, seed: int) -> None:
+        """Log what is known before a training."""
+        tracking.log_params(self.about() | dataclasses.asdict(recipe) | {"seed": seed})
+        tracking.log_environment()
+        tracking.log_inputs(self._inputs)
+        tracking.log_card(self.source.path)
+
+    def _end(self, fitted: Fit, answers: dict[str, np.ndarray], validate_at: Sequence[float] = ()) -> Training:
+        """Log what came of a training, and its record; see `train`."""
         scores = evaluation.score(self.texts.splits["validation"], answers["validation"], self.cfg.seed)
         tracking.log_scores("validation", scores)
         if validate_at:
-            tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.trainer.state.global_step)
+            tracking.log_point("eval_macro_f1", scores["macro_f1"], fitted.steps)
         predictions = record.predictions(self.texts, "validation", answers["validation"])
         tracking.log_predictions(predictions, "validation")
         sealed = record.make(
@@ -241,7 +265,7 @@ class Workbench:
             self.cfg.registered_model,
             tags,
             [*tracking.flat("validation", trained.scores) | tracking.flat(split, final.scores)],
-            trained.fit.trainer.state.global_step,
+            trained.fit.steps,
             self._card(final, guards),
         )
         tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")

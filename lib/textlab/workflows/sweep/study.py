@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,9 +91,13 @@ class Sweep:
 
     # Stages
 
-    def first(self) -> dict[str, Any]:
-        """Train with the settings of the recipe and register; return what `final` does."""
-        return self._single("baseline settings", "first", {})
+    def first(self, earlier: Path | None = None) -> dict[str, Any]:
+        """Train with the settings of the recipe and register; return what `final` does.
+
+        Args:
+            earlier: folder of notebook 2; if its training is exactly this one, that is recorded and not done again.
+        """
+        return self._single("baseline settings", "first", {}, earlier)
 
     def search(self) -> pd.DataFrame:
         """Run the trials, wherever the engine puts them, until all are done or the time is up; return `table`.
@@ -164,7 +169,7 @@ class Sweep:
             trial: its number as tables show it, counted from 1.
 
         Returns:
-            run_id, version, guards, validation (scores), weights_sha256.
+            run_id, version, guards, validation (scores), weights_sha256, taken_over (whether notebook 2 trained it).
         """
         won = self.queue.trials()[trial - 1].params
         return self._single(f"winner, trial {trial}", "winner", won)
@@ -269,6 +274,7 @@ class Sweep:
         bench: Workbench,
         report: Callable[[int, float], None] | None = None,
         register: bool = False,
+        earlier: Path | None = None,
     ) -> float:
         """Do a job as a child run, or take over its result when a worker died between the run's end and the queue's."""
         if ended := tracking.outcome(self.parent, name):
@@ -287,7 +293,9 @@ class Sweep:
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:
-                trained = bench.train(child.info.run_id, recipe, seed, callbacks, validate_at, final=register)
+                taken = bench.take_over(child.info.run_id, earlier) if earlier else None
+                args = child.info.run_id, recipe, seed, callbacks, validate_at, register
+                trained = taken or bench.train(*args)
                 if register:
                     version, guards = bench.register(trained)
                     result = {
@@ -296,6 +304,7 @@ class Sweep:
                         "guards": guards,
                         "validation": trained.scores,
                         "weights_sha256": trained.record["weights_sha256"],
+                        "taken_over": taken is not None,
                     }
                     job.set_user_attr(_RESULT, result)
             except optuna.TrialPruned:
@@ -307,7 +316,7 @@ class Sweep:
             tracking.set_tags(trial_state="complete")
         return trained.scores["macro_f1"]
 
-    def _single(self, name: str, role: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _single(self, name: str, role: str, values: Mapping[str, Any], earlier: Path | None = None) -> dict[str, Any]:
         """Do a training that ends in the registry, once for all workers."""
         queue = JobQueue(self.storage, f"{self.name}/{name}", self._identity)
         with tracking.run(self.name, run_id=self.parent):
@@ -317,7 +326,7 @@ class Sweep:
         (job,) = queue.trials()
         if job.state != TrialState.COMPLETE:
             raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))
-        self._line.show(f"{name}: trained and registered", final=True)
+        self._line.show(f"{name}: registered", final=True)
         return job.user_attrs[_RESULT]
 
 
