@@ -70,6 +70,10 @@ class Data:
 
         return {split: digest(rows) for split, rows in self.splits.items()}
 
+    def scored(self, split: str) -> str:
+        """Return what figures of a split are measured on, for titles."""
+        return "all rows, cross-validated" if self.folds and split == "test" else f"the {split} split"
+
     @property
     def about(self) -> str:
         """What packaged data is, whom to cite and its licence, for readers; of other data it is empty."""

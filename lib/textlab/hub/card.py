@@ -38,13 +38,15 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
         headline: rows of the headline table, as `evaluation.headline_rows` returns them.
     """
     data, model = _public(measured["data"]), _public(measured["model"])
-    splits = [split for split in ("test", "validation") if split in measured]
+    folds = data.get("folds")
+    splits = [split for split in ("test", "validation") if split in measured][: 1 if folds else 2]
+    scored = f"{folds}-fold cross-validation" if folds else splits[0] if splits else "no split"
     scores = [
         EvalResult(
             task_type="text-classification",
             dataset_type=data["source"],
             dataset_name=data["source"],
-            dataset_split=split,
+            dataset_split=scored if folds else split,
             dataset_revision=data.get("revision"),
             metric_name=name,
             metric_type=metric.removeprefix("macro_").removeprefix("weighted_"),
@@ -65,7 +67,7 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     parts = {
         "Data": _list(data | {"rows": ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())}),
         "Base model": _list(model),
-        f"Results on {splits[0] if splits else 'no split'}": _scores(headline, bool(measured.get("seeds"))),
+        f"Results {'by' if folds else 'on'} {scored}": _scores(headline, bool(measured.get("seeds"))),
         "Limits": [
             f"- {limit}" for limit in [_about_seeds(measured), *measured.get("guards", []), *measured.get("notes", [])]
         ],

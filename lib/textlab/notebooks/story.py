@@ -29,13 +29,17 @@ class Lead:
     same: bool = False  # it has the weights of notebook 2's model
 
     @property
+    def folds(self) -> int:
+        """Number of folds of the cross-validation that the figures are of; 0 for those of a split."""
+        return self.trained.get("data", {}).get("folds", 0) if self.split == "test" else 0
+
+    @property
     def data(self) -> str:
         """What the figures were measured on."""
         data = self.trained.get("data", {})
         count = data.get("rows", {}).get(self.split)
-        folds = data.get("folds") if self.split == "test" else None
-        what = "cross-validated rows" if folds else f"{self.split} rows"
-        return f"the {f'{count:,} ' if count else ''}{what}{f' of {named(data)}' if data else ''}"
+        what = "cross-validated" if self.folds else self.split
+        return f"the {f'{count:,} ' if count else ''}{what} rows{f' of {named(data)}' if data else ''}"
 
     def against_baselines(self) -> tuple[str, str]:
         """Return good, doubt or bad, and the sentence that says why."""

@@ -82,6 +82,15 @@ def test_the_card_says_what_was_measured(model):
     assert candidates.card(hub.Source("x", "model", None, model, {}), 1) == "Puts a text under one of: sad, glad."
 
 
+def test_a_cross_validation_is_not_called_a_test_split(tmp_path):
+    rows = {"train": 48, "validation": 12, "test": 60}
+    measured = MEASURED | {"data": MEASURED["data"] | {"rows": rows, "folds": 5}}
+    card.write_card(tmp_path, measured, ["sad", "glad"], evaluation.headline_rows(measured))
+    written = ModelCard.load(tmp_path / "README.md")
+    assert {result.dataset_split for result in written.data.eval_results} == {"5-fold cross-validation"}
+    assert "## Results by 5-fold cross-validation\n" in written.text and "- folds: 5\n" in written.text
+
+
 def test_what_was_not_measured_is_absent_and_paths_stay_here(tmp_path):
     own = {
         "data": {"source": "/somewhere/mine.csv", "sha256": "1", "rows": {"train": 3}},

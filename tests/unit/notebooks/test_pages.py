@@ -161,6 +161,19 @@ def test_without_a_champion_notebook_2s_model_leads_and_the_reason_is_told(tmp_p
     assert rows_of(page)[0] == "fine-tuned MiniLM" and tone(page) == ["good"]
 
 
+def test_figures_of_a_cross_validation_are_not_called_those_of_a_test_split(tmp_path):
+    def change(demo):
+        for outcome in demo.values():
+            if "data" in outcome:
+                outcome["data"] = {**DATA, "rows": {"train": 160, "validation": 40, "test": 200}, "folds": 5}
+
+    page = index(tmp_path, change)
+    assert "accuracy by cross-validation" in page and "<th>by cross-validation</th>" in page
+    assert "of the 200 cross-validated rows of" in page and "on test" not in page.partition("What each notebook")[0]
+    assert "200 rows to train on, each answered by a model that had not seen it (5-fold cross-validation);" in page
+    assert "200 rows, for a 5-fold cross-validation." in page
+
+
 def test_notebook_2_alone_is_shown_with_what_is_known(tmp_path):
     def change(demo):
         for name in demo.keys() - {"02_fine_tuning"}:
