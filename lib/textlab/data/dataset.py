@@ -28,7 +28,7 @@ from . import formats, ratings, readers
 from .folds import Folds, dealt, in_folds
 from .quality import check_single, findings, quality
 from .readers import SPLITS
-from .splits import complete, cut
+from .splits import complete, cut, drawn_by_class
 
 #: The label names of the course's `emotion` data, in the order of their ids there.
 EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
@@ -99,6 +99,15 @@ class Data:
             return answer(self.splits)
         found = [answer(self.folds.training(self.splits["test"], fold)) for fold in range(len(self.folds))]
         return {name: self.folds.collect([one[name]["validation"] for one in found]) for name in found[0]}
+
+    def fewer(self, rows: int, seed: int) -> Data:
+        """Return the data with at most so many rows to learn from, drawn class by class; what is answered stays."""
+        if self.folds is None:
+            train = self.splits["train"]
+            drawn = train.select(drawn_by_class(train["label"][:], rows, seed))
+            return replace(self, splits=DatasetDict(self.splits | {"train": drawn}))
+        folds = self.folds.fewer(self.splits["test"], rows, seed)
+        return replace(self, folds=folds, splits=_of_folds(self.splits["test"], folds))
 
     def turned(self, by: int) -> Data:
         """Return the data with another of its folds as validation; without folds, itself."""

@@ -57,6 +57,19 @@ class Folds:
         order = np.argsort(np.concatenate(self.answered))
         return {"validation": parts[0], "test": np.concatenate(parts)[order]}
 
+    def fewer(self, rows: Dataset, most: int, seed: int) -> Folds:
+        """Return the same folds with at most so many rows to learn from, drawn class by class.
+
+        Args:
+            rows: all of them, with the column label.
+        """
+        ids = np.array(rows["label"][:])
+
+        def drawn(numbers: np.ndarray) -> np.ndarray:
+            return numbers[drawn_by_class(ids[numbers], most, seed)]
+
+        return replace(self, learned=tuple(map(drawn, self.learned)), whole=drawn(self.whole))
+
     def turned(self, by: int) -> Folds:
         """Return the same folds, each as many places further to the front; those in front go to the back."""
 
@@ -107,13 +120,8 @@ def in_folds(rows: Dataset, fold: np.ndarray, max_train_rows: int | None, seed: 
         max_train_rows: a model learns from at most so many rows, drawn class by class with the seed.
     """
     ids, k = np.array(rows["label"][:]), int(fold.max()) + 1
-
-    def drawn(numbers: np.ndarray) -> np.ndarray:
-        return numbers[drawn_by_class(ids[numbers], max_train_rows or len(numbers), seed)]
-
-    answered = tuple(np.flatnonzero(fold == i) for i in range(k))
-    learned = tuple(drawn(np.flatnonzero(fold != i)) for i in range(k))
-    found = Folds(answered, learned, drawn(np.arange(len(ids))))
+    answered, learned = (tuple(np.flatnonzero((fold == i) == held) for i in range(k)) for held in (True, False))
+    found = Folds(answered, learned, np.arange(len(ids))).fewer(rows, max_train_rows or len(ids), seed)
     notes = [
         f"No split came with the data, and {len(ids):,} rows are too few to give some away. So the test figures are "
         f"those of a {k}-fold cross-validation: each row is answered once, by a model that learned from the other "

@@ -75,6 +75,22 @@ def text_lengths(lengths: pd.DataFrame, max_length: int) -> Figure:
 
 
 @literal
+def more_labels(curve: pd.DataFrame) -> Figure:
+    """Draw accuracy over the rows learned from, and how it goes on, from the table of `evaluation.more_labels`."""
+    figure, axes = axes_of(5.5, 3.4)
+    measured = curve.dropna(subset=["accuracy"])
+    axes.fill_between(curve["rows"], curve["low"], curve["high"], color="C0", alpha=0.15, label="95 % interval")
+    axes.plot(curve["rows"], curve["fitted"], color="C0", linestyle="--", label="power law")
+    axes.plot(measured["rows"], measured["accuracy"], "o", color="C1", label="measured")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(curve["rows"], [f"{rows:,}" for rows in curve["rows"]])
+    axes.minorticks_off()
+    axes.set(title="What more rows are worth", xlabel="rows learned from", ylabel="accuracy")
+    axes.legend(loc="lower right")
+    return figure
+
+
+@literal
 def padding(tokens: pd.DataFrame) -> Figure:
     """Draw the tokens that an epoch computes under several ways of padding (columns own and padding, in tokens)."""
     figure, axes = axes_of(7, 0.9 + 0.45 * len(tokens))

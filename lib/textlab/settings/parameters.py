@@ -66,6 +66,7 @@ NOTEBOOKS: dict[str, dict[str, Rule]] = {
     "02_fine_tuning": DATA
     | TRAINING
     | {
+        "learning_curve": Rule(bool, optional=True),
         "resume": Rule(bool),
         "strict": Rule(bool),
         "seeds": Rule(list, 0, 2**32 - 1, items=int),

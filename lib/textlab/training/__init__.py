@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "callbacks": ["Progress"],
         "cost": ["padded_tokens", "work"],
         "cross_validation": ["train_and_answer"],
+        "fewer_rows": ["FewerRows"],
         "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit"],
         "inference": ["Classifier", "load_classifier", "probabilities"],
         "layers": ["layers_of"],

@@ -1,0 +1,66 @@
+"""The same training on fewer rows, to see what more rows are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from .. import data
+from ..hub import Source
+from ..settings import Recipe
+from .callbacks import Progress
+from .cross_validation import train_and_answer
+from .fitting import Resumable, Unsaved
+from .frozen_memory import FrozenMemory
+from .model import load_model, suit
+
+#: Shares of the training rows, beside all of them.
+SHARES = (1 / 8, 1 / 4, 1 / 2)
+
+
+@dataclass(frozen=True)
+class FewerRows:
+    """Trainings on parts of the rows, each with the recipe that fits so many.
+
+    Args:
+        texts: of the whole training.
+        wanted: its recipe, as it was before what was left empty was chosen.
+        tokenizer, source: of the pretrained model.
+        seed: of the trainings, and of the rows that are drawn, class by class.
+    """
+
+    texts: data.Data
+    wanted: Recipe
+    tokenizer: PreTrainedTokenizerBase
+    source: Source
+    seed: int
+
+    def parts(self) -> dict[int, tuple[data.Data, Recipe]]:
+        """Return number of rows -> the data with so many, and the recipe."""
+        found = {}
+        for share in SHARES:
+            part = self.texts.fewer(round(share * self.texts.rows()["train"]), self.seed)
+            train = part.splits["train"]
+            found[len(train)] = part, suit(self.wanted, train, self.tokenizer, self.source)[0]
+        return found
+
+    def cost(self) -> int:
+        """Return how many texts these trainings learn from, each counted once an epoch."""
+        trainings = len(self.texts.folds) + 1 if self.texts.folds else 1
+        return sum(rows * recipe.epochs for rows, (_, recipe) in self.parts().items()) * trainings
+
+    def answers(
+        self, split: str, plan: Resumable | Unsaved, memory: FrozenMemory | None = None
+    ) -> dict[int, np.ndarray]:
+        """Train, and return number of rows -> class ids for a split."""
+        found = {}
+        for rows, (part, recipe) in self.parts().items():
+            tokens = data.tokenize(part.splits, self.tokenizer, recipe.max_length)
+            fresh = partial(load_model, self.source, part.labels, recipe, self.seed)
+            known = part, tokens, self.tokenizer, recipe, self.seed, plan, fresh
+            _, chances = train_and_answer(*known, [Progress(f"{rows:,} rows")], memory=memory)
+            found[rows] = chances[split].argmax(1)
+        return found
