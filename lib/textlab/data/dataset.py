@@ -84,8 +84,12 @@ class Data:
         return {name: len(split) for name, split in self.splits.items()}
 
     def record(self) -> dict[str, Any]:
-        """Return what identifies the data: that of its source, rows by split and, if there are any, number of folds."""
-        return self.source.record() | {"rows": self.rows()} | ({"folds": len(self.folds)} if self.folds else {})
+        """Return what identifies the data: that of its source, rows by split and, with folds, how many there are and
+        the number of rows that the model that is kept learns from.
+        """
+        folds = self.folds
+        more = {"folds": len(folds), "kept_rows": folds.kept_rows} if folds else {}
+        return self.source.record() | {"rows": self.rows()} | more
 
     def answered(
         self, answer: Callable[[DatasetDict], dict[str, dict[str, np.ndarray]]]
@@ -100,13 +104,27 @@ class Data:
         found = [answer(self.folds.training(self.splits["test"], fold)) for fold in range(len(self.folds))]
         return {name: self.folds.collect([one[name]["validation"] for one in found]) for name in found[0]}
 
+    @property
+    def majority(self) -> int | None:
+        """With folds, the class that is most frequent in all rows, so that each fold can answer with the same one."""
+        return int(np.bincount(self.splits["test"]["label"][:]).argmax()) if self.folds else None
+
+    def answering(self, ids: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the labels and the answers of test by the model that gave them: a pair for each fold.
+
+        Args:
+            ids: class ids for all rows of test.
+        """
+        true = np.array(self.splits["test"]["label"][:])
+        return [(true[rows], ids[rows]) for rows in self.folds.answered] if self.folds else []
+
     def fewer(self, rows: int, seed: int) -> Data:
         """Return the data with at most so many rows to learn from, drawn class by class; what is answered stays."""
         if self.folds is None:
             train = self.splits["train"]
             drawn = train.select(drawn_by_class(train["label"][:], rows, seed))
             return replace(self, splits=DatasetDict(self.splits | {"train": drawn}))
-        folds = self.folds.fewer(self.splits["test"], rows, seed)
+        folds = replace(self.folds, most=min(rows, self.folds.most), seed=seed)
         return replace(self, folds=folds, splits=_of_folds(self.splits["test"], folds))
 
     def turned(self, by: int) -> Data:
@@ -159,7 +177,7 @@ def load(
     report = quality(table, unusable + unknown)
     if fold is not None:
         rows = _dataset_dict(table.assign(split="test"), names)["test"]
-        found, made = in_folds(rows, fold.to_numpy(), max_train_rows, seed)
+        found, made = in_folds(rows, fold[table.index].to_numpy(), max_train_rows, seed)
         return Data(_of_folds(rows, found), origin, report, (*notes, *made), folds=found)
     table, shortened = cut(table, max_train_rows, seed)
     more = _further_columns(parts, table)

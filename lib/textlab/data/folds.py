@@ -21,23 +21,27 @@ class Folds:
     """Which rows of a data set's split test, which holds all of them, are learned from and answered together."""
 
     answered: tuple[np.ndarray, ...]  # fold -> row numbers; each row is in one fold
-    learned: tuple[np.ndarray, ...]  # fold -> row numbers of other folds, as many as `max_train_rows` allows
-    whole: np.ndarray  # row numbers that the model that is kept learns from
+    most: int  # rows that a model learns from at most
+    seed: int  # of which ones these are, drawn class by class
     turn: int = 0  # see `turned`
 
     def __len__(self) -> int:
         return len(self.answered)
 
+    @property
+    def kept_rows(self) -> int:
+        """Number of rows that the model that is kept learns from."""
+        return min(self.most, sum(map(len, self.answered)))
+
     def training(self, rows: Dataset, fold: int, chooses: bool = False) -> DatasetDict:
         """Return what a fold's model learns from as train, and the rows that it answers as validation.
 
         Args:
-            rows: of the split test, as texts or as tokens.
+            rows: of the split test, as texts or as tokens, with the column label.
             chooses: whether validation chooses something; then it is the next fold, which is not learned from.
         """
         validation = self.answered[(fold + 1) % len(self) if chooses else fold]
-        train = np.setdiff1d(self.learned[fold], validation)
-        return DatasetDict(train=rows.select(train), validation=rows.select(validation))
+        return self._part(rows, validation, [self.answered[fold], validation])
 
     def kept(self, rows: Dataset, chooses: bool = False) -> DatasetDict:
         """Return the same for the model that is kept.
@@ -45,8 +49,12 @@ class Folds:
         It learns from its validation too, which only watches it, unless validation `chooses` something.
         """
         validation = self.answered[0]
-        train = np.setdiff1d(self.whole, validation) if chooses else self.whole
-        return DatasetDict(train=rows.select(train), validation=rows.select(validation))
+        return self._part(rows, validation, [validation] if chooses else [])
+
+    def _part(self, rows: Dataset, validation: np.ndarray, left_out: Sequence[np.ndarray]) -> DatasetDict:
+        numbers = np.setdiff1d(np.arange(len(rows)), np.concatenate([*left_out, []]))
+        numbers = numbers[drawn_by_class(np.array(rows["label"][:])[numbers], self.most, self.seed)]
+        return DatasetDict(train=rows.select(numbers), validation=rows.select(validation))
 
     def collect(self, parts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the answers for all rows as those of test, and those for the first fold as those of validation.
@@ -57,26 +65,10 @@ class Folds:
         order = np.argsort(np.concatenate(self.answered))
         return {"validation": parts[0], "test": np.concatenate(parts)[order]}
 
-    def fewer(self, rows: Dataset, most: int, seed: int) -> Folds:
-        """Return the same folds with at most so many rows to learn from, drawn class by class.
-
-        Args:
-            rows: all of them, with the column label.
-        """
-        ids = np.array(rows["label"][:])
-
-        def drawn(numbers: np.ndarray) -> np.ndarray:
-            return numbers[drawn_by_class(ids[numbers], most, seed)]
-
-        return replace(self, learned=tuple(map(drawn, self.learned)), whole=drawn(self.whole))
-
     def turned(self, by: int) -> Folds:
         """Return the same folds, each as many places further to the front; those in front go to the back."""
-
-        def turn(parts: tuple) -> tuple:
-            return parts[by % len(self) :] + parts[: by % len(self)]
-
-        return replace(self, answered=turn(self.answered), learned=turn(self.learned), turn=self.turn + by)
+        answered = self.answered[by % len(self) :] + self.answered[: by % len(self)]
+        return replace(self, answered=answered, turn=self.turn + by)
 
 
 def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.Series | None:
@@ -86,7 +78,7 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     one fold.
 
     Args:
-        table: columns text, label and split, where data without splits are the split `all`.
+        table: columns text, label and split; data with one split only counts as unsplit.
         folds: number of folds; 0 or 1 for none, None for `FOLDS` where rows are few and came without any split.
         seed: decides which text is in which fold.
         source: the data set's name, for messages.
@@ -94,7 +86,7 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     Raises:
         InputError: folds are asked for, and the data has splits of its own or too few texts.
     """
-    asked, unsplit = folds, bool((table["split"] == "all").all())
+    asked, unsplit = folds, table["split"].nunique() == 1
     if folds is None:
         folds = FOLDS if unsplit and len(table) < FEW_ROWS else 0
     if folds < 2:
@@ -119,19 +111,18 @@ def in_folds(rows: Dataset, fold: np.ndarray, max_train_rows: int | None, seed: 
         fold: of each row.
         max_train_rows: a model learns from at most so many rows, drawn class by class with the seed.
     """
-    ids, k = np.array(rows["label"][:]), int(fold.max()) + 1
-    answered, learned = (tuple(np.flatnonzero((fold == i) == held) for i in range(k)) for held in (True, False))
-    found = Folds(answered, learned, np.arange(len(ids))).fewer(rows, max_train_rows or len(ids), seed)
+    k = int(fold.max()) + 1
+    found = Folds(tuple(np.flatnonzero(fold == i) for i in range(k)), max_train_rows or len(rows), seed)
     notes = [
-        f"No split came with the data, and {len(ids):,} rows are too few to give some away. So the test figures are "
-        f"those of a {k}-fold cross-validation: each row is answered once, by a model that learned from the other "
-        f"{k - 1} of {k} parts, dealt class by class with seed {seed}. The model that is kept learns from all rows. "
-        "Train and validation are those of the first part."
+        f"No split came with the data, and {len(rows):,} rows are too few to give some away. So the test figures are "
+        f"those of a {k}-fold cross-validation: each row is answered once, by a model that has not learned from its "
+        f"part, one of {k}, dealt class by class with seed {seed}. The model that is kept learns from all parts (but "
+        "one, with keep: best). Train and validation are those of the first part."
     ]
-    if len(found.whole) < len(ids):
+    if found.kept_rows < len(rows):
         notes.append(f"Each training uses at most {max_train_rows} rows, drawn class by class with seed {seed}.")
-    counts = pd.Series(ids).value_counts()
-    names = rows.features["label"].names
-    if rare := [f"{names[i]} ({n})" for i, n in counts.sort_index().items() if n < k]:
-        notes.append(f"Classes with too few rows to be in every part: {', '.join(rare)}.")
+    table, names = rows.to_pandas(), rows.features["label"].names
+    counts = table.drop_duplicates(["text", "label"])["label"].value_counts().sort_index()
+    if rare := [f"{names[i]} ({n})" for i, n in counts.items() if n < k]:
+        notes.append(f"Classes with too few different texts to be in every part: {', '.join(rare)}.")
     return found, notes

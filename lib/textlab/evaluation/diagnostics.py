@@ -172,6 +172,8 @@ def guards(
     labels: Sequence[str],
     reading: Mapping[str, float] | None = None,
     history: pd.DataFrame | None = None,
+    parts: Sequence[tuple[Sequence[int], Sequence[int]]] = (),
+    kept: Sequence[int] = (),
 ) -> list[str]:
     """Return what makes a result untrustworthy, and what is the likely cause; an empty list when nothing does.
 
@@ -181,6 +183,8 @@ def guards(
         labels: label names.
         reading: of the training texts, as for `remarks`.
         history: of the training, as for `still_rising`.
+        parts: of a cross-validation, the labels and the class ids of each fold's rows: each is of another model.
+        kept: class ids that the model that is kept gives, if it is none of those that were scored.
     """
     few, poor = [], []
     if len(predicted) < 50:
@@ -192,6 +196,11 @@ def guards(
     classes = np.unique(predicted)
     if len(classes) == 1:
         poor.append(f"The model predicts a single class, {labels[classes[0]]}, for every text: it has learned nothing.")
+    single = sum(len(np.unique(ids)) == 1 < len(np.unique(true)) for true, ids in parts)
+    if len(classes) > 1 and single > len(parts) / 2:
+        poor.append(f"{single} of the {len(parts)} models that were scored predict a single class each.")
+    if len(classes) > 1 and len(np.unique(kept)) == 1:
+        poor.append(f"The model that is kept predicts a single class, {labels[kept[0]]}, for every text.")
     if own <= majority:
         poor.append(
             f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f})."

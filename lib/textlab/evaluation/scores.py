@@ -64,7 +64,7 @@ def score_table(scores: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename(BASELINES)
 
 
-def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]]:
+def baselines(splits: DatasetDict, seed: int, majority: int | None = None) -> dict[str, dict[str, np.ndarray]]:
     """Return what two models without any pretraining predict.
 
     `majority` always answers the most frequent class of train. `tfidf_svm` is a linear SVM on TF-IDF of words and
@@ -73,12 +73,14 @@ def baselines(splits: DatasetDict, seed: int) -> dict[str, dict[str, np.ndarray]
     Args:
         splits: each with columns text and label; the models learn from train and answer the others.
         seed: of the SVM.
+        majority: class that `majority` answers; None: the most frequent one of train.
 
     Returns:
         Name of the baseline -> split -> class ids, one a row.
     """
+    constant = {"strategy": "most_frequent"} if majority is None else {"strategy": "constant", "constant": majority}
     models = {
-        "majority": DummyClassifier(strategy="most_frequent"),
+        "majority": DummyClassifier(**constant),
         "tfidf_svm": make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(random_state=seed)
         ),

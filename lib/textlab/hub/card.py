@@ -65,7 +65,7 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
         datasets=[data["source"]] if sources.split_id(data["source"]) and "revision" in data else None,
     )
     parts = {
-        "Data": _list(data | {"rows": ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())}),
+        "Data": _list(data | {"rows": _rows(data)}),
         "Base model": _list(model),
         f"Results {'by' if folds else 'on'} {scored}": _scores(headline, bool(measured.get("seeds"))),
         "Limits": [
@@ -149,12 +149,22 @@ def _list(facts: Mapping[str, Any]) -> list[str]:
 
 def _about_seeds(measured: Mapping[str, Any]) -> str:
     """Return a sentence that says on which seeds the figures rest."""
+    folds = measured["data"].get("folds")
+    how = f"in one {folds}-fold cross-validation" if folds else "on one split of the data"
+    own = " The figures are those of models trained like this one, on the other parts of the rows." if folds else ""
     if seeds := measured.get("seeds"):
         return (
-            f"The figures are means over the seeds {', '.join(map(str, seeds))} on one split of the data; "
-            f"the weights here are those of seed {measured['seed']}."
+            f"The figures are means over the seeds {', '.join(map(str, seeds))} {how}; "
+            f"the weights here are those of seed {measured['seed']}.{own}"
         )
-    return "One seed and one split of the data: another seed moves the figures too."
+    return f"One seed, {how}: another seed moves the figures too.{own}"
+
+
+def _rows(data: Mapping[str, Any]) -> str:
+    """Return the number of rows in words."""
+    if "folds" in data:
+        return f"{data['rows']['test']}, of which {data.get('kept_rows', 'all')} to learn from"
+    return ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())
 
 
 def _scores(headline: Sequence[Mapping[str, Any]], over_seeds: bool) -> list[str]:

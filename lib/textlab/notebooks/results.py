@@ -53,6 +53,7 @@ class DataFacts(Facts):
 
     rows: Rows
     folds: NotRequired[strict_json.Count]
+    kept_rows: NotRequired[strict_json.Count]
 
 
 class People(TypedDict):

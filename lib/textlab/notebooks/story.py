@@ -195,7 +195,8 @@ def _fine_tuned(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
         return ""
     own, guards = rows[-1], outcome.get("guards", [])
     checked = "It did not pass its checks" if guards else "It passed all checks"
-    return f"{checked}: accuracy {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} on {own['split']}."
+    where = "by cross-validation" if "folds" in outcome["data"] else f"on {own['split']}"
+    return f"{checked}: accuracy {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} {where}."
 
 
 def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:

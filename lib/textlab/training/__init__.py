@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cost": ["padded_tokens", "work"],
         "cross_validation": ["train_and_answer"],
         "fewer_rows": ["FewerRows"],
-        "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit"],
+        "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit", "fit_tokenizer"],
         "inference": ["Classifier", "load_classifier", "probabilities"],
         "layers": ["layers_of"],
         "linear_probe": ["Probe"],

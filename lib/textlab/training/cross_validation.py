@@ -41,8 +41,8 @@ def train_and_answer(
         first: callbacks of the first training only.
 
     Returns:
-        With folds, the fit has the history of the first fold, whose validation was not learned from, and the seconds of
-        all trainings. The probabilities of a split have the shape (rows, classes).
+        With folds, the fit has the history of the first fold, whose validation was not learned from, and the seconds
+        and notes of all trainings. The probabilities of a split have the shape (rows, classes).
     """
     progress = next((one for one in callbacks if isinstance(one, Progress)), Progress())
     others = [one for one in callbacks if one is not progress]
@@ -58,15 +58,17 @@ def train_and_answer(
         fitted = train(tokens, [*first, progress])
         return fitted, {name: answer(fitted, part["text"][:]) for name, part in texts.splits.items() if name != "train"}
     rows, known, chooses = texts.splits["test"], tokens["test"], recipe.keep == "best"
-    answers, seconds = [], 0.0
+    answers, seconds, notes = [], 0.0, []
     for fold, numbers in enumerate(folds.answered):
         shown = progress.part(f"part {fold + 1} of {len(folds)}")
         fitted = train(folds.training(known, fold, chooses), [shown] if fold else [*first, shown])
         answers.append(answer(fitted, rows.select(numbers)["text"][:]))
         seconds += fitted.seconds
+        notes += [f"Part {fold + 1}: {note}" for note in fitted.notes]
         if fold == 0:
-            history, notes = fitted.history, fitted.notes
+            history = fitted.history
         del fitted  # or two models were in memory
     kept = train(folds.kept(known, chooses), [progress.part("all rows", last=True)])
+    notes = *notes, *(f"All rows: {note}" for note in kept.notes)
     whole = dataclasses.replace(kept, history=history, notes=notes, seconds=seconds + kept.seconds)
     return whole, folds.collect(answers)

@@ -9,6 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from .. import data
+from ..errors import TrainingError, first_line
 from ..hub import Source
 from ..settings import Recipe
 from .callbacks import Progress
@@ -17,8 +18,8 @@ from .fitting import Resumable, Unsaved
 from .frozen_memory import FrozenMemory
 from .model import load_model, suit
 
-#: Shares of the training rows, beside all of them.
-SHARES = (1 / 8, 1 / 4, 1 / 2)
+#: Shares of the training rows, beside all of them; the fewest rows of a class, on average, that are worth a training.
+SHARES, FEWEST = (1 / 8, 1 / 4, 1 / 2), 4
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class FewerRows:
     seed: int
 
     def parts(self) -> dict[int, tuple[data.Data, Recipe]]:
-        """Return number of rows -> the data with so many, and the recipe."""
-        found = {}
-        for share in SHARES:
-            part = self.texts.fewer(round(share * self.texts.rows()["train"]), self.seed)
+        """Return number of rows -> the data with so many, and the recipe; nothing where rows are too few to divide."""
+        found, here = {}, self.texts.rows()["train"]
+        for rows in [round(share * here) for share in SHARES]:
+            if rows < FEWEST * len(self.texts.labels):
+                continue
+            part = self.texts.fewer(rows, self.seed)
             train = part.splits["train"]
             found[len(train)] = part, suit(self.wanted, train, self.tokenizer, self.source)[0]
         return found
@@ -55,12 +58,16 @@ class FewerRows:
     def answers(
         self, split: str, plan: Resumable | Unsaved, memory: FrozenMemory | None = None
     ) -> dict[int, np.ndarray]:
-        """Train, and return number of rows -> class ids for a split."""
+        """Train, and return number of rows -> class ids for a split; one that diverges is told and left out."""
         found = {}
         for rows, (part, recipe) in self.parts().items():
             tokens = data.tokenize(part.splits, self.tokenizer, recipe.max_length)
             fresh = partial(load_model, self.source, part.labels, recipe, self.seed)
             known = part, tokens, self.tokenizer, recipe, self.seed, plan, fresh
-            _, chances = train_and_answer(*known, [Progress(f"{rows:,} rows")], memory=memory)
+            try:
+                _, chances = train_and_answer(*known, [Progress(f"{rows:,} rows")], memory=memory)
+            except TrainingError as error:
+                print(f"{rows:,} rows: {first_line(error)}")
+                continue
             found[rows] = chances[split].argmax(1)
         return found

@@ -183,9 +183,8 @@ def build(
     memory: FrozenMemory | None = None,
 ) -> TextTrainer:
     """Return the Trainer for a recipe and a plan, which writes into the plan's folder; see `fit` for the arguments."""
-    match(model, tokenizer, model.config.model_type)
     recipe = _whole(recipe, model, tokens)
-    tokenizer.model_max_length = recipe.max_length  # saved with it, so that prediction cuts texts as training did
+    fit_tokenizer(tokenizer, model, recipe.max_length)
     for callback in callbacks:
         if isinstance(callback, Progress):
             callback.save_seconds = plan.save_seconds
@@ -206,6 +205,12 @@ def build(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
+    """Set up a tokenizer for a model, as it is then saved with it: prediction cuts and pads texts as training did."""
+    match(model, tokenizer, model.config.model_type)
+    tokenizer.model_max_length = max_length
 
 
 def _whole(recipe: Recipe, model: PreTrainedModel, tokens: DatasetDict) -> Recipe:

@@ -20,6 +20,9 @@ from ..training import Fit
 from . import record
 from .recorded_run import find
 
+#: What is only told about a training, and decides nothing.
+MEASURED = {"epochs", "seconds", "samples_per_second"}
+
 
 def find_training(
     folder: Path, texts: data.Data, source: hub.Source, recipe: Recipe, seed: int, strict: bool
@@ -27,7 +30,7 @@ def find_training(
     """Return a training that notebook 2 left in a folder, and its answers; None unless it is exactly the one asked for.
 
     All that decides the outcome has to be the recorded one: rows, files of the pretrained model, recipe, seed, code,
-    packages and machine. Model, answers and history have to have the recorded digests.
+    packages and machine. The files of the saved model, the answers and the history have to have the recorded digests.
 
     Args:
         folder: where notebook 2 wrote, which may not exist.
@@ -37,11 +40,11 @@ def find_training(
         The fit, and split -> class ids.
     """
     try:
-        found = find(str(folder))
+        found, told = find(str(folder)), results.read(folder, "02_fine_tuning")
     except InputError:
         return None
-    told = found.record
-    if found.faults or told["notebook"] != "02_fine_tuning" or told["predictions"].keys() != found.predictions.keys():
+    known, measured = found.record, told.get("train", {})
+    if found.faults or known["notebook"] != "02_fine_tuning" or known["predictions"].keys() != found.predictions.keys():
         return None
     wanted = {
         "recipe": dataclasses.asdict(recipe),
@@ -49,29 +52,30 @@ def find_training(
         "strict": strict,
         "splits": texts.digests,
         "labels": texts.labels,
-        "folds": texts.record().get("folds"),
+        "data": texts.record(),
         "model": source.files,
         "code": record.code("02_fine_tuning"),
         "environment": _decisive(environment.fingerprint()),
     }
     recorded = {
-        "recipe": told["params"]["resolved"],
-        "seed": told["seed"],
-        "strict": told["params"]["strict"],
-        "splits": told["splits"],
-        "labels": told["labels"],
-        "folds": told["data"].get("folds"),
-        "model": told["model_files"],
-        "code": told["code"],
-        "environment": _decisive(told["environment"]),
+        "recipe": known["params"]["resolved"],
+        "seed": known["seed"],
+        "strict": known["params"]["strict"],
+        "splits": known["splits"],
+        "labels": known["labels"],
+        "data": known["data"],
+        "model": known["model_files"],
+        "code": known["code"],
+        "environment": _decisive(known["environment"]),
     }
-    history, measured = folder / "history.csv", results.read_all(folder)["02_fine_tuning"]["train"]
-    whole = (folder / "model" / "model.safetensors").is_file() and history.is_file()
-    if not whole or machine.sha256(history) != told.get("history"):
+    if json.loads(json.dumps(wanted, default=machine.plain)) != recorded or not MEASURED <= measured.keys():
         return None
-    if json.loads(json.dumps(wanted, default=machine.plain)) != recorded:
-        return None
+    history = folder / "history.csv"
     try:
+        if not history.is_file() or machine.sha256(history) != known.get("history"):
+            return None
+        if record.saved_files(folder / "model") != known.get("saved"):
+            return None
         saved = hub.resolve_model(str(folder / "model"))
         model = training.load_model(saved, texts.labels, recipe, seed, keep_head=True)
     except InputError:
@@ -81,7 +85,8 @@ def find_training(
         recipe=recipe,
         seed=seed,
         history=pd.read_csv(history),
-        **{name: measured[name] for name in ("epochs", "steps", "seconds", "samples_per_second")},
+        steps=known["steps"],
+        **{name: measured[name] for name in MEASURED},
         notes=(),
     )
     return fitted, {split: np.array(answers["predicted"]) for split, answers in found.predictions.items()}

@@ -77,8 +77,12 @@ class Record(TypedDict):
     validation: NotRequired[Scores]
     test: NotRequired[Scores]
     looks: NotRequired[list[strict_json.Share]]  # notebook 3
-    history: NotRequired[strict_json.Sha256]  # notebook 2: of its file history.csv
+    # Notebook 2: digests of history.csv and of the files of the saved model, and the steps of the training.
+    history: NotRequired[strict_json.Sha256]
+    saved: NotRequired[dict[str, strict_json.Sha256]]
+    steps: NotRequired[strict_json.Count]
     turn: NotRequired[strict_json.Count]  # of the folds, see `Data.turned`
+    final: NotRequired[bool]  # a training as `Workbench.train` does it for the registry
     finished: NotRequired[bool]
     sha256: strict_json.Sha256
 
@@ -155,6 +159,11 @@ def predictions(
         "predicted": list(map(int, predicted)),
     }
     return found | ({"other_seeds": {str(seed): list(map(int, ids)) for seed, ids in others.items()}} if others else {})
+
+
+def saved_files(folder: Path) -> dict[str, str]:
+    """Return file name -> SHA-256 of a saved model, without its card, which is written later."""
+    return {name: digest for name, digest in hub.resolve_model(str(folder)).files.items() if not name.endswith(".md")}
 
 
 def write_predictions(folder: Path, predicted: Mapping[str, Mapping[str, Any]]) -> None:

@@ -146,6 +146,9 @@ def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, An
         here.faults.append(f"{error}; wanted is SHA-256 {record['data']['sha256']}, and --dataset says where it is")
         return
     here.texts = texts
+    whole = record["notebook"] == "02_fine_tuning"  # which is repeated as a notebook, and not one training of it
+    if whole and not texts.folds and data.load(values["dataset"], *columns, folds=None).folds:
+        here.faults.append("data: its rows were split once and for all, and notebook 2 would cross-validate them now")
     here.add("data", record["data"]["sha256"][:12], texts.source.sha256[:12])
     for split in record["splits"] | texts.rows():
         before, now = record["splits"].get(split, "none"), texts.digests.get(split, "none")
@@ -214,14 +217,9 @@ def _repeat_training(
     uri = tracking.connect(store.store_uri(folder / "mlflow") if own_store else "", EXPERIMENT)
     with tracking.run(f"repeat of {old.name[:12]}", tags={"reproduces": old.name}) as active:
         bench = Workbench(cfg, folder, here.texts, here.source)
-        trained = bench.train(
-            active.info.run_id,
-            recipe(record),
-            record["seed"],
-            [Progress("repeat")],
-            record["looks"],
-            record.get("finished", False),
-        )
+        final = record.get("final", record.get("finished", False))  # older records say only the latter
+        known = active.info.run_id, recipe(record), record["seed"]
+        trained = bench.train(*known, [Progress("repeat")], record["looks"], final)
         if record.get("finished"):
             bench.finish(trained)
     return find(active.info.run_id, uri)

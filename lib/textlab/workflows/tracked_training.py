@@ -86,8 +86,12 @@ class Workbench:
         return Workbench(cfg, self.out, part, self.source)
 
     def turned(self, by: int) -> Workbench:
-        """Return a bench with `Data.turned`; without folds, this one."""
-        return Workbench(self.cfg, self.out, self.texts.turned(by), self.source) if self.texts.folds else self
+        """Return a bench with `Data.turned`, and the same recipe; without folds, this one."""
+        if self.texts.folds is None:
+            return self
+        bench = Workbench(self.cfg, self.out, self.texts.turned(by), self.source)
+        bench.base = self.base
+        return bench
 
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
@@ -96,7 +100,7 @@ class Workbench:
             "dataset": self.texts.source.id,
             "data_sha256": self.texts.source.sha256,
             "validation_sha256": self.texts.digests["test" if folds else "validation"],
-            "train_rows": len(folds.whole) if folds else self.texts.rows()["train"],
+            "train_rows": folds.kept_rows if folds else self.texts.rows()["train"],
             "model": self.source.id,
             "model_sha256": self.source.sha256,
             "recipe": self.cfg.recipe,
@@ -116,7 +120,7 @@ class Workbench:
 
     @cached_property
     def _baseline_answers(self) -> dict[str, dict[str, np.ndarray]]:
-        answers = self.texts.answered(lambda splits: evaluation.baselines(splits, self.cfg.seed))
+        answers = self.texts.answered(lambda splits: evaluation.baselines(splits, self.cfg.seed, self.texts.majority))
         if self.cfg.recipe != "probe":  # else that is the model itself
             args = self.source, self.texts.labels, self.tokenizer, self.base.max_length, self.cfg.seed
             answers |= self.texts.answered(training.Probe(*args))
@@ -162,7 +166,7 @@ class Workbench:
             rows = self.texts.splits["validation"]["text"][:]
             chances = training.probabilities(fitted.model, self.tokenizer, rows, recipe.max_length)
             answers = {"validation": chances.argmax(1)}
-        return self._end(fitted, answers, validate_at)
+        return self._end(fitted, answers, validate_at, final)
 
     def take_over(self, run_id: str, folder: Path) -> Training | None:
         """Record notebook 2's finished training in the active run, as `train` would have done, and return it.
@@ -175,9 +179,10 @@ class Workbench:
         found = find_training(folder, self.texts, self.source, self.base, cfg.seed, cfg.strict)
         if found is None:
             return None
+        training.fit_tokenizer(self.tokenizer, found[0].model, self.base.max_length)
         self._begin(self.base, cfg.seed)
         tracking.log_history(run_id, found[0].history)
-        return self._end(*found)
+        return self._end(*found, final=True)
 
     def _begin(self, recipe: Recipe, seed: int) -> None:
         """Log what is known before a training."""
@@ -186,7 +191,9 @@ class Workbench:
         tracking.log_inputs(self._inputs)
         tracking.log_card(self.source.path)
 
-    def _end(self, fitted: Fit, answers: dict[str, np.ndarray], validate_at: Sequence[float] = ()) -> Training:
+    def _end(
+        self, fitted: Fit, answers: dict[str, np.ndarray], validate_at: Sequence[float] = (), final: bool = False
+    ) -> Training:
         """Log what came of a training, and its record; see `train`."""
         scores = evaluation.score(self.texts.splits["validation"], answers["validation"], self.cfg.seed)
         tracking.log_scores("validation", scores)
@@ -204,6 +211,7 @@ class Workbench:
             {"validation": predictions},
             {"validation": scores},
             looks=list(validate_at),
+            final=final,
             **({"turn": turn} if (turn := self.texts.folds and self.texts.folds.turn) else {}),
         )
         tracking.log_table(sealed, "record.json")
@@ -245,7 +253,9 @@ class Workbench:
         (predicted, final), true = self.finish(trained), self.texts.splits[split]["label"][:]
         reading = data.read(self.texts.splits["train"], self.tokenizer, trained.fit.recipe.max_length)
         compared = self.baselines | {"fine-tuned": final.scores}
-        guards = evaluation.guards(predicted, compared, labels, reading, trained.fit.history)
+        kept = self._answers_of_the_kept(trained.fit)
+        parts = self.texts.answering(predicted)
+        guards = evaluation.guards(predicted, compared, labels, reading, trained.fit.history, parts, kept)
         for name, scored in self.baselines.items():
             tracking.log_scores(f"{split}_{name}", scored)
             answers = record.predictions(self.texts, split, self._baseline_answers[name][split])
@@ -271,6 +281,15 @@ class Workbench:
         tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
         tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         return version, guards
+
+    def _answers_of_the_kept(self, fitted: Fit) -> np.ndarray:
+        """Log and return what the model that is kept after a cross-validation answers for the rows that it learned."""
+        if self.texts.folds is None:
+            return np.array([], dtype=int)
+        texts = self.texts.splits["test"]["text"][:]
+        kept = training.probabilities(fitted.model, self.tokenizer, texts, fitted.recipe.max_length).argmax(1)
+        tracking.log_predictions(record.predictions(self.texts, "test", kept), "test", "kept")
+        return kept
 
     def _card(self, final: Training, guards: Sequence[str]) -> str:
         """Return the model card of a training that `finish` returned."""

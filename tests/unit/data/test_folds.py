@@ -1,6 +1,7 @@
 """Few rows without splits are dealt into folds: each row is answered once, and equal texts stay together."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import error
@@ -21,7 +22,7 @@ def texts(tmp_path):
 
 def test_each_row_is_answered_once_by_a_fold_that_has_not_learned_it(texts):
     rows, folds = texts.splits["test"], texts.folds
-    assert len(folds) == 5 and sorted(np.concatenate(folds.answered)) == list(range(63)) == sorted(folds.whole)
+    assert len(folds) == 5 and sorted(np.concatenate(folds.answered)) == list(range(63)) and folds.kept_rows == 63
     for fold in range(5):
         part = folds.training(rows, fold)
         assert not {*part["train"]["text"]} & {*part["validation"]["text"]}
@@ -30,7 +31,7 @@ def test_each_row_is_answered_once_by_a_fold_that_has_not_learned_it(texts):
         assert dealt[:3].max() - dealt[:3].min() <= 1  # class by class
     first = folds.training(rows, 0)
     assert texts.splits["train"][:] == first["train"][:] and texts.splits["validation"][:] == first["validation"][:]
-    assert texts.labels == ["a", "b", "c", "d"] and texts.record()["folds"] == 5
+    assert texts.labels == ["a", "b", "c", "d"] and texts.record()["folds"] == 5 and texts.majority == 0
     assert "5-fold cross-validation" in texts.notes[0] and "in every part: d (1)." in texts.notes[1]
 
 
@@ -67,9 +68,13 @@ def test_the_same_seed_deals_the_same_folds(tmp_path):
 
 def test_max_train_rows_holds_for_each_training(tmp_path):
     found = data.load(write(tmp_path / "a.csv", ROWS), folds=None, max_train_rows=12)
-    assert {len(rows) for rows in (*found.folds.learned, found.folds.whole)} == {12}
-    assert len(found.splits["test"]) == 60 and "at most 12 rows" in found.notes[1]
-    assert {*found.splits["train"]["label"]} == {0, 1, 2}
+    rows = found.splits["test"]
+    for chooses in (False, True):
+        parts = [found.folds.training(rows, fold, chooses) for fold in range(5)] + [found.folds.kept(rows, chooses)]
+        assert {len(part["train"]) for part in parts} == {12}
+        assert all({*part["train"]["label"]} == {0, 1, 2} for part in parts)
+    assert len(rows) == 60 and found.folds.kept_rows == found.record()["kept_rows"] == 12
+    assert "at most 12 rows" in found.notes[1]
 
 
 def test_only_few_unsplit_rows_are_dealt_unless_asked_for(tmp_path):
@@ -83,6 +88,29 @@ def test_only_few_unsplit_rows_are_dealt_unless_asked_for(tmp_path):
     rare = [(f"text {i}", "a" if i else "b") for i in range(40)] + [(f"b {i}", "b") for i in range(3)]
     assert data.load(write(tmp_path / "rare.csv", rare), folds=None).folds is None
     assert data.load("packaged", folds=None).folds is None
+
+
+def test_a_folder_with_train_alone_is_unsplit_too(tmp_path):
+    (tmp_path / "own").mkdir()
+    write(tmp_path / "own" / "train.csv", ROWS)
+    assert len(data.load(str(tmp_path / "own"), folds=None).folds) == 5
+    write(tmp_path / "own" / "val.csv", [("another", "a")])
+    assert data.load(str(tmp_path / "own"), folds=None).folds is None
+
+
+def test_rows_that_are_dropped_leave_the_others_in_their_folds(tmp_path):
+    """A name that is declared with outer blanks is none of the labels, so its rows are dropped."""
+    labels = pd.Categorical([["neg", "pos ", "neu"][i % 3] for i in range(60)])
+    pd.DataFrame({"text": [f"text {i}" for i in range(60)], "label": labels}).to_parquet(tmp_path / "a.parquet")
+    found = data.load(str(tmp_path / "a.parquet"), folds=None)
+    assert sorted(np.concatenate(found.folds.answered)) == list(range(len(found.splits["test"])))
+    assert {*found.splits["test"]["text"]} == {*found.splits["train"]["text"], *found.splits["validation"]["text"]}
+
+
+def test_a_class_of_one_text_is_told(tmp_path):
+    rows = [(f"text {i}", "ab"[i % 2]) for i in range(40)] + [("the same", "c")] * 30
+    found = data.load(write(tmp_path / "a.csv", rows), folds=None)
+    assert "Classes with too few different texts to be in every part: c (1)." in found.notes
 
 
 def test_folds_that_cannot_be_had_are_refused(tmp_path):

@@ -240,6 +240,30 @@ def test_guards_name_what_is_wrong(predicted, own, words):
     assert all(word in sentence for word, sentence in zip(words, found))
 
 
+def test_models_of_a_cross_validation_that_answer_with_one_class_each_are_seen():
+    """Together they answer with several classes, and beat a constant answer by chance."""
+    useless = [([0, 1] * 20, [i % 2] * 40) for i in range(4)]
+    good = ([0, 1] * 20, [0, 1] * 20)
+    predicted = sum((ids for _, ids in useless), []) + good[1]
+    found = evaluation.guards(predicted, FINE, ["a", "b"], parts=[*useless, good])
+    assert found[0] == "4 of the 5 models that were scored predict a single class each." and len(found) == 2
+    assert evaluation.guards([0, 1] * 30, FINE, ["a", "b"], parts=[good] * 3 + useless[:2]) == []
+    one_class_only = ([0] * 40, [0] * 40)  # its rows are of one class, so that is right
+    assert evaluation.guards([0, 1] * 30, FINE, ["a", "b"], parts=[one_class_only] * 5, kept=[0, 1] * 30) == []
+    assert (
+        "The model that is kept predicts a single class, b"
+        in evaluation.guards([0, 1] * 30, FINE, ["a", "b"], parts=[good] * 5, kept=[1] * 60)[0]
+    )
+
+
+def test_the_most_frequent_class_of_all_rows_can_be_asked_for():
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b"])})
+    rows = Dataset.from_dict({"text": ["some words", "more words", "last words"], "label": [0, 1, 1]}, features)
+    splits = DatasetDict(train=rows, validation=rows)
+    assert evaluation.baselines(splits, 1)["majority"]["validation"].tolist() == [1, 1, 1]
+    assert evaluation.baselines(splits, 1, majority=0)["majority"]["validation"].tolist() == [0, 0, 0]
+
+
 def test_a_handful_of_rows_is_no_evidence():
     assert evaluation.guards([0, 1] * 24, FINE, ["a", "b"])[0].startswith("Only 48 texts to score on")
 

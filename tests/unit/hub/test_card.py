@@ -84,7 +84,7 @@ def test_the_card_says_what_was_measured(model):
 
 def test_a_cross_validation_is_not_called_a_test_split(tmp_path):
     rows = {"train": 48, "validation": 12, "test": 60}
-    measured = MEASURED | {"data": MEASURED["data"] | {"rows": rows, "folds": 5}}
+    measured = MEASURED | {"data": MEASURED["data"] | {"rows": rows, "folds": 5, "kept_rows": 60}}
     card.write_card(tmp_path, measured, ["sad", "glad"], evaluation.headline_rows(measured))
     written = ModelCard.load(tmp_path / "README.md")
     assert {result.dataset_split for result in written.data.eval_results} == {"5-fold cross-validation"}

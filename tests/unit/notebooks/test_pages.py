@@ -165,7 +165,12 @@ def test_figures_of_a_cross_validation_are_not_called_those_of_a_test_split(tmp_
     def change(demo):
         for outcome in demo.values():
             if "data" in outcome:
-                outcome["data"] = {**DATA, "rows": {"train": 160, "validation": 40, "test": 200}, "folds": 5}
+                outcome["data"] = {
+                    **DATA,
+                    "rows": {"train": 160, "validation": 40, "test": 200},
+                    "folds": 5,
+                    "kept_rows": 200,
+                }
 
     page = index(tmp_path, change)
     assert "accuracy by cross-validation" in page and "<th>by cross-validation</th>" in page

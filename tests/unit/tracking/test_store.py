@@ -100,6 +100,7 @@ def test_a_killed_sweep_ends_when_its_last_training_did(store_uri):
         ("", False),
         (f"{socket.gethostname()} 4194999 1.00", True),
     ],
+    ids=["this one", "another of its number", "elsewhere", "nobody", "one that is gone"],
 )
 def test_only_processes_of_this_machine_are_known_to_be_gone(owner, gone):
     assert processes.gone(owner) is gone

@@ -32,3 +32,12 @@ def test_parts_of_the_rows_are_learned_from_and_all_are_answered(tmp_path, folds
         assert part.splits["test"][:] == texts.splits["test"][:] and chosen.epochs == 2
         assert {*part.splits["train"]["text"]} < {*texts.splits["train"]["text"]}
         assert not {*part.splits["train"]["text"]} & {*part.splits["validation"]["text"]}
+
+
+def test_a_handful_of_rows_is_not_divided(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(20)))
+    texts, source = data.load(str(tmp_path / "a.csv")), hub.resolve_model("tiny")
+    fewer = training.FewerRows(texts, make_recipe("fast"), training.load_tokenizer(source), source, 1)
+    assert [*fewer.parts()] == [8] and texts.rows()["train"] == 16
+    few = training.FewerRows(texts.fewer(12, 1), make_recipe("fast"), training.load_tokenizer(source), source, 1)
+    assert few.parts() == {} and few.cost() == 0 and few.answers("test", training.Unsaved(tmp_path)) == {}

@@ -96,10 +96,12 @@ def test_a_registered_training_is_scored_over_all_rows_and_can_be_repeated(bench
     assert len(tracking.predictions(final, "test")["predicted"]) == 60
     assert sealed["weights_sha256"] == training.weights_sha256(trained.fit.model)
     assert tracking.models(final).index.tolist() == ["model"]
+    assert sealed["data"]["kept_rows"] == 60 and sealed["final"] and sealed["finished"]
     model = tracking.load_model("models:/mine/1")
     texts = bench.texts.splits["test"]["text"][:]
     answers = training.probabilities(trained.fit.model, bench.tokenizer, texts, 16).argmax(1)
     assert [one["label"] for one in model(texts)] == [bench.texts.labels[i] for i in answers]
+    assert tracking.predictions(final, "test_kept")["predicted"] == answers.tolist()
 
     turned = bench.turned(1)
     with tracking.run("repeat") as active:

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import shutil
 from types import SimpleNamespace
+from unittest import mock
 
+import mlflow
 import pytest
 from test_record import CSV
 
@@ -56,10 +58,10 @@ def made(request, tmp_path_factory):
     told = {split: record.predictions(texts, split, p.argmax(1)) for split, p in chances.items()}
     record.write_predictions(out, told)
     machine.write_text(out / "history.csv", fitted.history.to_csv(index=False))
-    kept = record.make(
-        "02_fine_tuning", cfg, texts, source, fitted, digest, told, scores, history=machine.sha256(out / "history.csv")
-    )
-    measured = {name: getattr(fitted, name) for name in ("seconds", "epochs", "steps", "samples_per_second")}
+    more = {"history": machine.sha256(out / "history.csv"), "saved": record.saved_files(out / "model")}
+    known = texts, source, fitted, digest, told, scores
+    kept = record.make("02_fine_tuning", cfg, *known, **more, steps=fitted.steps)
+    measured = {name: getattr(fitted, name) for name in ("seconds", "epochs", "samples_per_second")}
     results.write(out, "02_fine_tuning", **record.for_results(kept), baselines={}, train=measured)
     return SimpleNamespace(bench=bench, out=out)
 
@@ -81,14 +83,14 @@ def test_a_training_that_was_taken_over_is_recorded_like_one_that_was_done_here(
     runs, trained = {}, {}
     for way in ("taken", "trained"):
         with tracking.run(way) as active:
-            runs[way], bench = active.info.run_id, made.bench
+            runs[way], bench = active.info.run_id, bench_of(made.bench.out, len(made.bench.texts.folds or ()))
             args = active.info.run_id, bench.base, bench.cfg.seed
             trained[way] = (
                 bench.take_over(active.info.run_id, made.out) if way == "taken" else bench.train(*args, final=True)
             )
             bench.register(trained[way])
     taken, done = (tracking.recorded(runs[way], store)["record"] for way in ("taken", "trained"))
-    assert {name for name in done if taken[name] != done[name]} <= {"sha256"} and taken.keys() == done.keys()
+    assert taken == done
     assert trained["taken"].fit.notes == () and trained["taken"].fit.steps == trained["trained"].fit.steps
     for metric in ("train_loss", "train_learning_rate", "eval_loss", "eval_macro_f1"):
         here, there = (tracking.metric_history(runs[way], metric)[["step", "value"]] for way in ("taken", "trained"))
@@ -96,6 +98,31 @@ def test_a_training_that_was_taken_over_is_recorded_like_one_that_was_done_here(
     models = [tracking.models(runs[way]).iloc[-1].drop("model_id", errors="ignore") for way in ("taken", "trained")]
     assert models[0].equals(models[1])
     assert tracking.load_model("models:/mine/1").model.config.guards == trained["taken"].fit.model.config.guards
+
+    long = [" ".join(["awful"] * 30 + ["lovely"] * 30)] * 2  # beyond 16 tokens
+    served = [mlflow.pyfunc.load_model(f"models:/mine/{version}").predict(long) for version in (1, 2)]
+    assert served[0].equals(served[1])
+    for version in (1, 2):
+        assert tracking.load_model(f"models:/mine/{version}").tokenizer.model_max_length == 16
+
+
+def test_a_sweep_takes_it_over_as_its_first_run(made, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
+    bench = bench_of(made.bench.out, len(made.bench.texts.folds or ()))
+    tracking.connect(store, bench.cfg.experiment)
+    with mock.patch.object(training, "train_and_answer", side_effect=AssertionError("it was trained")):
+        first = workflows.Sweep(bench.cfg, bench).first(made.out)
+    told = results.read(made.out, "02_fine_tuning")
+    assert first["taken_over"] and first["weights_sha256"] == told["weights_sha256"]
+
+
+def test_a_model_that_learned_from_fewer_rows_is_not_taken_over(made):
+    texts = made.bench.texts
+    if texts.folds:  # the first fold has 40 rows to learn from either way, and the model that is kept 60 or 45
+        fewer = dataclasses.replace(texts, folds=dataclasses.replace(texts.folds, most=45))
+        assert fewer.digests == texts.digests and find(made, texts=fewer) is None
+    else:
+        assert find(made, texts=texts.fewer(20, 1)) is None
 
 
 def test_nothing_is_taken_over_from_where_nothing_is(made, tmp_path):
@@ -126,7 +153,14 @@ def test_another_training_is_not_taken_over(made, what, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "file", ["history.csv", "predictions/test.json", "model/model.safetensors", "model/config.json"]
+    "file",
+    [
+        "history.csv",
+        "predictions/test.json",
+        "model/model.safetensors",
+        "model/config.json",
+        "results/02_fine_tuning.json",
+    ],
 )
 def test_what_was_altered_is_not_taken_over(made, file, tmp_path):
     shutil.copytree(made.out, tmp_path / "two")
@@ -138,8 +172,12 @@ def test_what_was_altered_is_not_taken_over(made, file, tmp_path):
         content = content.replace(b"0.", b"1.", 1)
     else:
         values = json.loads(content)
-        swapped = {"id2label": {"0": "good", "1": "bad"}}
-        values |= swapped if "id2label" in values else {"predicted": [1 - i for i in values["predicted"]]}
+        if "train" in values:
+            values["record"]["steps"] += 1
+        else:
+            values |= (
+                {"hidden_act": "relu"} if "id2label" in values else {"predicted": [1 - i for i in values["predicted"]]}
+            )
         content = json.dumps(values).encode()
     assert content != path.read_bytes()
     path.write_bytes(content)

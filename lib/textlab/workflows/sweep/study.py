@@ -320,9 +320,8 @@ class Sweep:
         """Do a training that ends in the registry, once for all workers."""
         queue = JobQueue(self.storage, f"{self.name}/{name}", self._identity)
         with tracking.run(self.name, run_id=self.parent):
-            self._work(
-                queue, 1, lambda job: self._train(job, name, role, values, self.cfg.seed, self.bench, register=True)
-            )
+            known = name, role, values, self.cfg.seed, self.bench
+            self._work(queue, 1, lambda job: self._train(job, *known, register=True, earlier=earlier))
         (job,) = queue.trials()
         if job.state != TrialState.COMPLETE:
             raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))
