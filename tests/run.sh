@@ -16,4 +16,6 @@ cd "$root"
   echo "tests/run.sh: see \`.venv/bin/ruff check\` and \`.venv/bin/ruff format --diff\`" >&2
   exit 1
 }
+# The whole suite runs on two cores, a thread for each: two threads for each of two would wait for each other.
+[ $# -gt 0 ] || { export OMP_NUM_THREADS=1 && set -- -n 2 --dist loadfile; }
 exec .venv/bin/python -m pytest -m "not slow" -rs "$@"

@@ -71,11 +71,11 @@ def make_run(folder: Path, out: Path) -> None:
     bench = workflows.Workbench(settings.parameters.check("03_mlflow_tracking", third), out)
     tracking.connect(store.store_uri(folder / "runs"), "mine")
     with tracking.run("trial 1") as active:
-        trained = bench.train(active.info.run_id, bench.base, cfg.seed, validate_at=[0.5])
+        trained = bench.train(active.info.run_id, bench.base, cfg.seed, validate_at=[0.5], final=True)
         bench.finish(trained)
     texts, scores, told = bench.texts, {}, {}
     for split in ("validation", "test"):
-        ids = training.probabilities(trained.fit.model, bench.tokenizer, texts.splits[split]["text"][:], 16).argmax(1)
+        ids = trained.answers[split]
         scores[split], told[split] = evaluation.score(texts.splits[split], ids), record.predictions(texts, split, ids)
     digest = training.save(trained.fit, out / "model")
     kept = record.make("02_fine_tuning", cfg, texts, bench.source, trained.fit, digest, told, scores)

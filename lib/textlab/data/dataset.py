@@ -115,8 +115,10 @@ class Data:
         Args:
             ids: class ids for all rows of test.
         """
+        if self.folds is None:
+            return []
         true = np.array(self.splits["test"]["label"][:])
-        return [(true[rows], ids[rows]) for rows in self.folds.answered] if self.folds else []
+        return [(true[rows], ids[rows]) for rows in self.folds.answered]
 
     def fewer(self, rows: int, seed: int) -> Data:
         """Return the data with at most so many rows to learn from, drawn class by class; what is answered stays."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from datasets import DatasetDict
+import pandas as pd
+from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
+from .. import machine
 from ..data import Data
 from ..settings import Recipe
 from .callbacks import Progress
-from .fitting import Fit, Resumable, Unsaved, fit
+from .fitting import Fit, Resumable, Unsaved, fit, identity
 from .frozen_memory import FrozenMemory
 from .inference import probabilities
 
@@ -33,7 +40,8 @@ def train_and_answer(
 
     Without folds one model learns from train and answers the others. With folds, each fold's model learns from the
     other folds, and the model that is kept learns from all rows and answers none of them. Where validation chooses the
-    epoch that is kept (`Recipe.keep`), folds are validated on rows that they neither learn from nor answer.
+    epoch that is kept (`Recipe.keep`), folds are validated on rows that they neither learn from nor answer. With
+    `Resumable`, the same call goes on in the part at hand, and finished parts are not trained again.
 
     Args:
         texts, tokens: the same splits as texts and as tokens.
@@ -58,17 +66,69 @@ def train_and_answer(
         fitted = train(tokens, [*first, progress])
         return fitted, {name: answer(fitted, part["text"][:]) for name, part in texts.splits.items() if name != "train"}
     rows, known, chooses = texts.splits["test"], tokens["test"], recipe.keep == "best"
-    answers, seconds, notes = [], 0.0, []
+    place = _place(plan, texts, known, recipe, seed, fresh())
+    parts = []
     for fold, numbers in enumerate(folds.answered):
-        shown = progress.part(f"part {fold + 1} of {len(folds)}")
-        fitted = train(folds.training(known, fold, chooses), [shown] if fold else [*first, shown])
-        answers.append(answer(fitted, rows.select(numbers)["text"][:]))
-        seconds += fitted.seconds
-        notes += [f"Part {fold + 1}: {note}" for note in fitted.notes]
-        if fold == 0:
-            history = fitted.history
-        del fitted  # or two models were in memory
+        part = _Part.read(place, fold)
+        if part is None:
+            shown = progress.part(f"part {fold + 1} of {len(folds)}")
+            fitted = train(folds.training(known, fold, chooses), [shown] if fold else [*first, shown])
+            found = answer(fitted, rows.select(numbers)["text"][:])
+            part = _Part(found, fitted.history, fitted.seconds, fitted.notes)
+            part.write(place, fold)
+            del fitted  # or two models were in memory
+        parts.append(part)
     kept = train(folds.kept(known, chooses), [progress.part("all rows", last=True)])
-    notes = *notes, *(f"All rows: {note}" for note in kept.notes)
-    whole = dataclasses.replace(kept, history=history, notes=notes, seconds=seconds + kept.seconds)
-    return whole, folds.collect(answers)
+    notes = [f"Part {fold + 1}: {note}" for fold, part in enumerate(parts) for note in part.notes]
+    whole = dataclasses.replace(
+        kept,
+        history=parts[0].history,
+        seconds=kept.seconds + sum(part.seconds for part in parts),
+        notes=(*notes, *(f"All rows: {note}" for note in kept.notes)),
+    )
+    if place:
+        shutil.rmtree(place, ignore_errors=True)
+    return whole, folds.collect([part.answers for part in parts])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of the training of a fold; a resumable plan keeps it until all of them are done."""
+
+    answers: np.ndarray  # shape (rows, classes)
+    history: pd.DataFrame
+    seconds: float
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, place: Path | None, fold: int) -> _Part | None:
+        """Return a part that an interrupted run left in a folder, or None."""
+        if place is None or not (place / f"{fold}.json").is_file():
+            return None
+        told = json.loads((place / f"{fold}.json").read_text(encoding="utf-8"))
+        history = pd.read_csv(place / f"{fold}.csv")
+        return cls(np.array(told["answers"], dtype=told["dtype"]), history, told["seconds"], tuple(told["notes"]))
+
+    def write(self, place: Path | None, fold: int) -> None:
+        """Leave the part in a folder, whole or not at all."""
+        if place is None:
+            return
+        machine.write_text(place / f"{fold}.csv", self.history.to_csv(index=False))
+        told = {"answers": self.answers.tolist(), "dtype": str(self.answers.dtype), "seconds": self.seconds}
+        machine.write_text(
+            place / f"{fold}.json", json.dumps(told | {"notes": self.notes})
+        )  # last: it says that all is there
+
+
+def _place(
+    plan: Resumable | Unsaved, texts: Data, tokens: Dataset, recipe: Recipe, seed: int, model: PreTrainedModel
+) -> Path | None:
+    """Return the folder for finished parts of exactly this cross-validation; None if they are not to be kept."""
+    if not isinstance(plan, Resumable):
+        return None
+    which = identity(model, DatasetDict(train=tokens, validation=tokens), recipe, seed)
+    dealt = hashlib.sha256(repr([part.tolist() for part in texts.folds.answered] + [texts.folds.most]).encode())
+    place = plan.folder / f"parts-{which}-{dealt.hexdigest()[:8]}"
+    if not plan.resume:
+        shutil.rmtree(place, ignore_errors=True)
+    return place

@@ -147,7 +147,7 @@ def fit(
     """
     recipe = _whole(recipe, model, tokens)
     if isinstance(plan, Resumable):
-        place = plan.folder / f"checkpoints-{_identity(model, tokens, recipe, seed)}"
+        place = plan.folder / f"checkpoints-{identity(model, tokens, recipe, seed)}"
     else:
         place = plan.folder / f"no-checkpoints-{os.getpid()}"
     if not plan.resume:
@@ -279,7 +279,7 @@ def _precision(model: PreTrainedModel, recipe: Recipe) -> str:
     return recipe.precision
 
 
-def _identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: int) -> str:
+def identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: int) -> str:
     """Return a short name for a training: a digest of all that decides its outcome on this machine."""
     decisive = dataclasses.asdict(recipe) | {
         "precision": _precision(model, recipe),

@@ -1,5 +1,7 @@
 """Trainings on few rows: every row is answered by a model that has not seen it, and that can be repeated."""
 
+import shutil
+
 import numpy as np
 import pytest
 from test_record import CSV
@@ -61,6 +63,51 @@ def test_each_row_is_answered_by_the_model_of_its_fold_and_the_last_one_is_kept(
     whole = by_hand(bench, tmp_path, recipe, folds.kept(texts.splits["test"]))
     assert training.weights_sha256(whole.model) == training.weights_sha256(fitted.model)
     assert fitted.seconds > whole.seconds
+
+
+def test_an_interrupted_cross_validation_goes_on_with_its_finished_parts(bench, tmp_path, monkeypatch):
+    texts, recipe = bench.texts, bench.base
+    tokens = data.tokenize(texts.splits, bench.tokenizer, 16)
+    learned, fit = [], training.cross_validation.fit
+
+    def counted(model, tokenizer, part, *args):
+        if len(learned) == stop:
+            raise KeyboardInterrupt
+        learned.append(part["train"]["label"])
+        return fit(model, tokenizer, part, *args)
+
+    def run(folder, resume=True, seed=1):
+        return training.train_and_answer(
+            texts,
+            tokens,
+            bench.tokenizer,
+            recipe,
+            seed,
+            training.Resumable(folder, resume),
+            lambda: training.load_model(bench.source, texts.labels, recipe, seed),
+        )
+
+    stop = None
+    whole, wanted = run(tmp_path / "whole")
+    monkeypatch.setattr(training.cross_validation, "fit", counted)
+    stop = 2
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut")
+    stop = None
+    again, found = run(tmp_path / "cut")
+    assert len(learned) == 2 + 1 + 1  # two parts before, one part and all rows after
+    assert all(np.array_equal(found[split], wanted[split]) for split in wanted)
+    assert training.weights_sha256(again.model) == training.weights_sha256(whole.model)
+    assert again.history["eval_loss"].equals(whole.history["eval_loss"])
+    assert not list((tmp_path / "cut").glob("parts-*"))
+    for other in ({"resume": False}, {"seed": 2}):
+        stop = len(learned) + 2
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "cut")
+        stop, before = None, len(learned)
+        run(tmp_path / "cut", **other)
+        assert len(learned) == before + 4
+        shutil.rmtree(tmp_path / "cut")
 
 
 def test_labels_that_mean_nothing_are_not_told_better_than_by_chance(tmp_path):
