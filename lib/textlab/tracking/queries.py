@@ -45,7 +45,9 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     first = ["run_id", "name", "status", "parent", "started", "minutes"]
     if table.empty:
         return pd.DataFrame(columns=first)
-    table["minutes"] = (table["end_time"] - table["start_time"]).dt.total_seconds() / 60
+    own = (table["end_time"] - table["start_time"]).dt.total_seconds()
+    trained = table.get("metrics.train_seconds", pd.Series(index=table.index, dtype=float))
+    table["minutes"] = own.where(~(trained > own), trained) / 60  # a training that was taken over took its own time
     names = {"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"}
     table = table.rename(columns=names)
     if "parent" not in table:

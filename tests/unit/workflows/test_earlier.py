@@ -89,6 +89,8 @@ def test_a_training_that_was_taken_over_is_recorded_like_one_that_was_done_here(
                 bench.take_over(active.info.run_id, made.out) if way == "taken" else bench.train(*args, final=True)
             )
             bench.register(trained[way])
+    minutes = tracking.runs("tests").set_index("run_id")["minutes"][runs["taken"]]
+    assert minutes >= trained["taken"].fit.seconds / 60  # and not the moment that it took to read
     taken, done = (tracking.recorded(runs[way], store)["record"] for way in ("taken", "trained"))
     assert taken == done
     assert trained["taken"].fit.notes == () and trained["taken"].fit.steps == trained["trained"].fit.steps
