@@ -102,22 +102,29 @@ class _Part:
 
     @classmethod
     def read(cls, place: Path | None, fold: int) -> _Part | None:
-        """Return a part that an interrupted run left in a folder, or None."""
+        """Return a part that an interrupted run left whole in a folder, or None: it is trained again then."""
         if place is None or not (place / f"{fold}.json").is_file():
             return None
-        told = json.loads((place / f"{fold}.json").read_text(encoding="utf-8"))
-        history = pd.read_csv(place / f"{fold}.csv")
-        return cls(np.array(told["answers"], dtype=told["dtype"]), history, told["seconds"], tuple(told["notes"]))
+        content, table = (place / f"{fold}.{kind}" for kind in ("json", "csv"))
+        told = json.loads(content.read_text(encoding="utf-8"))
+        if not table.is_file() or told.pop("sha256") != _digest(told, table):
+            return None
+        answers = np.array(told["answers"], dtype=told["dtype"])
+        return cls(answers, pd.read_csv(table), told["seconds"], tuple(told["notes"]))
 
     def write(self, place: Path | None, fold: int) -> None:
         """Leave the part in a folder, whole or not at all."""
         if place is None:
             return
-        machine.write_text(place / f"{fold}.csv", self.history.to_csv(index=False))
-        told = {"answers": self.answers.tolist(), "dtype": str(self.answers.dtype), "seconds": self.seconds}
-        machine.write_text(
-            place / f"{fold}.json", json.dumps(told | {"notes": self.notes})
-        )  # last: it says that all is there
+        table = place / f"{fold}.csv"
+        machine.write_text(table, self.history.to_csv(index=False))
+        told = {"answers": self.answers.tolist(), "dtype": str(self.answers.dtype)}
+        told |= {"seconds": self.seconds, "notes": list(self.notes)}
+        machine.write_text(place / f"{fold}.json", json.dumps(told | {"sha256": _digest(told, table)}))
+
+
+def _digest(told: dict, table: Path) -> str:
+    return hashlib.sha256(json.dumps([told, machine.sha256(table)]).encode()).hexdigest()
 
 
 def _place(

@@ -5,6 +5,7 @@ import pytest
 
 from textlab import data, hub, training
 from textlab.settings import make_recipe
+from textlab.training import cross_validation
 
 
 @pytest.mark.parametrize("folds, trainings", [(0, 1), (3, 4)])
@@ -17,13 +18,13 @@ def test_parts_of_the_rows_are_learned_from_and_all_are_answered(tmp_path, folds
     here = texts.rows()["train"]
     wanted = [round(share * here) for share in (1 / 8, 1 / 4, 1 / 2)]
     assert [*fewer.parts()] == wanted and fewer.cost() == 2 * sum(wanted) * trainings
-    learned, fit = [], training.cross_validation.fit
+    learned, fit = [], cross_validation.fit
 
     def counted(model, tokenizer, tokens, *args):
         learned.append(len(tokens["train"]))
         return fit(model, tokenizer, tokens, *args)
 
-    monkeypatch.setattr(training.cross_validation, "fit", counted)
+    monkeypatch.setattr(cross_validation, "fit", counted)
     found = fewer.answers("test", training.Unsaved(tmp_path))
     assert learned == [size for size in wanted for _ in range(trainings)]
     assert [*found] == wanted and all(len(ids) == len(texts.splits["test"]) for ids in found.values())

@@ -9,6 +9,7 @@ from test_record import CSV
 from textlab import data, hub, settings, tracking, training, workflows
 from textlab.settings import parameters
 from textlab.tracking import store
+from textlab.training import cross_validation
 from textlab.workflows.receipt import REPRODUCED
 
 CHOSEN = {
@@ -68,7 +69,7 @@ def test_each_row_is_answered_by_the_model_of_its_fold_and_the_last_one_is_kept(
 def test_an_interrupted_cross_validation_goes_on_with_its_finished_parts(bench, tmp_path, monkeypatch):
     texts, recipe = bench.texts, bench.base
     tokens = data.tokenize(texts.splits, bench.tokenizer, 16)
-    learned, fit = [], training.cross_validation.fit
+    learned, fit = [], cross_validation.fit
 
     def counted(model, tokenizer, part, *args):
         if len(learned) == stop:
@@ -89,7 +90,7 @@ def test_an_interrupted_cross_validation_goes_on_with_its_finished_parts(bench, 
 
     stop = None
     whole, wanted = run(tmp_path / "whole")
-    monkeypatch.setattr(training.cross_validation, "fit", counted)
+    monkeypatch.setattr(cross_validation, "fit", counted)
     stop = 2
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut")
@@ -100,6 +101,14 @@ def test_an_interrupted_cross_validation_goes_on_with_its_finished_parts(bench, 
     assert training.weights_sha256(again.model) == training.weights_sha256(whole.model)
     assert again.history["eval_loss"].equals(whole.history["eval_loss"])
     assert not list((tmp_path / "cut").glob("parts-*"))
+    stop = len(learned) + 2
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut")
+    (part,) = (tmp_path / "cut").glob("parts-*/0.json")
+    part.write_text(part.read_text().replace("0.4", "0.5", 1))
+    stop, before = None, len(learned)
+    assert np.array_equal(run(tmp_path / "cut")[1]["test"], wanted["test"])
+    assert len(learned) == before + 3  # the first part again, which was altered
     for other in ({"resume": False}, {"seed": 2}):
         stop = len(learned) + 2
         with pytest.raises(KeyboardInterrupt):
