@@ -41,7 +41,7 @@ class Folds:
             chooses: whether validation chooses something; then it is the next fold, which is not learned from.
         """
         validation = self.answered[(fold + 1) % len(self) if chooses else fold]
-        return self._part(rows, validation, [self.answered[fold], validation])
+        return self._part(rows, validation, np.concatenate([self.answered[fold], validation]))
 
     def kept(self, rows: Dataset, chooses: bool = False) -> DatasetDict:
         """Return the same for the model that is kept.
@@ -49,10 +49,10 @@ class Folds:
         It learns from its validation too, which only watches it, unless validation `chooses` something.
         """
         validation = self.answered[0]
-        return self._part(rows, validation, [validation] if chooses else [])
+        return self._part(rows, validation, validation if chooses else validation[:0])
 
-    def _part(self, rows: Dataset, validation: np.ndarray, left_out: Sequence[np.ndarray]) -> DatasetDict:
-        numbers = np.setdiff1d(np.arange(len(rows)), np.concatenate([*left_out, []]))
+    def _part(self, rows: Dataset, validation: np.ndarray, left_out: np.ndarray) -> DatasetDict:
+        numbers = np.setdiff1d(np.arange(len(rows)), left_out)
         numbers = numbers[drawn_by_class(np.array(rows["label"][:])[numbers], self.most, self.seed)]
         return DatasetDict(train=rows.select(numbers), validation=rows.select(validation))
 
@@ -97,9 +97,8 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
         return table["text"].map(dict(zip(texts["text"], np.arange(len(texts)) % folds, strict=True)))
     if asked is None:
         return None
-    fault = "comes with splits of its own"
-    if unsplit:
-        fault = f"has not two classes with {folds} different texts each"
+    few = f"has not two classes with {folds} different texts each"
+    fault = few if unsplit else "comes with splits of its own"
     raise InputError(f"folds: got {folds}, but {source} {fault}; take 0")
 
 

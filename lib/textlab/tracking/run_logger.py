@@ -73,9 +73,7 @@ class RunLogger(TrainerCallback):
             self._again, self._error = time.monotonic() + 60, error
 
     def _flush(self) -> None:
-        while self._points:
-            MlflowClient().log_batch(self.run_id, metrics=self._points[:1000])  # MLflow's limit for one batch
-            del self._points[:1000]
+        _log_points(self.run_id, self._points)
 
 
 def _points(logs: Mapping[str, float], step: int) -> list[Metric]:
@@ -89,6 +87,13 @@ def _points(logs: Mapping[str, float], step: int) -> list[Metric]:
     return points
 
 
+def _log_points(run_id: str, points: list[Metric]) -> None:
+    """Log points and take them off the list, so that those that a store did not take are left."""
+    while points:
+        MlflowClient().log_batch(run_id, metrics=points[:1000])  # MLflow's limit for one batch
+        del points[:1000]
+
+
 @patient
 def log_history(run_id: str, history: pd.DataFrame) -> None:
     """Log the history of a training that has ended, as `RunLogger` would have done meanwhile.
@@ -98,5 +103,4 @@ def log_history(run_id: str, history: pd.DataFrame) -> None:
     """
     steps = history.to_dict("records")
     points = [point for row in steps for point in _points(row, int(row["step"])) if point.value == point.value]
-    for start in range(0, len(points), 1000):  # MLflow's limit for one batch
-        MlflowClient().log_batch(run_id, metrics=points[start : start + 1000])
+    _log_points(run_id, points)

@@ -80,7 +80,7 @@ class Workbench:
         chosen = {"max_train_rows": rows if fewer else self.cfg.max_train_rows, "epochs": epochs or self.cfg.epochs}
         cfg = SimpleNamespace(**vars(self.cfg) | chosen)
         part = self.texts
-        if fewer:
+        if fewer:  # drawn from all rows, as the record of a trial, which names `max_train_rows`, draws them again
             known = cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, rows
             part = data.load(*known, folds=len(self.texts.folds) if self.texts.folds else 0)
         return Workbench(cfg, self.out, part, self.source)

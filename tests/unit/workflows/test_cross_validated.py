@@ -23,13 +23,18 @@ CHOSEN = {
 }
 
 
+def bench_of(folder, folds):
+    """Return a bench on the file `mine.csv` of a folder."""
+    values = parameters.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")}
+    cfg = parameters.check("03_mlflow_tracking", values)
+    return workflows.Workbench(cfg, folder, data.load(cfg.dataset, folds=folds))
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     (folder / "mine.csv").write_text(CSV)
-    values = parameters.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")}
-    cfg = parameters.check("03_mlflow_tracking", values)
-    return workflows.Workbench(cfg, folder, data.load(cfg.dataset, folds=3))
+    return bench_of(folder, 3)
 
 
 def by_hand(bench, folder, recipe, part):

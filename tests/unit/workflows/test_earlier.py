@@ -8,6 +8,7 @@ from unittest import mock
 
 import mlflow
 import pytest
+from test_cross_validated import CHOSEN, bench_of
 from test_record import CSV
 
 from textlab import data, evaluation, machine, tracking, training, workflows
@@ -16,22 +17,6 @@ from textlab.notebooks import results
 from textlab.settings import parameters
 from textlab.workflows import record
 from textlab.workflows.earlier import find_training
-
-CHOSEN = {
-    "model": "tiny",
-    "epochs": 4,
-    "batch_size": 8,
-    "learning_rate": 3e-3,
-    "max_length": 16,
-    "recipe_options": {"precision": "fp32"},
-    "registered_model": "mine",
-}
-
-
-def bench_of(folder, folds):
-    values = parameters.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")}
-    cfg = parameters.check("03_mlflow_tracking", values)
-    return workflows.Workbench(cfg, folder, data.load(cfg.dataset, folds=folds))
 
 
 @pytest.fixture(scope="module", params=[0, 3], ids=["splits", "folds"])
