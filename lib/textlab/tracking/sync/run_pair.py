@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag
 
+from . import points
 from .digest import STATE_TAG, point_key
 from .passage import Passage
 
@@ -40,9 +41,10 @@ class RunPair:
         if (parent := tags.pop(PARENT_TAG, None)) in copies:
             tags[PARENT_TAG] = copies[parent]
         params = run.data.params.items()
-        self.passage.target.log_batch(
+        points.log(
+            self.passage.target,
             copy.info.run_id,
-            metrics=[point for name in run.data.metrics for point in self._missing_points(name)],
+            self._missing_points(),
             tags=[RunTag(key, value) for key, value in tags.items()],
             params=[Param(key, value) for key, value in params if key not in copy.data.params],
         )
@@ -84,10 +86,9 @@ class RunPair:
         links += [point.run_id for model in models for point in model.metrics or []]
         return any(link not in self.passage.copies for link in links)
 
-    def _missing_points(self, name: str) -> list[Metric]:
-        points = self.passage.source.get_metric_history(self.run.info.run_id, name)
-        if name not in self.copy.data.metrics:
-            return points
-        history = self.passage.target.get_metric_history(self.copy.info.run_id, name)
-        known = {point_key(point) for point in history}
-        return [point for point in points if point_key(point) not in known]
+    def _missing_points(self) -> list[Metric]:
+        there, target = self.copy.data.metrics.keys() & self.run.data.metrics.keys(), self.passage.target
+        histories = [target.get_metric_history(self.copy.info.run_id, name) for name in there]
+        known = {(point.key, *point_key(point)) for history in histories for point in history}
+        found = points.read(self.passage.origin, self.run)
+        return [point for point in found if (point.key, *point_key(point)) not in known]
