@@ -1,4 +1,4 @@
-"""Points of metrics, all of a run at a time: MLflow's client reads one metric after the other, and inserts row by row."""
+"""Points of metrics, all of a run at a time: MLflow reads one metric after the other, and inserts row by row."""
 
 from __future__ import annotations
 
