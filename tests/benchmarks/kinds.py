@@ -19,14 +19,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from datasets import DatasetDict
 
 from textlab import data, hub, training, workflows
 from textlab.machine import environment
 from textlab.settings import make_recipe
 from textlab.workflows.watch import Watch
 
-#: The most rows that a probe learns from.
-LEARNED = 3000
+#: The most rows that a probe learns from, and that it is validated on, which nothing here reads.
+LEARNED, VALIDATED = 1000, 100
 
 
 def main() -> None:
@@ -43,6 +44,7 @@ def main() -> None:
     asked = {name: asked_of(texts) for name, texts in sources.items()}
     for file in chosen.texts:
         asked[file.name] = [text for part, _ in data.stream_texts(file, "", 2048) for text in part if text]
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
     found = []
     for place, (name, texts) in enumerate(sources.items()):
         classifier = known(texts, chosen.model if place == 0 else "")
@@ -52,8 +54,7 @@ def main() -> None:
                 draws = chosen.draws[name != other]
                 told = [warned(classifier, drawn(rows, size, draw)) for draw in range(draws)]
                 found.append({"model": name, "texts": other, "rows": size, "draws": len(told), "told": sum(told)})
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(found, indent=1) + "\n")
+        chosen.out.write_text(json.dumps(found, indent=1) + "\n")
     print(*table(found), sep="\n")
 
 
@@ -72,7 +73,9 @@ def known(texts: data.Data, model: str) -> training.Classifier:
     source = hub.resolve_model("packaged")
     tokenizer = training.load_tokenizer(source)
     recipe, _ = training.suit(make_recipe("probe", epochs=1), texts.splits["train"], tokenizer, source)
-    tokens = data.tokenize(texts.splits, tokenizer, recipe.max_length)
+    watching = texts.splits["validation"].select(range(min(VALIDATED, texts.rows()["validation"])))
+    few = DatasetDict(train=texts.splits["train"], validation=watching)
+    tokens = data.tokenize(few, tokenizer, recipe.max_length)
     fresh = training.load_model(source, texts.labels, recipe, 1)
     with tempfile.TemporaryDirectory() as folder:
         plan = training.Unsaved(Path(folder))
