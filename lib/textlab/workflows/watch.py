@@ -9,7 +9,7 @@ from ..evaluation import kinds
 from ..training import Classifier, text_kind
 
 #: Different texts of a part of the input that are looked at, evenly spread.
-SAMPLE = 256
+SAMPLE = 128
 #: The fewest texts, and the fewest letters, from which something is concluded.
 FEWEST_TEXTS, FEWEST_LETTERS = 20, 20
 #: How many times more or fewer words a text, and pieces a word, are worth telling.
@@ -37,10 +37,12 @@ class Watch:
         """Warn in one line if the texts so far are of another kind than those that the model was trained on."""
         if self._seen is None or not self._seen.count:
             return
-        if differences := list(self._differences()):
-            what = "these texts are of another kind than those that the model was trained on"
-            then = "its measured figures need not hold for them, so check some answers by hand"
-            warnings.warn(f"{what}: {', and '.join(differences)}; {then}", stacklevel=3)
+        if differences := ", and ".join(self._differences()):
+            warnings.warn(
+                f"these texts are of another kind than those that the model was trained on: {differences}; "
+                "its measured figures need not hold for them, so check some answers by hand",
+                stacklevel=3,
+            )
 
     def _differences(self) -> Iterator[str]:
         """Yield in what the texts differ, in words; nothing if they are of the known kind, or too few."""
