@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reading": ["common_length", "read"],
         "splits": ["drawn_by_class"],
         "tokens": ["lengths", "row_lengths", "tokenize"],
+        "word_count": ["count_words"],
     },
 )

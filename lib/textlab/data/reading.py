@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 
 import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from .word_count import count_words
+
 #: Rows that are looked at, evenly spread over a split.
 ROWS = 10_000
-#: A letter of a script that writes no blanks between words: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
-UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 
 
 def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, float]:
@@ -34,7 +31,7 @@ def read(split: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     ids, empty = tokenizer(texts, **options)["input_ids"], tokenizer("", **options)["input_ids"]
     pieces = np.array([len(row) for row in ids]) - len(empty)
     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids) - len(ids) * empty.count(tokenizer.unk_token_id)
-    a_word = pieces / np.maximum([_words(text) for text in texts], 1)
+    a_word = pieces / np.maximum([count_words(text) for text in texts], 1)
     return {
         "vocabulary": len(tokenizer),
         "pieces": float(np.median(a_word)),
@@ -53,8 +50,3 @@ def common_length(split: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
 def _some(split: Dataset) -> list[str]:
     rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), ROWS)).astype(int))
     return split.select(rows)["text"][:]
-
-
-def _words(text: str) -> float:
-    spaced, unspaced = UNSPACED.subn(" ", text)
-    return len(spaced.split()) + unspaced / 2

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "plots", "sweep_analysis"],
+    ["agreement", "kinds", "plots", "sweep_analysis"],
     {
         "diagnostics": [
             "calibration_error",

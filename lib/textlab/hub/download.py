@@ -34,6 +34,7 @@ FILES = {
         "vocab.txt",
         "merges.txt",
         "*.model",
+        "training_texts.json",
         "README.md",
     ],
     "dataset": ["*.parquet", "*.csv", "*.jsonl", "*.tsv", "*.txt", "README.md"],

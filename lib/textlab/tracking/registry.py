@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import mlflow
 import pandas as pd
@@ -42,6 +43,7 @@ def log_model(
     metrics: Sequence[str],
     step: int,
     card: str = "",
+    beside: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Log and register a model with signature, example, pinned requirements and card; return its version.
 
@@ -55,9 +57,10 @@ def log_model(
         metrics: names of those of the active run that are the model's, beside those of this step.
         step: of the training that made it.
         card: as `card.text` returns it.
+        beside: file name -> content, for the folder with the weights.
     """
     client, run_id = MlflowClient(), mlflow.active_run().info.run_id
-    logged = add_model(run_id, "model", model, tokenizer, step, metrics, list(example), card)
+    logged = add_model(run_id, "model", model, tokenizer, step, metrics, list(example), card, beside)
     use_registered_model(client, register_as)
     tags = {key: str(value) for key, value in tags.items()}
     version = client.create_model_version(register_as, logged.model_uri, run_id, tags, model_id=logged.model_id)
@@ -76,6 +79,7 @@ def add_model(
     metrics: Sequence[str] = (),
     example: list[str] | None = None,
     card: str = "",
+    beside: Mapping[str, str] = MappingProxyType({}),
 ) -> LoggedModel:
     """Log a model of a run with the run's metrics of this step and, of those named, the last points.
 
@@ -85,13 +89,13 @@ def add_model(
     Args:
         run_id: of the run.
         name: of the model.
-        model, tokenizer, step, metrics, example, card: see `log_model`.
+        model, tokenizer, step, metrics, example, card, beside: see `log_model`.
     """
     client = MlflowClient()
     run = client.get_run(run_id)
     logged, status = client.create_logged_model(run.info.experiment_id, name, run_id, params=run.data.params), "FAILED"
     try:
-        _write_model(client, logged, model, tokenizer, example, card)
+        _write_model(client, logged, model, tokenizer, example, card, beside)
         points = _points(client, run, step, metrics)
         client.log_batch(
             run_id, [Metric(p.key, p.value, p.timestamp, p.step, logged.model_id, run_id=run_id) for p in points]
@@ -122,6 +126,7 @@ def _write_model(
     tokenizer: PreTrainedTokenizerBase,
     example: list[str] | None,
     card: str,
+    beside: Mapping[str, str],
 ) -> None:
     """Write a model in MLflow's form, with pinned requirements, to where the store keeps it."""
     requirements = [
@@ -142,6 +147,8 @@ def _write_model(
             model_config={"truncation": True, "max_length": tokenizer.model_max_length},  # texts are cut as in training
             model_card=ModelCard(card) if card else None,
         )
+        for name, content in beside.items():
+            (draft / "model" / name).write_text(content, encoding="utf-8")
         # MLflow makes up a licence, for the folder that the model was loaded from.
         (draft / "LICENSE.txt").unlink(missing_ok=True)
         if place:

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    [],
+    ["text_kind"],
     {
         "callbacks": ["Progress"],
         "cost": ["padded_tokens", "work"],

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from .callbacks import Progress
 from .fitting import Fit, Resumable, Unsaved, fit, identity
 from .frozen_memory import FrozenMemory
 from .inference import probabilities
+from .text_kind import kind_of
 
 
 def train_and_answer(
@@ -49,8 +51,9 @@ def train_and_answer(
         first: callbacks of the first training only.
 
     Returns:
-        With folds, the fit has the history of the first fold, whose validation was not learned from, and the seconds
-        and notes of all trainings. The probabilities of a split have the shape (rows, classes).
+        The fit has the kind of the texts that its model learned from. With folds, it has the history of the first fold,
+        whose validation was not learned from, and the seconds and notes of all trainings. The probabilities of a split
+        have the shape (rows, classes).
     """
     progress = next((one for one in callbacks if isinstance(one, Progress)), Progress())
     others = [one for one in callbacks if one is not progress]
@@ -58,13 +61,17 @@ def train_and_answer(
     def train(part: DatasetDict, watching: Sequence[TrainerCallback]) -> Fit:
         return fit(fresh(), tokenizer, part, recipe, seed, plan, [*watching, *others], memory)
 
+    def with_kind(fitted: Fit, rows: Dataset, **more: Any) -> Fit:
+        return dataclasses.replace(fitted, kind=kind_of(fitted.model, tokenizer, rows["text"][:]), **more)
+
     def answer(fitted: Fit, rows: Sequence[str]) -> np.ndarray:
         return probabilities(fitted.model, tokenizer, rows, fitted.recipe.max_length)
 
     folds = texts.folds
     if folds is None:
         fitted = train(tokens, [*first, progress])
-        return fitted, {name: answer(fitted, part["text"][:]) for name, part in texts.splits.items() if name != "train"}
+        chances = {name: answer(fitted, part["text"][:]) for name, part in texts.splits.items() if name != "train"}
+        return with_kind(fitted, texts.splits["train"]), chances
     rows, known, chooses = texts.splits["test"], tokens["test"], recipe.keep == "best"
     place = _place(plan, texts, known, recipe, seed, fresh())
     parts = []
@@ -80,8 +87,9 @@ def train_and_answer(
         parts.append(part)
     kept = train(folds.kept(known, chooses), [progress.part("all rows", last=True)])
     notes = [f"Part {fold + 1}: {note}" for fold, part in enumerate(parts) for note in part.notes]
-    whole = dataclasses.replace(
+    whole = with_kind(
         kept,
+        folds.kept(rows, chooses)["train"],
         history=parts[0].history,
         seconds=kept.seconds + sum(part.seconds for part in parts),
         notes=(*notes, *(f"All rows: {note}" for note in kept.notes)),

@@ -37,6 +37,7 @@ from .callbacks import Guard, Progress, ValidateAt
 from .contrast import contrasts
 from .frozen_memory import FrozenMemory
 from .loading import computes_in, match
+from .text_kind import TextKind
 from .trainer import TextTrainer
 
 #: How often a training of many epochs is validated.
@@ -117,6 +118,7 @@ class Fit:
     samples_per_second: float
     notes: tuple[str, ...]  # sentences for the reader: resumed from where, what was skipped, collapsed epochs
     trainer: TextTrainer | None = None  # None for a training that was read from where it was recorded
+    kind: TextKind | None = None  # of the texts that the model learned from
 
 
 def fit(

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..machine import environment
 from . import short_layer
 from .loading import computes_in, match, most_tokens, read_tokenizer, read_weights
+from .text_kind import TextKind, read_kind
 
 #: Padded tokens a batch: what is fastest on a CPU and on a GPU.
 CPU_TOKENS, GPU_TOKENS = 1024, 32768
@@ -33,6 +34,7 @@ class Classifier:
     tokenizer: PreTrainedTokenizerBase
     labels: list[str]  # a label's position is its id
     max_length: int  # tokens that it was trained with; longer texts are cut
+    kind: TextKind | None = None  # of the texts that it was trained on, where that is saved with it
 
     def table(self, texts: Sequence[str | None]) -> pd.DataFrame:
         """Return text, label and a column `p_<label>` for each label, in the order of the texts.
@@ -80,10 +82,11 @@ def load_classifier(folder: Path, name: str) -> Classifier:
             "set it to original_full in its config.json"
         )
     match(model, tokenizer, name)
+    kind = read_kind(folder, name)
     if faults:
         warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
     longest = min(tokenizer.model_max_length, most_tokens(model) or tokenizer.model_max_length)
-    return Classifier(model.to(environment.device()).eval(), tokenizer, labels, longest)
+    return Classifier(model.to(environment.device()).eval(), tokenizer, labels, longest, kind)
 
 
 def probabilities(

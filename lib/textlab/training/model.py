@@ -20,6 +20,7 @@ from .fitting import Fit
 from .layers import freeze, switch_off_dropout
 from .loading import most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
 from .pooling import read_the_mean
+from .text_kind import FILE
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -128,12 +129,17 @@ def _renew_head(model: PreTrainedModel, seed: int) -> None:
 def save(fitted: Fit, folder: Path, guards: Sequence[str] = ()) -> str:
     """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256.
 
+    The kind of the texts that it learned from is saved beside them, where the fit has one.
+
     Args:
         guards: what `evaluation.guards` found; kept in config.json, so that it goes wherever the model goes.
     """
     fitted.model.config.guards = list(guards)
     fitted.trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing here reads
+    (folder / FILE).unlink(missing_ok=True)  # of a model that was here before
+    if fitted.kind:
+        fitted.kind.write(folder)
     return hash_files(folder / "model.safetensors")["model.safetensors"]
 
 

@@ -78,6 +78,7 @@ def find_training(
             return None
         saved = hub.resolve_model(str(folder / "model"))
         model = training.load_model(saved, texts.labels, recipe, seed, keep_head=True)
+        kind = training.text_kind.read_kind(saved.path, saved.id)
     except InputError:
         return None
     fitted = Fit(
@@ -88,6 +89,7 @@ def find_training(
         steps=known["steps"],
         **{name: measured[name] for name in MEASURED},
         notes=(),
+        kind=kind,
     )
     return fitted, {split: np.array(answers["predicted"]) for split, answers in found.predictions.items()}
 

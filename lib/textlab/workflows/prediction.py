@@ -19,6 +19,7 @@ from .. import data, hub, machine, tracking
 from ..errors import InputError
 from ..machine import environment
 from ..training import Classifier, load_classifier
+from .watch import Watch
 
 #: Rows that are read, sorted by length and written at a time.
 CHUNK = 2048
@@ -29,6 +30,8 @@ _TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
 
 def predict(model: str | Path | Classifier, texts: Iterable[str | None], tracking_uri: str = "") -> pd.DataFrame:
     """Return what a trained model says about texts: columns text, label and `p_<label>` for each label.
+
+    Warns if the texts are of another kind than those that the model was trained on.
 
     Args:
         model: what `load` takes, or what it returned, to load once for several calls.
@@ -44,14 +47,20 @@ def predict(model: str | Path | Classifier, texts: Iterable[str | None], trackin
     if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
         raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
     classifier = model if isinstance(model, Classifier) else load(str(model), tracking_uri)
-    parts = [classifier.table(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+    watch, parts = Watch(classifier), []
+    for start in range(0, len(texts), CHUNK):
+        part = texts[start : start + CHUNK]
+        parts.append(classifier.table(part))
+        watch.see(part)
+    watch.tell()
     return pd.concat(parts or [classifier.table([])], ignore_index=True)
 
 
 def predict_file(model: str, source: Path, target: Path, text_column: str = "", tracking_uri: str = "") -> str:
     """Write a model's answers for each row of a file, in its order; return a sentence about what was done.
 
-    Only some thousand rows are in memory at a time. The target appears whole at the end, or not at all.
+    Only some thousand rows are in memory at a time. The target appears whole at the end, or not at all. Warns if the
+    texts are of another kind than those that the model was trained on.
 
     Args:
         model, tracking_uri: see `predict`.
@@ -75,11 +84,12 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
             "put the line text;label on top, so that they are left out"
         )
     rows = unanswered = long = 0
-    line, started = machine.ProgressLine(), time.monotonic()
+    watch, line, started = Watch(classifier), machine.ProgressLine(), time.monotonic()
     with machine.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
         for texts, share_read in itertools.chain([first], chunks):
             table = classifier.table(texts)
             write(table)
+            watch.see(texts)
             rows, unanswered = rows + len(table), unanswered + int(table["label"].isna().sum())
             long += sum(text is not None and "\n" in text for text in texts)
             seconds = time.monotonic() - started
@@ -88,6 +98,7 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
                 f"about {machine.duration(seconds * (1 / share_read - 1))} left"
             )
     seconds = time.monotonic() - started
+    watch.tell()
     closing = f"{rows:,} rows in {machine.duration(seconds)}, {rows / seconds:,.0f} rows/s"
     closing += f"; {unanswered:,} without a text have no label" if unanswered else ""
     return closing + (f"; {long:,} have a text of several lines" if long else "")

@@ -277,6 +277,7 @@ class Workbench:
             [*tracking.flat("validation", trained.scores) | tracking.flat(split, final.scores)],
             trained.fit.steps,
             self._card(final, guards),
+            {training.text_kind.FILE: kind.text()} if (kind := trained.fit.kind) else {},
         )
         tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
         tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")

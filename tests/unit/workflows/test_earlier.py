@@ -93,6 +93,18 @@ def test_a_training_that_was_taken_over_is_recorded_like_one_that_was_done_here(
         assert tracking.load_model(f"models:/mine/{version}").tokenizer.model_max_length == 16
 
 
+@pytest.mark.filterwarnings("ignore:.* did not pass its checks")
+def test_the_kind_of_its_texts_comes_along(made, store):
+    texts, fitted = made.bench.texts, find(made)[0]
+    assert fitted.kind.texts == (texts.folds.kept_rows if texts.folds else texts.rows()["train"])
+    assert fitted.kind.text() == (made.out / "model" / training.text_kind.FILE).read_text()
+    tracking.connect(store, "tests")
+    with tracking.run("taken") as active:
+        bench = bench_of(made.bench.out, len(texts.folds or ()))
+        bench.register(bench.take_over(active.info.run_id, made.out))
+    assert workflows.load("models:/mine/1", store).kind.text() == fitted.kind.text()
+
+
 def test_a_sweep_takes_it_over_as_its_first_run(made, store, tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
     bench = bench_of(made.bench.out, len(made.bench.texts.folds or ()))

@@ -17,7 +17,7 @@ def lengths(monkeypatch):
     def table(texts):
         return pd.DataFrame({"text": texts, "label": ["short" if text else None for text in texts], "p_short": 0.5})
 
-    monkeypatch.setattr(prediction, "load", lambda *_: SimpleNamespace(labels=["short"], table=table))
+    monkeypatch.setattr(prediction, "load", lambda *_: SimpleNamespace(labels=["short"], table=table, kind=None))
     monkeypatch.setattr(prediction, "CHUNK", 2)
 
 
