@@ -442,8 +442,8 @@ def test_folder_with_one_other_file_is_that_file(folder):
     [
         (
             ["train.csv", "train.txt"],
-            "dataset: several files for the train split (train.csv, train.txt); keep one of them, or name the others train_2, "
-            "train_3 and so on",
+            "dataset: several files for the train split (train.csv, train.txt); keep one of them, or name "
+            "the others train_2, train_3 and so on",
         ),
         (
             ["train.txt", "val.txt", "dev.txt"],
