@@ -233,12 +233,7 @@ _STORE = _arg(
     _STORE,
 )
 def _predict(chosen: argparse.Namespace) -> int:
-    from . import workflows
-
-    return _answered(
-        chosen,
-        lambda: workflows.predict_file(chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri),
-    )
+    return _answered(chosen)
 
 
 @_verb(
@@ -271,29 +266,19 @@ def _predict(chosen: argparse.Namespace) -> int:
     _STORE,
 )
 def _suggest(chosen: argparse.Namespace) -> int:
+    return _answered(chosen, n=chosen.n, labelled=chosen.labelled, label_column=chosen.label_column)
+
+
+def _answered(chosen: argparse.Namespace, **options: Any) -> int:
+    """Let the job of a verb write what a model says of a file's texts into OUT, and print what it did."""
     from . import workflows
 
-    return _answered(
-        chosen,
-        lambda: workflows.suggest_file(
-            chosen.model,
-            chosen.file,
-            chosen.out,
-            chosen.n,
-            chosen.labelled,
-            chosen.text_column,
-            chosen.label_column,
-            chosen.tracking_uri,
-        ),
-    )
-
-
-def _answered(chosen: argparse.Namespace, job: Callable[[], str]) -> int:
-    """Do a job that writes answers of a model into OUT, and print what it says."""
+    job = {"predict": workflows.predict_file, "suggest": workflows.suggest_file}[chosen.verb]
+    options |= {"text_column": chosen.text_column, "tracking_uri": chosen.tracking_uri}
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"textlab: {one_line(message)}", file=sys.stderr)
         try:
-            done = job()
+            done = job(chosen.model, chosen.file, chosen.out, **options)
         except OSError as error:  # such as a full disk
             print(one_line(f"textlab: {chosen.out} cannot be written: {error}"), file=sys.stderr)
             return 1

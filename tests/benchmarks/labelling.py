@@ -95,7 +95,7 @@ class Bench:
         """Return which rows of those left are to be labelled next."""
         doubt = evaluation.doubts(model.answers(self.pool.select(left)))
         uniform = np.random.default_rng(draw).random(len(self.pool))[left]
-        drawn = np.argsort(-evaluation.lots(doubt, uniform))[: n * evaluation.DRAWN]
+        drawn = evaluation.drawn(evaluation.lots(doubt, uniform), len(left), n)
         return left[drawn[evaluation.to_label(doubt[drawn], model.states(self.pool.select(left[drawn])), n)[0]]]
 
 

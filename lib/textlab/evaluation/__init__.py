@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "temperature",
             "worst_errors",
         ],
-        "labelling": ["DRAWN", "doubts", "lots", "to_label"],
+        "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],
         "power_law": ["more_labels"],
         "scores": [
             "BASELINES",

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-#: Of how many rows, drawn by their doubt, one is chosen.
-DRAWN = 10
+#: Of how many rows, drawn by their doubt, one is chosen; but of all rows at most this share is drawn.
+DRAWN, SHARE = 10, 0.5
 #: What is taken for doubt where a model is wholly sure.
 LEAST_DOUBT = 1e-6
 
@@ -41,16 +41,28 @@ def lots(doubt: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     return np.log(uniform) / doubt
 
 
+def drawn(lot: np.ndarray, rows: int, n: int) -> np.ndarray:
+    """Return which rows are drawn to choose n of them, those with the highest lots first.
+
+    Args:
+        lot: of rows, see `lots`; those with the highest of all are among them, DRAWN * n or more if there are as many.
+        rows: how many there are in all.
+        n: rows that will be chosen.
+    """
+    most = min(DRAWN * n, max(n, int(SHARE * rows)))
+    return np.argsort(-np.asarray(lot), kind="stable")[:most]
+
+
 def to_label(doubt: np.ndarray, states: np.ndarray, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return which rows to label, those first that stand for the most doubt.
 
-    Rows are put into n clusters by the direction of their states, with their doubt as weights (Zhdanov 2019). Of each
-    cluster the row next to its centre is taken.
+    Rows are put into n clusters by the direction of their states (k-means), so that no two are alike. Of each cluster
+    the row next to its centre is taken, as it stands for the others.
 
     Args:
-        doubt: of each row, see `doubts`.
+        doubt: of each row that is drawn, see `doubts`.
         states: what the model makes of each row, shape (rows, hidden size).
-        n: rows to choose, fewer than there are.
+        n: rows to choose, at most as many as there are.
         seed: of the clusters.
 
     Returns:
@@ -59,7 +71,7 @@ def to_label(doubt: np.ndarray, states: np.ndarray, n: int, seed: int = 0) -> tu
     directions = states / np.maximum(np.linalg.norm(states, axis=1, keepdims=True), 1e-12)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different states than clusters
-        clusters = KMeans(n, n_init=1, random_state=seed).fit(directions, sample_weight=doubt)
+        clusters = KMeans(n, n_init=1, random_state=seed).fit(directions)
     away = np.linalg.norm(directions - clusters.cluster_centers_[clusters.labels_], axis=1)
     order = np.lexsort((away, clusters.labels_))
     names, start, sizes = np.unique(clusters.labels_[order], return_index=True, return_counts=True)

@@ -61,7 +61,7 @@ def suggest_file(
     pool.fill(itertools.chain([first], chunks), classifier)
     if pool.best is None:
         raise InputError(f"{source.name} has no row to label{pool.left_out()}; give a file with other texts")
-    chosen, note = _chosen(pool.best, classifier, n)
+    chosen, note = _chosen(pool, classifier, n)
     with machine.whole_file(target) as draft:  # by the mark in front, spreadsheets take a file for UTF-8
         _sheet(chosen, columns).to_csv(draft, index=False, encoding="utf-8-sig", lineterminator="\n")
     return f"{len(chosen):,} of {pool.rows:,} rows to label{note}{pool.left_out()}"
@@ -152,21 +152,24 @@ def _answers(classifier: Classifier, texts: list[str]) -> pd.DataFrame:
     )
 
 
-def _chosen(best: pd.DataFrame, classifier: Classifier, n: int) -> tuple[pd.DataFrame, str]:
+def _chosen(pool: _Pool, classifier: Classifier, n: int) -> tuple[pd.DataFrame, str]:
     """Return the rows to write, the best first, and what is to be said about them."""
-    doubt = best["model", "doubt"].to_numpy()
-    if len(best) <= n:
-        note = f", which are all; {n:,} were asked for" * (len(best) < n)
-        return best.iloc[np.argsort(-doubt, kind="stable")], note
+    if len(pool.best) <= n:
+        return _by_doubt(pool.best), f", which are all; {n:,} were asked for" * (len(pool.best) < n)
+    drawn = evaluation.drawn(pool.best["model", "lot"], pool.rows - pool.empty - pool.labelled, n)
+    best = pool.best.iloc[drawn]
     states = classifier.states(best.iloc[:, 0].tolist())
     if states is None:
         note = "; what this kind of model makes of texts cannot be read, so some may be like others"
-        return best.iloc[np.argsort(-doubt, kind="stable")[:n]], note
-    rows, similar = evaluation.to_label(doubt, states, n)
-    note = f", and {n:,} were asked for: to this model the others are the same" * (len(rows) < n)
+        return _by_doubt(pool.best).head(n), note
+    rows, similar = evaluation.to_label(best["model", "doubt"].to_numpy(), states, n)
     chosen = best.iloc[rows].copy()
     chosen["model", "similar"] = similar
-    return chosen, note
+    return chosen, f", and {n:,} were asked for: to this model the others are the same" * (len(rows) < n)
+
+
+def _by_doubt(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values(("model", "doubt"), ascending=False, kind="stable")
 
 
 def _sheet(chosen: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -31,12 +31,11 @@ def test_of_rows_that_are_alike_the_middle_one_is_taken_and_the_most_doubt_comes
     assert rows[0] == 5 and similar.tolist() == [1, 3, 2]
 
 
-def test_doubt_draws_a_cluster_to_itself():
-    angles = np.linspace(0, 1, 5)
-    states = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    even, _ = evaluation.to_label(np.ones(5), states, 1)
-    late, _ = evaluation.to_label(np.array([0.01, 0.01, 0.01, 0.01, 1]), states, 1)
-    assert even.tolist() == [2] and late.tolist() == [4]
+def test_ten_times_as_many_rows_are_drawn_but_not_more_than_half_of_all():
+    lot = -np.arange(100.0)[::-1]  # the last row has the highest
+    assert evaluation.drawn(lot, 1000, 3).tolist() == list(range(99, 69, -1))
+    assert evaluation.drawn(lot, 100, 8).tolist() == list(range(99, 49, -1))
+    assert evaluation.drawn(lot, 100, 70).tolist() == list(range(99, 29, -1))
 
 
 def test_rows_that_a_model_reads_as_the_same_are_taken_once_without_a_warning(recwarn):
