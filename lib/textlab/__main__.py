@@ -243,7 +243,8 @@ def _predict(chosen: argparse.Namespace) -> int:
     "those that are alike one is taken. Rows without a text or with a label are left out, and texts that come twice.\n"
     "Put OUT beside the file that MODEL learned from, the two as train.csv and train_2.csv of one folder:\n"
     "`run 02 -p dataset FOLDER` reads them together, and leaves out what has no label yet.\n"
-    "HELP_RESULT",
+    "Measured with a linear probe, that helps most with several classes and rare ones: 600 chosen rows came within a\n"
+    "point of 1,000 random ones. With two classes the gain was small and not sure, below 300 rows there was none.",
     """suggest outputs/mine unlabelled.csv -n 100 -o to_label.csv
        suggest models:/mine@candidate tweets.parquet -n 50 -o to_label.csv --labelled my_texts.csv""",
     _MODEL,
