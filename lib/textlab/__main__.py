@@ -244,7 +244,7 @@ def _predict(chosen: argparse.Namespace) -> int:
     "Put OUT beside the file that MODEL learned from, the two as train.csv and train_2.csv of one folder:\n"
     "`run 02 -p dataset FOLDER` reads them together, and leaves out what has no label yet.\n"
     "Measured with a linear probe, that helps most with several classes and rare ones: 600 chosen rows came within a\n"
-    "point of 1,000 random ones. With two classes the gain was small and not sure, below 300 rows there was none.",
+    "point of 1,000 random ones. With two classes they were now better, now worse than random ones.",
     """suggest outputs/mine unlabelled.csv -n 100 -o to_label.csv
        suggest models:/mine@candidate tweets.parquet -n 50 -o to_label.csv --labelled my_texts.csv""",
     _MODEL,
