@@ -199,42 +199,87 @@ def _sweep(chosen: argparse.Namespace) -> int:
     return 0
 
 
+_MODEL = _arg(
+    "model",
+    metavar="MODEL",
+    help="a model's folder or the output folder of its run; "
+    "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]",
+)
+_TEXTS = _arg(
+    "file",
+    metavar="FILE",
+    type=Path,
+    help="txt (one text a line, or text;label with that as first line), csv, tsv, jsonl, parquet",
+)
+_TEXT_COLUMN = _arg("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet")
+_STORE = _arg(
+    "--tracking-uri",
+    metavar="URI",
+    default="",
+    help="MLflow store of MODEL, an address or a folder (default: the project's own)",
+)
+
+
 @_verb(
     "let a trained model label the texts of a file",
     "Write text, label and a probability p_<label> for each label; rows keep their order.\n"
     "A row without a text gets no label. OUT is written whole or not at all.",
     """predict outputs/demo texts.txt -o labelled.csv
        predict models:/emotion@champion tweets.parquet -o labelled.parquet --text-column tweet""",
-    _arg(
-        "model",
-        metavar="MODEL",
-        help="a model's folder or the output folder of its run; "
-        "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]",
-    ),
-    _arg(
-        "file",
-        metavar="FILE",
-        type=Path,
-        help="txt (one text a line, or text;label with that as first line), csv, tsv, jsonl, parquet",
-    ),
+    _MODEL,
+    _TEXTS,
     _arg("-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write"),
-    _arg("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet"),
-    _arg(
-        "--tracking-uri",
-        metavar="URI",
-        default="",
-        help="MLflow store of MODEL, an address or a folder (default: the project's own)",
-    ),
+    _TEXT_COLUMN,
+    _STORE,
 )
 def _predict(chosen: argparse.Namespace) -> int:
+    return _answered(chosen)
+
+
+@_verb(
+    "say which rows of a file to label next, so that a trained model learns most from them",
+    "Write the N rows that are most worth a label into a csv, the best first: the text, an empty label to fill in,\n"
+    "the model's guess, the reason, and the further columns of FILE. Rows are drawn by the model's doubt, and of\n"
+    "those that are alike one is taken. Rows without a text or with a label are left out, and texts that come twice.\n"
+    "Put OUT beside the file that MODEL learned from, the two as train.csv and train_2.csv of one folder:\n"
+    "`run 02 -p dataset FOLDER` reads them together, and leaves out what has no label yet.\n"
+    "Measured with a linear probe, that helps most with several classes and rare ones: 600 chosen rows came within a\n"
+    "point of 1,000 random ones. With two classes they were now better, now worse than random ones.",
+    """suggest outputs/mine unlabelled.csv -n 100 -o to_label.csv
+       suggest models:/mine@candidate tweets.parquet -n 50 -o to_label.csv --labelled my_texts.csv""",
+    _MODEL,
+    _TEXTS,
+    _arg("-n", type=int, default=100, metavar="N", help="rows to suggest (default: 100)"),
+    _arg("-o", "--out", metavar="OUT", type=Path, required=True, help="csv file to write, which is not there yet"),
+    _arg(
+        "--labelled",
+        metavar="DATASET",
+        default="",
+        help="file, folder or other dataset whose labelled texts are left out, too",
+    ),
+    _TEXT_COLUMN,
+    _arg(
+        "--label-column",
+        metavar="NAME",
+        default="",
+        help="column to fill in; rows of FILE that have something in it are left out (default: label)",
+    ),
+    _STORE,
+)
+def _suggest(chosen: argparse.Namespace) -> int:
+    return _answered(chosen, n=chosen.n, labelled=chosen.labelled, label_column=chosen.label_column)
+
+
+def _answered(chosen: argparse.Namespace, **options: Any) -> int:
+    """Let the job of a verb write what a model says of a file's texts into OUT, and print what it did."""
     from . import workflows
 
+    job = {"predict": workflows.predict_file, "suggest": workflows.suggest_file}[chosen.verb]
+    options |= {"text_column": chosen.text_column, "tracking_uri": chosen.tracking_uri}
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"textlab: {one_line(message)}", file=sys.stderr)
         try:
-            done = workflows.predict_file(
-                chosen.model, chosen.file, chosen.out, chosen.text_column, chosen.tracking_uri
-            )
+            done = job(chosen.model, chosen.file, chosen.out, **options)
         except OSError as error:  # such as a full disk
             print(one_line(f"textlab: {chosen.out} cannot be written: {error}"), file=sys.stderr)
             return 1

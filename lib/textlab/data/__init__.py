@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [],
     {
-        "dataset": ["Data", "balance", "check", "load", "samples"],
-        "readers": ["stream_texts"],
+        "dataset": ["Data", "balance", "check", "labelled_texts", "load", "samples"],
+        "readers": ["stream_rows", "stream_texts"],
         "reading": ["common_length", "read"],
         "splits": ["drawn_by_class"],
         "tokens": ["lengths", "row_lengths", "tokenize"],

@@ -189,6 +189,22 @@ def load(
     return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *shortened), more, elsewhere)
 
 
+def labelled_texts(source: str, text_column: str = "", label_column: str = "") -> set[str]:
+    """Return the texts of a source that have a label, in whichever split; they need not be enough to train on.
+
+    Args:
+        source, text_column, label_column: as for `load`.
+
+    Raises:
+        InputError: the source is missing, unreadable or empty, or lacks a column.
+    """
+    _, parts, _ = _read(source, text_column, label_column)
+    found = set()
+    for part in parts.values():
+        found.update(_texts(part["text"], source)[_names(part["label"], source).notna()])
+    return found
+
+
 def check(source: str, text_column: str = "", label_column: str = "") -> None:
     """Raise the InputError that `load` would raise for the files, formats, columns or first rows of a source.
 
@@ -228,6 +244,12 @@ def _form(source: str) -> str:
         return "address"
     if source.strip() and os.path.exists(os.path.expanduser(source)):
         return "path"
+    words = source.split()
+    if len(words) > 1 and all(os.path.exists(os.path.expanduser(word)) for word in words):
+        raise InputError(
+            f"dataset: got {len(words)} paths, {source!r}; accepted is one: put the files into one folder, as "
+            "train.csv, train_2.csv and so on, and give the folder"
+        )
     looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
     if looks_like_path or Path(source).suffix.lower() in formats.FORMATS:
         raise InputError(
@@ -261,10 +283,18 @@ def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source,
     groups = readers.split_files(origin.path) if origin else _split_files(source)
     parts = {split: readers.read_files(group, text_column, label_column) for split, group in groups.items()}
     if origin:
-        return origin, parts, [f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."]
+        kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
+        return origin, parts, [kept, *_of_several_files(groups)]
     digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
     notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
+    notes += _of_several_files(groups)
     return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes
+
+
+def _of_several_files(groups: dict[str, list[Path]]) -> list[str]:
+    """Return a note if the train split is several files, and not only the shards of one."""
+    names = [file.name for file in groups.get("train", [])]
+    return [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
 
 
 def _read_snapshot(

@@ -30,11 +30,15 @@ _OTHER_KINDS = {
 
 _SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 _SHARD = re.compile(r"-\d{5}(?=-of-(\d{5}))")
+_FURTHER = re.compile("train_", re.IGNORECASE)
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
-    """Return split -> its file or the shards of it in order; or `all` -> the only data file, of another name."""
+    """Return split -> its files in order, or `all` -> the only data file, of another name.
+
+    A split is one file or its shards. Files whose names begin with `train_` are read with train, by their names.
+    """
     there = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
     data = [name for name in there if Path(name).suffix.lower() in FORMATS and not _NOT_DATA.match(name)]
     splits = split_names(data)
@@ -47,14 +51,34 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
         )
     files = {split: [name for name in splits if splits[name] == split] for split in SPLITS if split in splits.values()}
     for split, group in files.items():
-        if len({_SHARD.sub("", name) for name in group}) > 1:
-            raise InputError(f"dataset: several files for the {split} split ({', '.join(group)}); keep one of them")
-        if (shard := _SHARD.search(group[0])) and int(shard[1]) != len(group):
-            raise InputError(
-                f"dataset: {len(group)} of {int(shard[1])} parts of the {split} split are there "
-                f"({', '.join(group)}); add the others"
-            )
+        _check_group(split, group)
     return {split: [folder / name for name in group] for split, group in files.items()}
+
+
+def _check_group(split: str, group: list[str]) -> None:
+    """Raise an InputError if the files of a split are not to be read together, or some of its shards are missing."""
+    whole = whole_files(group)
+    if len([name for name in whole if split != "train" or not _FURTHER.match(name)]) > 1:
+        advice = ", or name the others train_2, train_3 and so on" if split == "train" else ""
+        raise InputError(f"dataset: several files for the {split} split ({', '.join(group)}); keep one of them{advice}")
+    for shards in whole.values():
+        if (shard := _SHARD.search(shards[0])) and int(shard[1]) != len(shards):
+            raise InputError(
+                f"dataset: {len(shards)} of {int(shard[1])} parts of the {split} split are there "
+                f"({', '.join(shards)}); add the others"
+            )
+
+
+def whole_files(names: list[str]) -> dict[str, list[str]]:
+    """Return file name -> the name itself, or those of the file's shards.
+
+    >>> whole_files(["train-00000-of-00002.csv", "train-00001-of-00002.csv", "train_2.csv"])
+    {'train-of-00002.csv': ['train-00000-of-00002.csv', 'train-00001-of-00002.csv'], 'train_2.csv': ['train_2.csv']}
+    """
+    whole: dict[str, list[str]] = {}
+    for name in names:
+        whole.setdefault(_SHARD.sub("", name), []).append(name)
+    return whole
 
 
 def split_names(names: list[str]) -> dict[str, str]:
@@ -91,12 +115,14 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
 
 
 def read_files(files: list[Path], text_column: str, label_column: str) -> pd.DataFrame:
-    """Return text and label of a split, by line or row of its file; the rows of several shards are counted through."""
-    tables = [_read(file, text_column, label_column) for file in files]
-    tables = [table for table in tables if table is not None]
+    """Return text and label of a split, by line or row of its file; with several files by `<file>:<line or row>`."""
+    tables = {file.name: _read(file, text_column, label_column) for file in files}
+    tables = {name: table for name, table in tables.items() if table is not None}
     if not tables:
         raise _no_rows(files[0], "texts and labels")
-    return tables[0] if len(files) == 1 else pd.concat(tables, ignore_index=True).rename(lambda row: row + 1)
+    if len(files) == 1:
+        return tables[files[0].name]
+    return pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables.items()])
 
 
 def probe_files(files: list[Path], text_column: str, label_column: str) -> None:
@@ -120,18 +146,41 @@ def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list
     Raises:
         InputError: the file cannot be read to its end, or has no rows, or no text column.
     """
+    for table, share in _stream(path, text_column, rows, further=False):
+        yield table.iloc[:, 0].tolist(), share
+
+
+def stream_rows(path: Path, text_column: str, rows: int) -> Iterator[Batch]:
+    """Yield the rows of a file in batches, as `stream_texts` its texts: the text column first, then all others.
+
+    Of a txt file only the texts are taken; of jsonl the keys that its first `rows` objects have.
+
+    Raises:
+        InputError: as of `stream_texts`, or two columns have one name.
+    """
+    return _stream(path, text_column, rows, further=path.suffix.lower() != ".txt")
+
+
+def _stream(path: Path, text_column: str, rows: int, further: bool) -> Iterator[Batch]:
+    """Yield the text column of a file in batches, its texts None where there is none, with or without the others."""
     if text_column and path.suffix.lower() == ".txt":
         raise InputError(
             f"{path.name}: got the text column {text_column!r}, but a txt file has no columns; leave it out"
         )
 
     def pick(names: list[str]) -> list[str]:
-        return [pick_column(names, path.name, "text_column (--text-column)", text_column, TEXT_COLUMNS)]
+        text = pick_column(names, path.name, "text_column (--text-column)", text_column, TEXT_COLUMNS)
+        if not further:
+            return [text]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"{path.name}: several columns are named {twice!r}; rename or remove all but one")
+        return [text, *(name for name in names if name != text)]
 
     is_empty = True
     for table, share in _batches(path, pick, rows):
         is_empty = False
-        yield _texts(table.iloc[:, 0], path), share
+        texts = pd.Series(_texts(table.iloc[:, 0], path), table.index, dtype=object, name=table.columns[0])
+        yield pd.concat([texts, table.iloc[:, 1:]], axis=1), share
     if is_empty:
         raise _no_rows(path, "texts")
 

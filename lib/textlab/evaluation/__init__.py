@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "temperature",
             "worst_errors",
         ],
+        "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],
         "power_law": ["more_labels"],
         "scores": [
             "BASELINES",

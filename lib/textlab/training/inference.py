@@ -51,6 +51,10 @@ class Classifier:
         columns = {f"p_{label}": chances[:, i] for i, label in enumerate(self.labels)}
         return pd.DataFrame({"text": pd.Series(texts, dtype="str"), "label": pd.Series(names, dtype="str")} | columns)
 
+    def states(self, texts: Sequence[str]) -> np.ndarray | None:
+        """Return what the model makes of texts, none of them empty: see `mean_states`."""
+        return mean_states(self.model, self.tokenizer, texts, self.max_length)
+
 
 def load_classifier(folder: Path, name: str) -> Classifier:
     """Return the classifier that is saved in a folder, on the fastest device here; warn of what its guards found.

@@ -1,4 +1,4 @@
-"""Whole jobs, which put the other rooms together: tracked training, sweeps, promotion, records, repeats, prediction."""
+"""Whole jobs, which put the other rooms together: training, sweeps, promotion, records, repeats, answers, labelling."""
 
 import lazy_loader
 
@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["record"],
     {
+        "labelling": ["suggest_file"],
         "prediction": ["load", "predict", "predict_file"],
         "promotion": ["promote"],
         "reproduction": ["reproduce"],

@@ -72,17 +72,11 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
         InputError: model, source or target cannot be used.
     """
     source, target = machine.expanded(source), machine.expanded(target)
-    _check_target(source, target)
+    check_target(source, target, OUTPUTS)
     chunks = data.stream_texts(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
     classifier = load(model, tracking_uri)
-    if source.suffix.lower() == ".txt" and all(
-        text.rpartition(";")[2].strip() in classifier.labels for text in first[0]
-    ):
-        raise InputError(
-            f"{source.name} holds lines text;label, and the model must not see the labels; "
-            "put the line text;label on top, so that they are left out"
-        )
+    check_texts(source, first[0], classifier.labels)
     rows = unanswered = long = 0
     watch, line, started = Watch(classifier), machine.ProgressLine(), time.monotonic()
     with machine.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
@@ -92,11 +86,7 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
             watch.see(texts)
             rows, unanswered = rows + len(table), unanswered + int(table["label"].isna().sum())
             long += sum(text is not None and "\n" in text for text in texts)
-            seconds = time.monotonic() - started
-            line.show(
-                f"{rows:,} rows, {rows / seconds:,.0f} rows/s, "
-                f"about {machine.duration(seconds * (1 / share_read - 1))} left"
-            )
+            line.show(so_far(rows, time.monotonic() - started, share_read))
     seconds = time.monotonic() - started
     watch.tell()
     closing = f"{rows:,} rows in {machine.duration(seconds)}, {rows / seconds:,.0f} rows/s"
@@ -126,13 +116,30 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
         return load_classifier(folder, model)
 
 
-def _check_target(source: Path, target: Path) -> None:
-    if target.suffix.lower() not in OUTPUTS:
-        raise InputError(f"out: {target.name} is of an unknown format; accepted are {', '.join(OUTPUTS)}")
+def check_target(source: Path, target: Path, accepted: Sequence[str]) -> None:
+    """Raise an InputError for a target that is of none of the accepted formats, or the source, or a folder."""
+    if target.suffix.lower() not in accepted:
+        verb = "are" if len(accepted) > 1 else "is"
+        raise InputError(f"out: {target.name} is of an unknown format; accepted {verb} {', '.join(accepted)}")
     if target.is_dir():
         raise InputError(f"out: {target} is a folder; name a file")
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(f"out: {target} is the file to read; name another one")
+
+
+def check_texts(source: Path, texts: Sequence[str | None], labels: Sequence[str]) -> None:
+    """Raise an InputError if the first texts of a txt file all end with a label of the model."""
+    if source.suffix.lower() == ".txt" and all(text.rpartition(";")[2].strip() in labels for text in texts):
+        raise InputError(
+            f"{source.name} holds lines text;label, and the model must not see the labels; "
+            "put the line text;label on top, so that they are left out"
+        )
+
+
+def so_far(rows: int, seconds: float, share_read: float) -> str:
+    """Return how far the reading of a file is, and how long the rest will take."""
+    left = machine.duration(seconds * (1 / share_read - 1))
+    return f"{rows:,} rows, {rows / seconds:,.0f} rows/s, about {left} left"
 
 
 @contextmanager

@@ -278,6 +278,14 @@ def test_neither_path_nor_id_names_what_is_accepted(folder, source):
     )
 
 
+def test_several_paths_are_told_to_go_into_one_folder(folder):
+    txt(folder / "a.txt", ROWS), txt(folder / "b.txt", ROWS)
+    assert error("a.txt b.txt") == (
+        "dataset: got 2 paths, 'a.txt b.txt'; accepted is one: put the files into one folder, as train.csv, "
+        "train_2.csv and so on, and give the folder"
+    )
+
+
 def test_home_and_relative_paths(folder, monkeypatch):
     txt(folder / "a.txt", ROWS)
     monkeypatch.setenv("HOME", str(folder))
@@ -386,7 +394,42 @@ def test_splits_may_have_different_formats_and_shards_come_in_order(folder):
     txt(folder / "val.txt", [("a", "x")])
     found = data.load(str(folder))
     assert found.splits["train"]["text"][:] == ["p0", "p1", "q1"]
-    assert problems(found) == {("missing label", "train", 1, 1, "2", "dropped")}
+    assert problems(found) == {("missing label", "train", 1, 1, "train-00000-of-00002.parquet:2", "dropped")}
+
+
+def test_train_may_be_several_files_of_any_format_with_further_columns(folder):
+    write(folder / "train.csv", "sentence,emotion\n" + "".join(f"{t},{label}\n" for t, label in ROWS[:4]))
+    write(
+        folder / "train_2.csv",
+        "\ufefftext;label;guess;reason\nx 1;good;bad;why\nx 2;;bad;why\nx 3;bad;bad;why\n",  # a filled-in suggestion
+    )
+    write(folder / "train_more.jsonl", '{"id": 7, "tweet": "y 1", "class": "good"}\n')
+    txt(folder / "val.txt", ROWS[:2])
+    found = data.load(str(folder))
+    assert found.splits["train"]["text"][:] == [text for text, _ in ROWS[:4]] + ["x 1", "x 3", "y 1"]
+    assert texts(found)["x 1"] == "good" and found.labels == ["bad", "good"]
+    assert ("missing label", "train", 1, 1, "train_2.csv:3", "dropped") in problems(found)
+    assert found.source.files == machine.hash_files(folder)
+    assert found.notes[0] == "The train split is read from several files: train.csv, train_2.csv, train_more.jsonl."
+
+
+def test_the_digest_of_a_folder_covers_each_file_of_train(folder):
+    txt(folder / "train.txt", ROWS), txt(folder / "train_2.txt", [("more", "good")]), txt(folder / "val.txt", ROWS[:2])
+    before = data.load(str(folder))
+    txt(folder / "train_2.txt", [("more", "bad")])
+    after = data.load(str(folder))
+    assert before.source.sha256 != after.source.sha256 and before.digests["train"] != after.digests["train"]
+
+
+def test_few_rows_in_several_files_are_cross_validated_as_those_of_one_file(folder):
+    txt(folder / "train_1.txt", ROWS[:10]), txt(folder / "train_2.txt", ROWS[10:])
+    assert len(data.load(str(folder), folds=None).folds) == 5
+
+
+def test_a_file_of_train_without_the_columns_is_named_before_anything_runs(folder):
+    txt(folder / "train.txt", ROWS), write(folder / "train_2.csv", "body,label\nx,good\n")
+    with pytest.raises(InputError, match="train_2.csv: none of the usual columns"):
+        data.check(str(folder))
 
 
 def test_folder_with_one_other_file_is_that_file(folder):
@@ -399,15 +442,24 @@ def test_folder_with_one_other_file_is_that_file(folder):
     [
         (
             ["train.csv", "train.txt"],
-            "dataset: several files for the train split (train.csv, train.txt); keep one of them",
+            "dataset: several files for the train split (train.csv, train.txt); keep one of them, or name "
+            "the others train_2, train_3 and so on",
         ),
         (
             ["train.txt", "val.txt", "dev.txt"],
             "dataset: several files for the validation split (dev.txt, val.txt); keep one",
         ),
         (
-            ["train.txt", "train_old.txt"],
-            "dataset: several files for the train split (train.txt, train_old.txt); keep one",
+            ["train.txt", "train-old.txt", "train_2.txt"],
+            "dataset: several files for the train split (train-old.txt, train.txt, train_2.txt); keep one",
+        ),
+        (
+            ["train.txt", "test.txt", "test_2.txt"],
+            "dataset: several files for the test split (test.txt, test_2.txt); keep one of them",
+        ),
+        (
+            ["train.txt", "train_2-00000-of-00002.txt"],
+            "dataset: 1 of 2 parts of the train split are there (train_2-00000-of-00002.txt); add",
         ),
         (
             ["train-00001-of-00002.txt"],

@@ -1,0 +1,187 @@
+"""Which rows of a file to label next: those that would teach a trained model most, in a csv to fill in."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import data, evaluation, machine
+from ..errors import InputError
+from ..training import Classifier
+from .prediction import CHUNK, check_target, check_texts, load, so_far
+
+
+def suggest_file(
+    model: str,
+    source: Path,
+    target: Path,
+    n: int = 100,
+    labelled: str = "",
+    text_column: str = "",
+    label_column: str = "",
+    tracking_uri: str = "",
+) -> str:
+    """Write the rows of a file whose labels would teach a model most, the best first; return what was done.
+
+    Only some thousand rows are in memory at a time. The target appears whole at the end, or not at all.
+
+    Args:
+        model, tracking_uri: see `prediction.load`.
+        source: txt (a text a line, or `text;label` with that as its first line), csv, tsv, jsonl or parquet.
+        target: csv that is not there yet, with the columns of the source: the text first, then an empty label, guess
+            (the model's label) and reason (why this row), then the others.
+        n: rows to write, at most.
+        labelled: a data set, as `data.load` takes it, whose labelled texts are left out; empty means none.
+        text_column: of source and `labelled`; empty means the first usual name that is there.
+        label_column: of source, `labelled` and target; empty means `label`, and in `labelled` the first usual name.
+
+    Raises:
+        InputError: model, source, target or `labelled` cannot be used, or no row is left to label.
+    """
+    source, target = machine.expanded(source), machine.expanded(target)
+    if n < 1:
+        raise InputError(f"-n: got {n}; accepted is a number of rows from 1 on")
+    check_target(source, target, (".csv",))
+    if target.exists():
+        raise InputError(f"out: {target} is there already and may hold labels; name a new file")
+    chunks = data.stream_rows(source, text_column, CHUNK)
+    first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
+    columns = _columns(first[0].columns[0], label_column)
+    known = data.labelled_texts(labelled, text_column, label_column) if labelled else ()
+    classifier = load(model, tracking_uri)
+    check_texts(source, first[0].iloc[:, 0].tolist(), classifier.labels)
+    pool = _Pool(n * evaluation.DRAWN, columns[1], set(map(_plain, known)))
+    pool.fill(itertools.chain([first], chunks), classifier)
+    if pool.best is None:
+        raise InputError(f"{source.name} has no row to label{pool.left_out()}; give a file with other texts")
+    chosen, note = _chosen(pool, classifier, n)
+    with machine.whole_file(target) as draft:  # by the mark in front, spreadsheets take a file for UTF-8
+        _sheet(chosen, columns).to_csv(draft, index=False, encoding="utf-8-sig", lineterminator="\n")
+    return f"{len(chosen):,} of {pool.rows:,} rows to label{note}{pool.left_out()}"
+
+
+@dataclass
+class _Pool:
+    """Rows of a file, drawn by how much a model doubts its answers, from part to part; each text once."""
+
+    most: int  # rows that are kept
+    label_column: str
+    known: set[str]  # texts that are labelled, as `_plain` gives them
+    best: pd.DataFrame | None = None  # columns (own, <column of the file>), the text first, and (model, <of _answers>)
+    rows: int = 0  # that were read, and how many of them are left out
+    empty: int = 0
+    labelled: int = 0
+
+    def fill(self, chunks: Iterable[tuple[pd.DataFrame, float]], classifier: Classifier) -> None:
+        """Take in the rows of a file, as `data.stream_rows` yields them."""
+        line, started = machine.ProgressLine(), time.monotonic()
+        for table, share_read in chunks:
+            self.add(table, classifier)
+            line.show(so_far(self.rows, time.monotonic() - started, share_read))
+
+    def add(self, table: pd.DataFrame, classifier: Classifier) -> None:
+        """Take in some rows of a file, the text in the first column."""
+        plain = table.iloc[:, 0].fillna("").map(_plain)
+        empty, labelled = plain == "", plain.isin(self.known) | self._filled(table)
+        self.rows += len(table)
+        self.empty += int(empty.sum())
+        self.labelled += int((labelled & ~empty).sum())
+        new = table[~empty & ~labelled]
+        if len(new):
+            answers = _answers(classifier, new.iloc[:, 0].tolist()).set_index(new.index).assign(plain=plain)
+            answers["lot"] = evaluation.lots(answers["doubt"], answers["plain"].map(_uniform))
+            found = pd.concat({"own": new, "model": answers}, axis=1)
+            both = found if self.best is None else pd.concat([self.best, found])
+            both = both.sort_values(("model", "lot"), ascending=False, kind="stable").drop_duplicates(
+                [("model", "plain")]
+            )
+            self.best = both.head(self.most)
+
+    def _filled(self, table: pd.DataFrame) -> pd.Series:
+        """Return which rows of a table have a label already."""
+        cells = table[[name for name in table.columns[1:] if name.lower() == self.label_column.lower()]]
+        return cells.apply(lambda column: column.notna() & (column.astype("str").str.strip() != "")).any(axis=1)
+
+    def left_out(self) -> str:
+        """Return how many rows are left out and why, to be put behind a sentence."""
+        counts = {"without a text": self.empty, "labelled already": self.labelled}
+        said = " and ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        return f"; left out: {said}" * bool(said)
+
+
+def _columns(text: str, label: str) -> list[str]:
+    """Return the names of the first columns of the csv: text, label, guess, reason."""
+    columns = [text, label or "label", "guess", "reason"]
+    if len({name.lower() for name in columns}) < len(columns):
+        raise InputError(
+            f"the columns of the csv would be {', '.join(columns)}, and two of them have one name; rename the text "
+            "column, or take another label_column (--label-column)"
+        )
+    return columns
+
+
+def _plain(text: str) -> str:
+    """Return what texts have in common that differ in case and white space only."""
+    return " ".join(text.casefold().split())
+
+
+def _uniform(text: str) -> float:
+    """Return a number above 0 and below 1 that depends on a text alone, so that equal texts have one lot."""
+    return (int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:6]) + 0.5) / 2**48
+
+
+def _answers(classifier: Classifier, texts: list[str]) -> pd.DataFrame:
+    """Return the two likeliest labels of texts, as guess, chance, other and other_chance, and the doubt."""
+    chances = classifier.table(texts).iloc[:, 2:].to_numpy()
+    best, rows, names = np.argsort(-chances, axis=1, kind="stable"), np.arange(len(texts)), np.array(classifier.labels)
+    return pd.DataFrame(
+        {
+            "guess": names[best[:, 0]],
+            "chance": chances[rows, best[:, 0]],
+            "other": names[best[:, 1]],
+            "other_chance": chances[rows, best[:, 1]],
+            "doubt": evaluation.doubts(chances),
+        }
+    )
+
+
+def _chosen(pool: _Pool, classifier: Classifier, n: int) -> tuple[pd.DataFrame, str]:
+    """Return the rows to write, the best first, and what is to be said about them."""
+    if len(pool.best) <= n:
+        return _by_doubt(pool.best), f", which are all; {n:,} were asked for" * (len(pool.best) < n)
+    drawn = evaluation.drawn(pool.best["model", "lot"], pool.rows - pool.empty - pool.labelled, n)
+    best = pool.best.iloc[drawn]
+    states = classifier.states(best.iloc[:, 0].tolist())
+    if states is None:
+        note = "; what this kind of model makes of texts cannot be read, so some may be like others"
+        return _by_doubt(pool.best).head(n), note
+    rows, similar = evaluation.to_label(best["model", "doubt"].to_numpy(), states, n)
+    chosen = best.iloc[rows].copy()
+    chosen["model", "similar"] = similar
+    return chosen, f", and {n:,} were asked for: to this model the others are the same" * (len(rows) < n)
+
+
+def _by_doubt(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values(("model", "doubt"), ascending=False, kind="stable")
+
+
+def _sheet(chosen: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return the csv to fill in."""
+    own, model = chosen["own"], chosen["model"]
+    taken = {name.lower() for name in columns}
+    first = dict(zip(columns, (own.iloc[:, 0], "", model["guess"], model.apply(_reason, axis=1)), strict=True))
+    return pd.DataFrame(first | {name: own[name] for name in own if name.lower() not in taken})
+
+
+def _reason(row: pd.Series) -> str:
+    """Return why a row is worth a label, in words."""
+    doubt = f"{row['guess']} {row['chance']:.2f} or {row['other']} {row['other_chance']:.2f}"
+    alike = row.get("similar", 1) - 1
+    return f"{doubt}; {alike} like it" if alike else doubt
