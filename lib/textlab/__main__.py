@@ -125,6 +125,18 @@ PARAMETERS = (
         help="folder for everything of the run (default: outputs/<profile>, with tracked runs in outputs/mlflow)",
     ),
 )
+MODEL = _arg(
+    "model",
+    metavar="MODEL",
+    help="a model's folder or the output folder of its run; "
+    "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]",
+)
+STORE_OF_MODEL = _arg(
+    "--tracking-uri",
+    metavar="URI",
+    default="",
+    help="MLflow store of MODEL, an address or a folder (default: the project's own)",
+)
 BROWSER = _arg("--no-browser", action="store_true", help="only print the address")
 
 
@@ -205,12 +217,7 @@ def _sweep(chosen: argparse.Namespace) -> int:
     "A row without a text gets no label. OUT is written whole or not at all.",
     """predict outputs/demo texts.txt -o labelled.csv
        predict models:/emotion@champion tweets.parquet -o labelled.parquet --text-column tweet""",
-    _arg(
-        "model",
-        metavar="MODEL",
-        help="a model's folder or the output folder of its run; "
-        "models:/name@alias or models:/name/3; runs:/<run id> or the run id; owner/name[@revision]",
-    ),
+    MODEL,
     _arg(
         "file",
         metavar="FILE",
@@ -219,12 +226,7 @@ def _sweep(chosen: argparse.Namespace) -> int:
     ),
     _arg("-o", "--out", metavar="OUT", type=Path, required=True, help="csv, jsonl or parquet file to write"),
     _arg("--text-column", metavar="NAME", default="", help="default: text, sentence, content or tweet"),
-    _arg(
-        "--tracking-uri",
-        metavar="URI",
-        default="",
-        help="MLflow store of MODEL, an address or a folder (default: the project's own)",
-    ),
+    STORE_OF_MODEL,
 )
 def _predict(chosen: argparse.Namespace) -> int:
     from . import workflows
@@ -241,6 +243,23 @@ def _predict(chosen: argparse.Namespace) -> int:
     print(done, file=sys.stderr)
     print(chosen.out)
     return 0
+
+
+@_verb(
+    "try a trained model on a page, with the words that decided",
+    "Serve a page to this machine alone, and open the browser: type a sentence, or label a file. Nothing is sent\n"
+    "anywhere. Install it with: .venv/bin/pip install -e '.[demo]'",
+    """demo outputs/demo
+       demo models:/emotion@champion --port 8080 --no-browser""",
+    MODEL,
+    _arg("--port", type=_port, default=7860, help="wanted port; if it is taken, a free one (default: 7860)"),
+    STORE_OF_MODEL,
+    BROWSER,
+)
+def _demo(chosen: argparse.Namespace) -> int:
+    from . import workflows
+
+    return workflows.serve_demo(chosen.model, chosen.port, chosen.tracking_uri, not chosen.no_browser)
 
 
 @_verb(
