@@ -76,6 +76,11 @@ def click(page, button):
     page.evaluate(f"{BUTTON.format(button)}.click()")
 
 
+def show(page, tab):
+    """Click a tab; Gradio keeps a copy of each, out of sight, to measure its width."""
+    page.evaluate(f"[...document.querySelectorAll('[role=tab]')].find(one => one.innerText.trim() === {tab!r}).click()")
+
+
 def elsewhere(page, address):
     """Return what a page asked of other addresses; what its policy forbids never gets there."""
     hosts = {urlsplit(one).netloc for one in page.requests if urlsplit(one).scheme not in ("data", "blob", "about")}
@@ -112,7 +117,7 @@ def test_a_sentence_is_answered(chromium, served, folder, tmp_path, width, schem
 
 def test_lines_are_labelled(chromium, served, tmp_path):
     with opened(chromium, served[1]) as page:
-        click(page, "Many texts")
+        show(page, "Many texts")
         page.wait(BUTTON.format("Label them"))
         write(page, f"one\n{HOSTILE}")
         click(page, "Label them")
@@ -134,7 +139,7 @@ def test_a_file_is_uploaded_and_too_large_a_one_refused(chromium, served, tmp_pa
     (tmp_path / "mine.csv").write_text("text\n" + "so good\n" * 25)
     (tmp_path / "large.csv").write_text("text\n" + "so good\n" * 6_500_000)
     with opened(chromium, served[1]) as page:
-        click(page, "Many texts")
+        show(page, "Many texts")
         upload(page, tmp_path / "large.csv")
         page.wait("/maximum/.test(document.body.innerText)")
         upload(page, tmp_path / "mine.csv")
@@ -146,7 +151,7 @@ def test_a_file_is_uploaded_and_too_large_a_one_refused(chromium, served, tmp_pa
 
 def test_a_card_asks_nothing_of_another_address(chromium, served):
     with opened(chromium, served[1]) as page:
-        click(page, "About the model")
+        show(page, "About the model")
         page.wait("document.body.innerText.includes('Mine')")
         time.sleep(2)
         assert page.evaluate("document.title") == "textlab"

@@ -37,8 +37,8 @@ def word_weights(
 
     Returns:
         A table for each text: word, start and end (its place in the text, in letters) and weight, from -1 to 1, NaN for
-        a word that is not read whole. `attrs` has answer (class id) and probability. The only word of a text weighs its
-        whole probability.
+        a word that is not read whole. `attrs` has answer (class id) and probability, of the words that are read. The
+        only word of a text weighs its whole probability.
 
     Raises:
         InputError: a text is blank.
@@ -60,23 +60,25 @@ def without_words(
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     max_length: int,
+    tables: Sequence[pd.DataFrame],
     orders: Sequence[np.ndarray],
     most: float,
 ) -> np.ndarray:
     """Return by how much the probability of each text's answer falls when some words are left out, shape (texts,).
 
     Args:
+        tables: what `word_weights` returned for the texts.
         orders: for each text the numbers of its words, those to leave out first in front.
         most: how many words; below 1 their share of the text's words, a word at least.
     """
-    chances = _ask(model, tokenizer, texts, max_length)
     fewer = []
-    for text, order in zip(texts, orders):
-        spans = [found.span() for found in _WORD.finditer(text)]
-        gone = {int(i) for i in order[: int(most) if most >= 1 else max(1, round(most * len(spans)))]}
-        fewer.append(_without(text, spans, gone))
-    rows, answers = np.arange(len(texts)), chances.argmax(1)
-    return chances[rows, answers] - _ask(model, tokenizer, fewer, max_length)[rows, answers]
+    for text, table, order in zip(texts, tables, orders):
+        read = text[: table["end"][table["weight"].notna()].max()]
+        gone = order[: int(most) if most >= 1 else max(1, round(most * len(table)))]
+        fewer.append(_without(read, table["start"].tolist(), set(gone.tolist())))
+    left = _ask(model, tokenizer, fewer, max_length)
+    answers = [table.attrs["answer"] for table in tables]
+    return np.array([table.attrs["probability"] for table in tables]) - left[np.arange(len(texts)), answers]
 
 
 def _words(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> pd.DataFrame:
@@ -96,17 +98,17 @@ def _words(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> pd
 
 
 def _left_out(text: str, table: pd.DataFrame) -> list[str]:
-    """Return a text and, for each part of it, the text without that part."""
-    spans = list(zip(table["start"], table["end"]))
-    parts = [set(np.flatnonzero(table["part"] == part).tolist()) for part in range(table["part"].max() + 1)]
-    return [text, *(_without(text, spans, gone) for gone in parts)]
+    """Return the part of a text that is read and, for each part of it, that text without it."""
+    starts, part = table["start"].tolist(), table["part"].to_numpy()
+    text = text[: table["end"][part >= 0].max()]  # else what stands behind the cut would move up
+    return [text, *(_without(text, starts, set(np.flatnonzero(part == i).tolist())) for i in range(part.max() + 1))]
 
 
-def _without(text: str, spans: Sequence[tuple[int, int]], gone: set[int]) -> str:
+def _without(text: str, starts: Sequence[int], gone: set[int]) -> str:
     """Return a text without some of its words, each with the blanks behind it."""
-    edges = [*(start for start, _ in spans), len(text)]
-    kept = (text[start:end] for i, (start, end) in enumerate(itertools.pairwise(edges)) if i not in gone)
-    return (text[: edges[0]] + "".join(kept)).rstrip()
+    pieces = itertools.pairwise([*starts, len(text)])
+    kept = (text[start:end] for i, (start, end) in enumerate(pieces) if i not in gone)
+    return (text[: starts[0]] + "".join(kept)).rstrip()
 
 
 def _ask(model, tokenizer, texts: Sequence[str], max_length: int) -> np.ndarray:

@@ -18,7 +18,7 @@ def tools():
     tokenizer = training.load_tokenizer(source)
     model = training.load_model(source, ["bad", "good", "fair"], settings.Recipe(), seed=1)
     with torch.no_grad():
-        model.classifier.weight.mul_(1000)
+        model.classifier.weight.mul_(3000)
         model.classifier.bias -= model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.mean(0)
     return model, tokenizer
 
@@ -64,6 +64,16 @@ def test_words_behind_the_cut_are_not_read(tools):
     assert table["weight"].notna().tolist() == [True] * 22 + [False] * 18
 
 
+def test_what_stands_behind_the_cut_does_not_move_up(tools):
+    read, behind = "one two three four five six", "so very good isn't it"
+    [table] = training.word_weights(*tools, [f"{read} {behind}"], 8)
+    [alone] = training.word_weights(*tools, [read], 8)
+    assert table["weight"][:6].to_numpy() == pytest.approx(alone["weight"].to_numpy(), abs=1e-5)
+    assert table["weight"][6:].isna().all()
+    fall = training.without_words(*tools, [f"{read} {behind}"], 8, [table], [np.arange(6)], 1)
+    assert fall == pytest.approx(table["weight"][:1].to_numpy(), abs=1e-5)
+
+
 def test_a_long_first_word_counts_as_read(tools):
     [table] = training.word_weights(*tools, ["x-" * 20 + " end"], 8)
     assert table["weight"].notna().tolist() == [True, False]
@@ -91,5 +101,6 @@ def test_a_blank_text_is_refused(tools, text):
 def test_words_are_left_out_in_order(tools, most, left):
     text, order = "a b c d e f", np.array([1, 4, 3, 0, 2, 5])
     whole, without = chances(tools, [text, left])
-    fall = training.without_words(*tools, [text], 24, [order], most)
+    tables = training.word_weights(*tools, [text], 24)
+    fall = training.without_words(*tools, [text], 24, tables, [order], most)
     assert fall == pytest.approx([whole.max() - without[whole.argmax()]], abs=1e-5)

@@ -166,7 +166,7 @@ def test_the_page_answers_to_this_machine_alone(client):
     for host in ("attacker.example:7860", "127.0.0.1.attacker.example", "10.0.0.1"):
         assert client.get("/", headers={"Host": host}).status_code == 400
     assert client.get("/config", headers={"Origin": "http://127.0.0.1:7860"}).status_code == 200
-    for origin in ("http://attacker.example", "http://127.0.0.1:8888", "null"):
+    for origin in ("http://attacker.example", "http://127.0.0.1:8888", "http://[", "null"):
         assert client.post("/gradio_api/upload", headers={"Origin": origin}).status_code == 403
 
 

@@ -13,12 +13,6 @@ from .start import Known
 
 #: Labels with a bar of their own.
 MOST_LABELS = 20
-#: Marks inside a line of text, in the colour of its letters, light and dark.
-CSS = """
-#words .token-container, #words .token, #words .text {display: inline; margin: 0; padding: 0; white-space: pre-wrap}
-#words .textfield {word-break: normal; overflow-wrap: anywhere}
-#words .highlighted, #words .legend-item {color: var(--body-text-color) !important; font-weight: normal}
-"""
 
 
 def build(known: Known, folder: Path) -> gradio.Blocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from pathlib import Path
 
 import gradio
 import uvicorn
@@ -13,10 +13,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...machine import processes
-from .page import CSS
 
 #: Names of this machine. Another name that leads here is that of an attacker who lets it (DNS rebinding).
 HOSTS = ["127.0.0.1", "localhost"]
+#: How the page looks.
+STYLE = Path(__file__).with_name("page.css")
 #: Largest file that can be uploaded.
 LARGEST = "20mb"
 #: What the page may ask for: this server, and what is inside the page itself.
@@ -34,8 +35,8 @@ class OwnPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else {}
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        origin, host = headers.get("origin"), headers.get("host")
+        if origin not in (None, f"http://{host}", f"https://{host}"):
             await PlainTextResponse("Pages of another address may not ask here.", 403)(scope, receive, send)
             return
 
@@ -53,7 +54,7 @@ def guarded(page: gradio.Blocks) -> FastAPI:
     app.add_middleware(OwnPages)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
     return gradio.mount_gradio_app(
-        app, page, path="", footer_links=[], run_history=False, max_file_size=LARGEST, css=CSS
+        app, page, path="", footer_links=[], run_history=False, max_file_size=LARGEST, css_paths=STYLE
     )
 
 
