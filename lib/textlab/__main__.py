@@ -246,7 +246,7 @@ def _predict(chosen: argparse.Namespace) -> int:
     "Measured with a linear probe, that helps most with several classes and rare ones: 600 chosen rows came within a\n"
     "point of 1,000 random ones. With two classes they were now better, now worse than random ones.",
     """suggest outputs/mine unlabelled.csv -n 100 -o to_label.csv
-       suggest models:/mine@candidate tweets.parquet -n 50 -o to_label.csv --labelled my_texts.csv""",
+       suggest models:/mine@champion tweets.parquet -n 50 -o to_label.csv --labelled my_texts.csv""",
     _MODEL,
     _TEXTS,
     _arg("-n", type=int, default=100, metavar="N", help="rows to suggest (default: 100)"),
@@ -286,6 +286,23 @@ def _answered(chosen: argparse.Namespace, **options: Any) -> int:
     print(done, file=sys.stderr)
     print(chosen.out)
     return 0
+
+
+@_verb(
+    "try a trained model on a page, with the words that decided",
+    "Serve a page to this machine alone, and open the browser: type a sentence, or label a file. Nothing is sent\n"
+    "anywhere. Install it with: .venv/bin/pip install -e '.[demo]'",
+    """demo outputs/demo
+       demo models:/emotion@champion --port 8080 --no-browser""",
+    _MODEL,
+    _arg("--port", type=_port, default=7860, help="wanted port; if it is taken, a free one (default: 7860)"),
+    _STORE,
+    BROWSER,
+)
+def _demo(chosen: argparse.Namespace) -> int:
+    from . import workflows
+
+    return workflows.serve_demo(chosen.model, chosen.port, chosen.tracking_uri, not chosen.no_browser)
 
 
 @_verb(

@@ -111,6 +111,10 @@ def check_answers(folder):
         with torch.no_grad():
             plain = model(**{key: value for key, value in tokens.items() if key in known}).logits.softmax(-1)
         assert np.abs(plain[0].numpy() - answer).max() < 1e-5, text
+    weighed = training.word_weights(classifier.model, classifier.tokenizer, TEXTS, classifier.max_length)
+    for table, answer in zip(weighed, mine):  # a word that is cut off is left out of both
+        assert table["weight"].isna().any() or abs(table.attrs["probability"] - answer.max()) < 1e-5
+        assert table["weight"].abs().max() <= 1
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,9 @@ def test_importing_the_rooms_imports_nothing_heavy_and_says_nothing():
     assert imported(f"from textlab import {rooms}") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["run", "02", "-p", "epochs", "many"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["predict", "--help"], ["demo", "--help"], ["run", "02", "-p", "epochs", "many"]]
+)
 def test_help_and_an_error_about_a_parameter_are_there_at_once(arguments):
     code = "from textlab.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     assert imported(code, *arguments) == set()

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["agreement", "kinds", "plots", "sweep_analysis"],
     {
+        "deletion": ["deletion_test"],
         "diagnostics": [
             "calibration_error",
             "guards",

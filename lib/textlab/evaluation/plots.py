@@ -29,6 +29,8 @@ from .sweep_plots import seeds as seeds
 MOST_CLASSES = 20
 #: Texts whose probabilities fit in a picture, and labels.
 MOST_TEXTS, MOST_COLUMNS = 40, 12
+#: Words of a text that fit in a picture.
+MOST_WORDS = 30
 #: Bars of a histogram.
 MOST_BARS = 200
 
@@ -224,6 +226,28 @@ def probabilities(texts: Sequence[str], values: np.ndarray, labels: Sequence[str
     axes.set_yticks(range(len(values)), [shown(text, room=46) for text in texts[:MOST_TEXTS]])
     if len(texts) > MOST_TEXTS or len(labels) > MOST_COLUMNS:
         axes.set_xlabel(f"{len(values)} of {len(texts):,} texts, {len(likeliest)} of {len(labels):,} labels")
+    return figure
+
+
+@literal
+def word_weights(words: pd.DataFrame, title: str = "What the answer loses without a word") -> Figure:
+    """Draw what each word of a text weighs, a bar each, from the table of `training.word_weights`.
+
+    Of more than `MOST_WORDS` words it shows those that weigh most, in the order of the text.
+    """
+    weights = words["weight"].fillna(0)
+    most = np.sort(np.argsort(-weights.abs().to_numpy(), kind="stable")[:MOST_WORDS])
+    told, values = [shown(word, room=24) for word in words["word"].iloc[most]], 100 * weights.iloc[most].to_numpy()
+    figure, axes = axes_of(6.5, 1.1 + 0.27 * len(most))
+    bars = axes.barh(range(len(most)), values, color=np.where(values < 0, "C1", "C0"))
+    axes.bar_label(bars, [f"{value:+.0f}" if abs(value) >= 0.5 else "" for value in values], padding=3, fontsize=9)
+    axes.axvline(0, color="0.25", linewidth=0.8)
+    axes.set_yticks(range(len(most)), told)
+    axes.invert_yaxis()
+    left_out = f"; {len(most)} of {len(words):,} words" if len(most) < len(words) else ""
+    axes.set(title=title, xlabel=f"percentage points of the answer's probability{left_out}")
+    axes.margins(x=0.12)
+    axes.grid(axis="y", visible=False)
     return figure
 
 

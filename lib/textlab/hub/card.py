@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from huggingface_hub import EvalResult, ModelCardData, constants
+from huggingface_hub import EvalResult, ModelCard, ModelCardData, constants
+from yaml import YAMLError
 
 from .. import machine
-from ..errors import InputError
+from ..errors import InputError, first_line
 from . import connection, download, sources
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}
@@ -89,6 +90,32 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     for title, part in parts.items():
         lines += ["", f"## {title}", "", *part]
     return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
+
+
+def read(folder: Path) -> tuple[str, str]:
+    """Return in a sentence how well a model did, by the card in its folder, and the card's text in Markdown.
+
+    Whoever made the model wrote the card. Without one, the sentence says that nothing is known, and the text is empty.
+    """
+    path = Path(folder) / "README.md"
+    if not path.is_file():
+        return "On what this model was trained and how well it works is not known: it has no card.", ""
+    try:
+        card = ModelCard(path.read_text(encoding="utf-8", errors="replace"), ignore_metadata_errors=True)
+    except (ValueError, YAMLError) as error:
+        return f"How well this model works is not known: its card cannot be read ({first_line(error)}).", ""
+    results = getattr(card.data, "eval_results", None) or []
+    first = [
+        one for one in results if one.dataset_name == results[0].dataset_name and _split(one) == _split(results[0])
+    ]
+    figures = ", ".join(f"{one.metric_name or one.metric_type} {one.metric_value}" for one in first)
+    if not figures:
+        return "How well this model works is not known: its card has no figures.", card.text
+    return f"By its card, on {_split(first[0])}{first[0].dataset_name}: {figures}.", card.text
+
+
+def _split(result: EvalResult) -> str:
+    return f"{result.dataset_split} of " if result.dataset_split else ""
 
 
 def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) -> str:

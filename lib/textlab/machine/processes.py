@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -94,6 +95,13 @@ def free_port(wanted: int) -> int:
                 continue
             return listener.getsockname()[1]
     raise InputError("no port of this machine is free")
+
+
+def announce(address: str, browse: bool) -> None:
+    """Print the address of a server that runs until Ctrl-C, and open it in the browser of a desktop if wanted."""
+    print(f"{address}  (Ctrl-C stops it)", flush=True)
+    if browse and (sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):
+        webbrowser.open(address)
 
 
 def _answers(port: int) -> bool:

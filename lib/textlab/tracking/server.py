@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import os
 import subprocess
 import sys
-import webbrowser
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -35,9 +33,7 @@ def serve(uri: str, port: int = 5000, browse: bool = True) -> int:
         if not processes.wait_for_server(server, port):
             print(f"textlab: the server stopped with status {server.returncode}", file=sys.stderr)
             return 1
-        print(f"http://127.0.0.1:{port}  (Ctrl-C stops it)", flush=True)
-        if browse and (sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):
-            webbrowser.open(f"http://127.0.0.1:{port}")
+        processes.announce(f"http://127.0.0.1:{port}", browse)
         return server.wait()
     except KeyboardInterrupt:
         return 0

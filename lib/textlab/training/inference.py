@@ -99,6 +99,7 @@ def probabilities(
     texts: Sequence[str],
     max_length: int,
     batch_tokens: int | None = None,
+    exact: bool = False,
 ) -> np.ndarray:
     """Return class probabilities, shape (len(texts), classes), in the order of the texts.
 
@@ -108,10 +109,12 @@ def probabilities(
     Args:
         max_length: tokens; longer texts are cut.
         batch_tokens: tokens a batch, padding included; None means what suits the model's device.
+        exact: compute in fp32 throughout, for small differences between texts.
     """
     if not len(texts):
         return np.empty((0, model.config.num_labels), dtype=np.float32)
-    precision = environment.precision() if model.device.type == environment.device() else "fp32"
+    fast = not exact and model.device.type == environment.device()
+    precision = environment.precision() if fast else "fp32"
     budget = batch_tokens or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
     rows = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
     was_training = model.training

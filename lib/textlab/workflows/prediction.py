@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -56,7 +56,9 @@ def predict(model: str | Path | Classifier, texts: Iterable[str | None], trackin
     return pd.concat(parts or [classifier.table([])], ignore_index=True)
 
 
-def predict_file(model: str, source: Path, target: Path, text_column: str = "", tracking_uri: str = "") -> str:
+def predict_file(
+    model: str | Classifier, source: Path, target: Path, text_column: str = "", tracking_uri: str = ""
+) -> str:
     """Write a model's answers for each row of a file, in its order; return a sentence about what was done.
 
     Only some thousand rows are in memory at a time. The target appears whole at the end, or not at all. Warns if the
@@ -75,7 +77,7 @@ def predict_file(model: str, source: Path, target: Path, text_column: str = "", 
     check_target(source, target, OUTPUTS)
     chunks = data.stream_texts(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
-    classifier = load(model, tracking_uri)
+    classifier = model if isinstance(model, Classifier) else load(model, tracking_uri)
     check_texts(source, first[0], classifier.labels)
     rows = unanswered = long = 0
     watch, line, started = Watch(classifier), machine.ProgressLine(), time.monotonic()
@@ -105,15 +107,21 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
     Raises:
         InputError: it is not there, cannot be read, or was never trained to classify.
     """
+    with located(model, tracking_uri) as folder:
+        return load_classifier(folder, model)
+
+
+@contextmanager
+def located(model: str, tracking_uri: str = "") -> Iterator[Path]:
+    """Yield the folder of a model, which may be gone behind the context; arguments and errors as for `load`."""
     environment.quiet()
     with TemporaryDirectory() as scratch:
         if _TRACKED.fullmatch(model) and not Path(model).exists():
-            folder = tracking.model_folder(model, Path(scratch), tracking_uri)
+            yield tracking.model_folder(model, Path(scratch), tracking_uri)
         else:
             place = machine.expanded(model)
             inside = place / "model"
-            folder = hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
-        return load_classifier(folder, model)
+            yield hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
 
 
 def check_target(source: Path, target: Path, accepted: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ OVER_SEEDS = pd.DataFrame(
 )
 CURVE = pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95], "rows": [10, 90]})
 PADDING = pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}})
+WORDS = pd.DataFrame({"word": ["not", "$bad$", "<b>", "far"], "weight": [0.4, -0.2, 0.001, np.nan]})
 SETTINGS = ["learning_rate", "batch_size", "dropout"]
 METRIC = "validation_macro_f1"
 
@@ -54,6 +55,7 @@ def figures():
         "confusion": plots.confusion([0, 1, 2], [0, 1, 1], LABELS, "title"),
         "intervals": plots.intervals({"majority": SCORE | {"accuracy": 0.3}, "mine": SCORE}, title="On test"),
         "probabilities": plots.probabilities(["short", "long " * 30], np.full((2, 6), 1 / 6), LABELS),
+        "word_weights": plots.word_weights(WORDS),
         "effects": plots.effects(TABLE, SETTINGS, METRIC),
         "one effect": plots.effects(TABLE, ["learning_rate"], METRIC),
         "parallel": plots.parallel_coordinates(TABLE, SETTINGS, METRIC),
@@ -78,7 +80,7 @@ def drawn():
 
 
 def test_every_figure_draws_without_a_warning(drawn):
-    assert len(drawn) == 17
+    assert len(drawn) == 18
 
 
 def boxes(labels):
@@ -282,3 +284,13 @@ def test_pictures_of_many_classes_texts_and_long_texts_stay_small():
     lengths = plots.text_lengths(pd.DataFrame({"words": [1, 900_000], "tokens": [3, 1_000_000]}), 96)
     assert all(len(panel.patches) <= plots.MOST_BARS + 1 for panel in lengths.axes)
     assert all(max(figure.get_size_inches()) < 20 for figure in (table, balance, lengths))
+
+
+def test_words_stand_in_the_order_of_the_text_and_of_many_the_heaviest(drawn):
+    axes = drawn["word_weights"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["not", "$bad$", "<b>", "far"]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([40, -20, 0.1, 0])
+    words = pd.DataFrame({"word": [f"w{i}" for i in range(99)], "weight": np.where(np.arange(99) % 3 == 0, 0.5, 0.1)})
+    figure = plots.word_weights(words)
+    told = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert told == [f"w{i}" for i in range(0, 90, 3)] and "30 of 99 words" in figure.axes[0].get_xlabel()

@@ -146,6 +146,32 @@ def test_what_a_push_needs(standin, model, monkeypatch, tmp_path):
     assert "refuses owner/mine" in message and "hf_marker" not in message
 
 
+def test_a_card_is_read_back(model, tmp_path):
+    told, text = card.read(model)
+    assert told == "By its card, on test of dair-ai/emotion: Accuracy 0.9275, Macro F1 0.88, Weighted F1 0.929."
+    assert text.startswith("# owner/tiny, fine-tuned on dair-ai/emotion") or text.startswith("\n# owner/tiny")
+    assert card.read(tmp_path) == (
+        "On what this model was trained and how well it works is not known: it has no card.",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"Only words.", "its card has no figures"),
+        (b"", "its card has no figures"),
+        (b"---\nmodel-index: [{results: 3}]\n---\nx", "its card has no figures"),
+        (b"---\n- a list\n---\nx", "its card cannot be read"),
+        (b"---\na: [\n---\nx", "its card cannot be read"),
+        (b"\xff\xfe", "its card has no figures"),
+    ],
+)
+def test_a_card_of_another_hand_is_no_error(tmp_path, content, told):
+    (tmp_path / "README.md").write_bytes(content)
+    assert told in card.read(tmp_path)[0]
+
+
 def test_the_verb(token, model, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", open(os.devnull))
     assert __main__.main(["push", str(model), "owner/mine"]) == 0

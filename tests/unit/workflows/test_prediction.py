@@ -492,3 +492,11 @@ def test_memory_does_not_grow_with_the_rows(model, tmp_path):
         return int(done.stderr.splitlines()[-1])
 
     assert peak(100_000) < 1.1 * peak(10_000)
+
+
+def test_a_loaded_model_labels_files_without_being_loaded_again(model, classifier, tmp_path, monkeypatch):
+    (tmp_path / "in.csv").write_text("text\none\ntwo words\n")
+    workflows.predict_file(str(model), tmp_path / "in.csv", tmp_path / "first.csv")
+    monkeypatch.setattr(prediction, "load", None)
+    workflows.predict_file(classifier, tmp_path / "in.csv", tmp_path / "second.csv")
+    assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()

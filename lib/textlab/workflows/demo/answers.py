@@ -1,0 +1,112 @@
+"""What a visitor of the page is told: an answer with the words that decided, or a table of many answers.
+
+Whatever texts and labels hold, they reach the page as texts.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pandas as pd
+
+from ...errors import InputError, first_line
+from ..prediction import predict_file
+from .start import Known
+
+#: The two best probabilities of a close call lie closer than this.
+CLOSE = 0.1
+#: Letters of a text, and rows of the preview.
+MOST_LETTERS, MOST_ROWS = 10_000, 20
+#: A word is marked that weighs this share of the heaviest one, and more than a percentage point.
+SHARE, LEAST = 0.2, 0.01
+#: What a mark says -> its colour.
+COLOURS = {"decides most": "#16a34a", "speaks for it": "#86c99b", "speaks against it": "#e07b39"}
+
+Marked = list[tuple[str, str | None]]
+
+
+def answer(known: Known, text: str) -> tuple[str, dict[str, float], Marked]:
+    """Return what the page says about a text: a paragraph of HTML, label -> probability, and its parts with marks."""
+    if not text.strip():
+        return paragraph("Type a sentence first."), {}, []
+    if len(text) > MOST_LETTERS:
+        told = f"This text has {len(text):,} letters; accepted are {MOST_LETTERS:,}. Longer ones go into a file."
+        return paragraph(told), {}, []
+    row = known.classifier.table([text]).iloc[0]
+    chances = {label: float(row[f"p_{label}"]) for label in known.classifier.labels}
+    words = known.classifier.words(text)
+    return paragraph(f"{verdict(chances)} {about_words(words)}"), chances, marked(text, words)
+
+
+def verdict(chances: dict[str, float]) -> str:
+    """Return an answer in a sentence, which calls a close call by its name.
+
+    >>> verdict({"sad": 0.2, "glad": 0.8}), verdict({"sad": 0.48, "glad": 0.52})
+    ('glad, with a probability of 0.80.', 'A close call between glad (0.52) and sad (0.48).')
+    """
+    (first, high), (second, low) = sorted(chances.items(), key=lambda one: -one[1])[:2]
+    if high - low < CLOSE:
+        return f"A close call between {first} ({high:.2f}) and {second} ({low:.2f})."
+    return f"{first}, with a probability of {high:.2f}."
+
+
+def about_words(words: pd.DataFrame) -> str:
+    """Return what the table of `word_weights` says, in one or two sentences."""
+    heaviest, probability = words.loc[words["weight"].idxmax()], words.attrs["probability"]
+    unread = int(words["weight"].isna().sum())
+    cut = f" The last {unread:,} words are not read: the text is too long for the model." if unread else ""
+    if len(words) == 1:
+        return "It is the only word." + cut
+    if heaviest["weight"] < LEAST:
+        return "No word decides alone: without any one of them the answer stays as likely." + cut
+    return f"Without “{heaviest['word']}” that would be {max(probability - heaviest['weight'], 0):.2f}." + cut
+
+
+def marked(text: str, words: pd.DataFrame) -> Marked:
+    """Return a text in parts, each with its mark, a key of COLOURS, or None for what stands between marked words."""
+    heaviest = words["weight"].max()
+    least = max(words["weight"].abs().max() * SHARE, LEAST)
+    parts, done = [], 0
+    for start, end, weight in words.loc[words["weight"].abs() >= least, ["start", "end", "weight"]].to_numpy():
+        mark = "speaks against it" if weight < 0 else "decides most" if weight == heaviest else "speaks for it"
+        parts += [(text[done : int(start)], None), (text[int(start) : int(end)], mark)]
+        done = int(end)
+    return [part for part in [*parts, (text[done:], None)] if part[0]]
+
+
+def label_many(known: Known, folder: Path, lines: str, file: str | None, column: str) -> tuple:
+    """Return a paragraph of HTML about the labelled texts, their first rows, and a csv file of all; or what is wrong.
+
+    Args:
+        lines: a text a line; empty where there is a file.
+        file: what was uploaded; None where there are lines.
+        column: that holds the file's texts; empty means the usual names.
+    """
+    place = Path(mkdtemp(dir=folder))
+    target = place / "labelled.csv"
+    try:
+        done = predict_file(known.classifier, _source(place, lines, file), target, column.strip())
+    except (InputError, OSError) as error:
+        return paragraph(first_line(error)), None, None
+    rows = pd.read_csv(target, nrows=MOST_ROWS, dtype={"text": str, "label": str}, keep_default_na=False)
+    rows.iloc[:, 2:] = rows.iloc[:, 2:].apply(pd.to_numeric).round(3)  # one without a text has no probabilities
+    return paragraph(f"{done}. The first {len(rows)} are shown; the file has all."), rows, str(target)
+
+
+def _source(place: Path, lines: str, file: str | None) -> Path:
+    """Return the file with the texts: what was uploaded, or one made of lines."""
+    texts = [line for line in (lines or "").splitlines() if line.strip()]
+    if bool(texts) == bool(file):
+        raise InputError("Type texts, one a line, or choose a file, and not both.")
+    if file:
+        return Path(file)
+    source = place / "lines.jsonl"
+    pd.DataFrame({"text": texts}).to_json(source, orient="records", lines=True)
+    return source
+
+
+def paragraph(text: str) -> str:
+    """Return a text as HTML that shows it letter by letter."""
+    return f"<p>{html.escape(text)}</p>"
