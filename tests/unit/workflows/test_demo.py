@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -157,6 +158,17 @@ def test_what_cannot_be_labelled_gets_a_line(known, tmp_path, lines, name, line)
         (tmp_path / name).write_text("a,b\n1,2\n")
     told, rows, table = answers.label_many(known, tmp_path, lines, name and str(tmp_path / name), "")
     assert line in told and rows is None and table is None
+
+
+def test_that_texts_are_of_another_kind_is_shown(known, tmp_path):
+    words = ["a red tree", "the tall old house", "one small dog", "rain and wind", "two cups of tea"]
+    learned = [f"{one} {other}" for one in words for other in words]
+    classifier = known.classifier
+    kind = training.text_kind.kind_of(classifier.model, classifier.tokenizer, learned)
+    watched = replace(known, classifier=replace(classifier, kind=kind))
+    usual, _, _ = answers.label_many(watched, tmp_path, "\n".join(learned), None, "")
+    strange, _, _ = answers.label_many(watched, tmp_path, "дождь и ветер в старом доме", None, "")
+    assert "another kind" not in usual and "⚠ these texts are of another kind" in strange and "Cyrillic" in strange
 
 
 def test_the_page_answers_to_this_machine_alone(client):

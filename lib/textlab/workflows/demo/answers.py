@@ -6,12 +6,13 @@ Whatever texts and labels hold, they reach the page as texts.
 from __future__ import annotations
 
 import html
+import warnings
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pandas as pd
 
-from ...errors import InputError, first_line
+from ...errors import InputError, first_line, one_line
 from ..prediction import predict_file
 from .start import Known
 
@@ -87,12 +88,15 @@ def label_many(known: Known, folder: Path, lines: str, file: str | None, column:
     place = Path(mkdtemp(dir=folder))
     target = place / "labelled.csv"
     try:
-        done = predict_file(known.classifier, _source(place, lines, file), target, column.strip())
+        with warnings.catch_warnings(record=True) as caught:  # such as that the texts are of another kind
+            warnings.simplefilter("always", UserWarning)
+            done = predict_file(known.classifier, _source(place, lines, file), target, column.strip())
     except (InputError, OSError) as error:
         return paragraph(first_line(error)), None, None
+    told = "".join(paragraph(f"⚠ {one_line(one.message)}") for one in caught if issubclass(one.category, UserWarning))
     rows = pd.read_csv(target, nrows=MOST_ROWS, dtype={"text": str, "label": str}, keep_default_na=False)
     rows.iloc[:, 2:] = rows.iloc[:, 2:].apply(pd.to_numeric).round(3)  # one without a text has no probabilities
-    return paragraph(f"{done}. The first {len(rows)} are shown; the file has all."), rows, str(target)
+    return paragraph(f"{done}. The first {len(rows)} are shown; the file has all.") + told, rows, str(target)
 
 
 def _source(place: Path, lines: str, file: str | None) -> Path:

@@ -78,6 +78,6 @@ def learn(model: str, tracking_uri: str = "") -> Known:
         warnings.simplefilter("always", UserWarning)
         loaded = load_classifier(folder, model)
         figures, text = card.read(folder)
-    shared = Shared(loaded.model, loaded.tokenizer, loaded.labels, loaded.max_length)
+    shared = Shared(loaded.model, loaded.tokenizer, loaded.labels, loaded.max_length, loaded.kind)
     told = [one_line(one.message) for one in caught if issubclass(one.category, UserWarning)]
     return Known(model, shared, told, figures, text)
