@@ -121,7 +121,9 @@ def test_lines_are_labelled(chromium, served, tmp_path):
         page.wait(BUTTON.format("Label them"))
         write(page, f"one\n{HOSTILE}")
         click(page, "Label them")
-        page.wait(f"{DONE} && [...document.querySelectorAll('td')].some(one => one.innerText.includes('onerror'))")
+        page.wait(
+            f"{DONE} && [...document.querySelectorAll('[role=gridcell]')].some(one => /onerror/.test(one.innerText))"
+        )
         assert "2 rows" in page.evaluate(f"{DONE}.innerText") and page.evaluate("document.title") == "textlab"
         link = page.evaluate("[...document.links].find(one => one.href.endsWith('labelled.csv')).href")
         table = page.evaluate(f"fetch({link!r}).then(answer => answer.text())")
