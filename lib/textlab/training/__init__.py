@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["text_kind"],
     {
-        "attribution": ["without_words", "word_weights"],
+        "attribution": ["deletions", "without_words", "word_weights"],
         "callbacks": ["Progress"],
         "cost": ["padded_tokens", "work"],
         "cross_validation": ["train_and_answer"],

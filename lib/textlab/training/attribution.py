@@ -81,6 +81,33 @@ def without_words(
     return np.array([table.attrs["probability"] for table in tables]) - left[np.arange(len(texts)), answers]
 
 
+def deletions(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    most: float,
+    seed: int,
+    draws: int = 3,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much answers fall without their heaviest words, and without as many random ones.
+
+    Args:
+        most: how many words; see `without_words`.
+        seed: of the random words.
+        draws: of random words, for each text.
+
+    Returns:
+        Shapes (texts,) and (draws, texts), as `evaluation.deletion_test` takes them.
+    """
+    tables, dice = word_weights(model, tokenizer, texts, max_length), np.random.default_rng(seed)
+    read = [table["weight"].dropna() for table in tables]
+    heaviest = [np.argsort(-weights.to_numpy(), kind="stable") for weights in read]
+    orders = [heaviest, *([dice.permutation(len(weights)) for weights in read] for _ in range(draws))]
+    falls = [without_words(model, tokenizer, texts, max_length, tables, order, most) for order in orders]
+    return falls[0], np.stack(falls[1:])
+
+
 def _words(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> pd.DataFrame:
     """Return the words of a text: word, start, end, and the part that it is left out with, -1 where it is not read."""
     spans = [found.span() for found in _WORD.finditer(text)]

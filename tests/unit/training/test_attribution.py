@@ -104,3 +104,14 @@ def test_words_are_left_out_in_order(tools, most, left):
     tables = training.word_weights(*tools, [text], 24)
     fall = training.without_words(*tools, [text], 24, tables, [order], most)
     assert fall == pytest.approx([whole.max() - without[whole.argmax()]], abs=1e-5)
+
+
+def test_the_heaviest_words_are_left_out_and_as_many_random_ones_that_are_read(tools):
+    texts = ["so very good, isn't it?", "one two three four five six so very good isn't it"]
+    heavy, at_random = training.deletions(*tools, texts, 8, most=1, seed=1, draws=40)
+    tables = training.word_weights(*tools, texts, 8)
+    weights = [table["weight"].dropna().to_numpy() for table in tables]
+    assert heavy == pytest.approx([several.max() for several in weights], abs=1e-5)
+    for falls, several in zip(at_random.T, weights):
+        assert np.abs(falls[:, None] - several).min(1) == pytest.approx(np.zeros(40), abs=1e-5)
+        assert len(np.unique(falls.round(5))) > 1
