@@ -4,18 +4,10 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "plots", "sweep_analysis"],
+    ["agreement", "elsewhere", "plots", "sweep_analysis"],
     {
-        "diagnostics": [
-            "calibration_error",
-            "guards",
-            "label_issues",
-            "reliability",
-            "remarks",
-            "rescale",
-            "temperature",
-            "worst_errors",
-        ],
+        "calibration": ["calibration_error", "compare_calibration", "reliability", "rescale", "temperature"],
+        "diagnostics": ["best_epoch", "guards", "label_issues", "remarks", "worst_errors"],
         "power_law": ["more_labels"],
         "scores": [
             "BASELINES",
