@@ -161,7 +161,7 @@ def load(
 
     >>> texts = load("packaged", max_train_rows=600)
     >>> texts.rows(), texts.labels
-    ({'train': 600, 'validation': 446, 'test': 804}, ['negative', 'neutral', 'positive'])
+    ({'train': 600, 'validation': 440, 'test': 803}, ['negative', 'neutral', 'positive'])
     """
     origin, parts, notes = _read(source, text_column, label_column)
     elsewhere = parts.pop("elsewhere", None)

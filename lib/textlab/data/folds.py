@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict
 
 from ..errors import InputError
 from .splits import drawn_by_class
+from .variants import bare
 
 #: Below so many rows they are not split once and for all; and into how many parts they are dealt instead.
 FEW_ROWS, FOLDS = 2000, 5
@@ -75,7 +76,7 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     """Return the fold of each row, or None where the data is not to be cross-validated.
 
     Texts are dealt like cards, class by class, so the folds differ by one text of a class at most. Equal texts are in
-    one fold.
+    one fold, and so are variants of them (`variants.bare`).
 
     Args:
         table: columns text, label and split; data with one split only counts as unsplit.
@@ -91,10 +92,11 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
         folds = FOLDS if unsplit and len(table) < FEW_ROWS else 0
     if folds < 2:
         return None
-    texts = table.drop_duplicates("text").sample(frac=1, random_state=seed).sort_values("label", kind="stable")
+    table = table.assign(bare=table["text"].map(bare))
+    texts = table.drop_duplicates("bare").sample(frac=1, random_state=seed).sort_values("label", kind="stable")
     second = texts["label"].value_counts().iloc[1:].max()
     if unsplit and second >= folds:
-        return table["text"].map(dict(zip(texts["text"], np.arange(len(texts)) % folds, strict=True)))
+        return table["bare"].map(dict(zip(texts["bare"], np.arange(len(texts)) % folds, strict=True)))
     if asked is None:
         return None
     few = f"has not two classes with {folds} different texts each"
@@ -121,7 +123,8 @@ def in_folds(rows: Dataset, fold: np.ndarray, max_train_rows: int | None, seed: 
     if found.kept_rows < len(rows):
         notes.append(f"Each training uses at most {max_train_rows} rows, drawn class by class with seed {seed}.")
     table, names = rows.to_pandas(), rows.features["label"].names
-    counts = table.drop_duplicates(["text", "label"])["label"].value_counts().sort_index()
+    texts = table.assign(text=table["text"].map(bare)).drop_duplicates(["text", "label"])
+    counts = texts["label"].value_counts().sort_index()
     if rare := [f"{names[i]} ({n})" for i, n in counts.items() if n < k]:
         notes.append(f"Classes with too few different texts to be in every part: {', '.join(rare)}.")
     return found, notes

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import InputError
 from .readers import SPLITS
+from .variants import bare
 
 #: Words that programs write for a missing value.
 _MISSING = ("None", "none", "NaN", "nan", "NAN", "NULL", "null", "Null", "NA", "N/A", "n/a", "<NA>", "#N/A")
@@ -29,8 +30,10 @@ def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
         where: the first of these rows (line numbers of a text file, else counted from 1); action: dropped or kept.
         Labels that are spelt in several ways or look like several, and words such as "nan", have lines of their own.
         A line "..., labels differ" counts those texts of the line above it that stand under another label there.
+        A line "nearly the same text also in ..." counts texts that do not stand in that split themselves, but a variant
+        of them does, with the same letters and digits (`variants.bare`).
     """
-    report = _odd(table)
+    report, table = _odd(table), table.assign(bare=table["text"].map(bare))
     present = [split for split in SPLITS if (table["split"] == split).any()]
     for position, split in enumerate(present):
         part = table[table["split"] == split]
@@ -38,11 +41,13 @@ def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
         differ = repeated.groupby("text")["label"].transform("nunique") > 1
         report += findings("repeated text", repeated) + findings("repeated text, labels differ", repeated[differ])
         for earlier in present[:position]:
-            known = table[(table["split"] == earlier) & table["text"].isin(part["text"])]
-            leaked = part[part["text"].isin(known["text"])]
+            known = table[(table["split"] == earlier) & table["bare"].isin(part["bare"])]
+            is_known = part["text"].isin(known["text"])
+            leaked, variants = part[is_known], part[~is_known & part["bare"].isin(known["bare"])]
             agree = _pairs(leaked).isin(_pairs(known))
             report += findings(f"text also in {earlier}", leaked)
             report += findings(f"text also in {earlier}, labels differ", leaked[~agree])
+            report += findings(f"nearly the same text also in {earlier}", variants)
     return pd.DataFrame(dropped + report, columns=["problem", "split", "texts", "rows", "where", "action"])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, show
+from .variants import bare
 
 #: Kind of text -> how its two files are called.
 KINDS: dict[str, str] = {
@@ -41,8 +42,9 @@ Real English sentences, each rated by 15 to 99 people from -4 (extremely negativ
 whose names were replaced, sentences of movie reviews, of product reviews and of newspaper editorials. They come with \
 the Python package vaderSentiment.
 
-The label is the mean rating, cut at -{CUT} and {CUT}: {", ".join(LABELS)}. Splits are made by the SHA-256 of a text, \
-so they are the same everywhere and no text is in two of them. The ratings are kept: they say how far people agree.
+The label is the mean rating, cut at -{CUT} and {CUT}: {", ".join(LABELS)}. Splits are made by the SHA-256 of a \
+text's letters and digits, so they are the same everywhere, and no text is in two of them, nor are variants of it that \
+differ in capitals, punctuation, @names or links. The ratings are kept: they say how far people agree.
 
 Cite: {CITATION} Licence: {LICENCE}."""
 
@@ -102,12 +104,14 @@ def parts(folder: Path, kinds: list[str]) -> tuple[dict[str, pd.DataFrame], list
 
 
 def split_of(text: str) -> str:
-    """Return the split that a text belongs to, whatever its case and white space.
+    """Return the split that a text belongs to, which its letters and digits decide (`variants.bare`).
 
-    >>> split_of("I feel fine"), split_of(" i  FEEL fine\\t")
+    The authors added variants of tweets that differ in capitals and punctuation only: they are in one split.
+
+    >>> split_of("I feel fine"), split_of(" i  FEEL fine!!")
     ('train', 'train')
     """
-    digest = hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()
+    digest = hashlib.sha256(bare(text).encode()).hexdigest()
     return next(split for split, percent in BELOW.items() if int(digest, 16) % 100 < percent)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..errors import InputError
 from .readers import SPLITS
+from .variants import bare
 
 #: Share of the training texts for each split that has to be made.
 SHARE = 0.1
@@ -17,7 +18,8 @@ SHARE = 0.1
 def complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the table with the missing splits drawn from train, and notes.
 
-    Equal texts stay in one split, and texts under several labels stay in train, so that no leak is made.
+    Equal texts and variants of them (`variants.bare`) stay in one split, and those under several labels stay in train,
+    so that no leak is made.
 
     Args:
         table: columns text, label and split, where data without splits are the split `all`.
@@ -30,11 +32,12 @@ def complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame,
     came = table["split"].unique()
     table = table.assign(split=table["split"].replace("all", "train"))
     make = [] if "validation" in came else ["validation"] if "test" in came else ["validation", "test"]
-    size = max(1, round(SHARE * table.loc[table["split"] == "train", "text"].nunique()))
+    texts = table["text"].map(bare) if make else table["text"]
+    size = max(1, round(SHARE * texts[table["split"] == "train"].nunique()))
     for split in make:
-        texts = table[table["split"] == "train"].drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False)
-        labels = texts.set_index("text")["label"]
-        table.loc[(table["split"] == "train") & table["text"].isin(_draw(labels, size, seed)), "split"] = split
+        left = table.assign(text=texts)[table["split"] == "train"]
+        labels = left.drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False).set_index("text")["label"]
+        table.loc[(table["split"] == "train") & texts.isin(_draw(labels, size, seed)), "split"] = split
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
     if counts.loc[counts["train"] == 0, make].any(axis=None) or not counts[make].any().all():
         raise InputError(

@@ -4,19 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "kinds", "plots", "sweep_analysis"],
+    ["agreement", "elsewhere", "kinds", "plots", "sweep_analysis"],
     {
+        "calibration": ["calibration_error", "compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],
-        "diagnostics": [
-            "calibration_error",
-            "guards",
-            "label_issues",
-            "reliability",
-            "remarks",
-            "rescale",
-            "temperature",
-            "worst_errors",
-        ],
+        "diagnostics": ["best_epoch", "guards", "label_issues", "remarks", "worst_errors"],
         "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],
         "power_law": ["more_labels"],
         "scores": [

@@ -34,17 +34,75 @@ def agreement(ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, re
     >>> agreement([[2, 2, 0], [-1, -1]])["agreement"]  # only the 0 is not of the class of the others
     0.8
     """
-    people, text, counts = _flat(ratings)
-    if counts.min(initial=2) < 2 or not len(counts):
-        raise ValueError("every text needs two ratings or more, and there must be a text")
-    others = (np.bincount(text, people)[text] - people) / (counts[text] - 1)
-    agreed = np.bincount(text, _classes(people, cut) == _classes(others, cut))
+    agreed, counts = _agreed(ratings, cut)
 
     def share(rows: np.ndarray) -> float:
         return agreed[rows].sum() / counts[rows].sum()
 
     found = _figure("agreement", share, len(counts), seed, resamples)
-    return found | {"texts": len(counts), "ratings": len(people)}
+    return found | {"texts": len(counts), "ratings": int(counts.sum())}
+
+
+def against_person(
+    right: Sequence[float], ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, resamples: int = 2000
+) -> dict:
+    """Return how much more often a model is right than one person is, on the same texts.
+
+    Args:
+        right: of each text: 1 or 0, or the share of several models that are right.
+        ratings: of each text, two or more.
+        seed, resamples: of the interval, a paired percentile bootstrap over texts.
+
+    Returns:
+        difference: the model's accuracy minus the `agreement` of one person; difference_ci95: [low, high].
+
+    Raises:
+        ValueError: as `agreement` does, or the texts differ in number.
+    """
+    agreed, counts = _agreed(ratings, cut)
+    right = np.asarray(right, dtype=float)
+    if len(right) != len(counts):
+        raise ValueError(f"both must be of the same texts: got {len(right)} answers and ratings of {len(counts)} texts")
+
+    def gap(rows: np.ndarray) -> float:
+        return right[rows].mean() - agreed[rows].sum() / counts[rows].sum()
+
+    return _figure("difference", gap, len(counts), seed, resamples)
+
+
+def split_half(
+    ratings: Sequence[np.ndarray], cut: float = CUT, halves: int = 50, seed: int = 0, resamples: int = 2000
+) -> dict:
+    """Return how often one half of the people gives a text the class that the other half gives it.
+
+    That is how sure the label is if half as many people make it; that of all of them is surer still. The people of each
+    text are divided at random, `halves` times.
+
+    Args:
+        ratings: of each text, two or more; of an odd number one half has one more.
+        seed, resamples: of the division, and of the interval, a percentile bootstrap over texts.
+
+    Returns:
+        split_half: share of texts, from 0 to 1, mean over the divisions; split_half_ci95: [low, high].
+
+    Raises:
+        ValueError: there is no text, or one has less than two ratings.
+
+    >>> split_half([[2, 2], [-1, 1]])["split_half"]
+    0.5
+    """
+    people, text, counts = _flat(ratings)
+    _check(counts)
+    dice, place = np.random.default_rng(seed), np.arange(len(text)) - (np.cumsum(counts) - counts)[text]
+    is_first, same = place < counts[text] // 2, np.zeros(len(counts))
+    for _ in range(halves):
+        shuffled = people[np.lexsort((dice.random(len(people)), text))]
+        first, second = (
+            _classes(np.bincount(text, shuffled * part) / np.bincount(text, part), cut)
+            for part in (is_first, ~is_first)
+        )
+        same += first == second
+    return _figure("split_half", lambda rows: same[rows].mean() / halves, len(counts), seed, resamples)
 
 
 def shares(ratings: Sequence[np.ndarray], cut: float = CUT) -> np.ndarray:
@@ -104,32 +162,40 @@ def against_spread(
 
 
 def suspects_disagree(
-    suspects: Sequence[int], ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, resamples: int = 2000
+    suspects: Sequence[int],
+    others: Sequence[int],
+    ratings: Sequence[np.ndarray],
+    cut: float = CUT,
+    seed: int = 0,
+    resamples: int = 2000,
 ) -> dict:
-    """Return whether people disagree more on texts whose labels are suspected to be wrong than on the others.
+    """Return whether people disagree more on texts whose labels are suspected to be wrong than on others.
+
+    A model errs where people disagree, so suspects that it answered wrongly are to be held against its other errors.
 
     Args:
         suspects: row numbers of the suspected texts.
+        others: row numbers of the texts to compare them with; those that are suspects, too, are left out.
         ratings: of all texts.
         seed, resamples: of the interval, a percentile bootstrap over the texts of either group.
 
     Returns:
         suspected and others: mean of `disagreement`, from 0 to 1; difference: the first minus the second, with
-        difference_ci95, [low, high]; texts: number of suspected ones. Empty if no text is suspected, or every one is.
+        difference_ci95, [low, high]; texts and other_texts: numbers of either. Empty if there are none of either.
     """
-    spread, is_suspect = disagreement(ratings, cut), np.zeros(len(ratings), dtype=bool)
-    is_suspect[list(suspects)] = True
-    ours, others = spread[is_suspect], spread[~is_suspect]
-    if not (len(ours) and len(others)):
+    spread = disagreement(ratings, cut)
+    ours, theirs = spread[np.unique(suspects).astype(int)], spread[np.setdiff1d(others, suspects).astype(int)]
+    if not (len(ours) and len(theirs)):
         return {}
     dice = np.random.default_rng(seed)
-    gaps = [dice.choice(ours, len(ours)).mean() - dice.choice(others, len(others)).mean() for _ in range(resamples)]
+    gaps = [dice.choice(ours, len(ours)).mean() - dice.choice(theirs, len(theirs)).mean() for _ in range(resamples)]
     return {
         "suspected": float(ours.mean()),
-        "others": float(others.mean()),
-        "difference": float(ours.mean() - others.mean()),
+        "others": float(theirs.mean()),
+        "difference": float(ours.mean() - theirs.mean()),
         "difference_ci95": np.percentile(gaps, [2.5, 97.5]).tolist(),
         "texts": len(ours),
+        "other_texts": len(theirs),
     }
 
 
@@ -171,6 +237,19 @@ def _flat(ratings: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.nda
     """Return all ratings in a row, the number of the text of each, and how many each text has."""
     counts = np.array([len(some) for some in ratings], dtype=int)
     return np.concatenate([[], *ratings]), np.arange(len(counts)).repeat(counts), counts
+
+
+def _check(counts: np.ndarray) -> None:
+    if counts.min(initial=2) < 2 or not len(counts):
+        raise ValueError("every text needs two ratings or more, and there must be a text")
+
+
+def _agreed(ratings: Sequence[np.ndarray], cut: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each text how many people give the class of the mean of all others, and how many rated it."""
+    people, text, counts = _flat(ratings)
+    _check(counts)
+    others = (np.bincount(text, people)[text] - people) / (counts[text] - 1)
+    return np.bincount(text, _classes(people, cut) == _classes(others, cut)), counts
 
 
 def _classes(values: np.ndarray, cut: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is behind a score: errors, labels that are likely wrong, calibration, and the guards against a useless model."""
+"""What is behind a score: errors, labels that are likely wrong, how training went, guards against a useless model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
 from datasets import Dataset
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
 
 #: Beyond these, a tokenizer does not suit the texts: pieces a word, share of unknown pieces, share of texts cut.
 MANY_PIECES, MANY_UNKNOWN, MANY_CUT = 2.5, 0.1, 0.1
@@ -26,15 +24,17 @@ def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
         probabilities: of each class for each row, shape (rows, classes).
 
     Returns:
-        Columns text, label, predicted, confidence (of the prediction), loss; highest loss first.
+        Columns text, label, predicted, confidence (of the prediction), loss; highest loss first. `attrs["rows"]` has
+        the row numbers of all wrong answers, in the same order.
     """
     names = dataset.features["label"].names
     true = np.array(dataset["label"][:])
     predicted = probabilities.argmax(1)
     loss = -np.log(np.clip(probabilities[np.arange(len(true)), true], 1e-12, 1))
     wrong = np.flatnonzero(predicted != true)
-    rows = wrong[np.argsort(-loss[wrong], kind="stable")][:n]
-    return pd.DataFrame(
+    wrong = wrong[np.argsort(-loss[wrong], kind="stable")]
+    rows = wrong[:n]
+    table = pd.DataFrame(
         {
             "text": [dataset[int(i)]["text"] for i in rows],
             "label": [names[i] for i in true[rows]],
@@ -43,54 +43,8 @@ def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd
             "loss": loss[rows],
         }
     )
-
-
-def reliability(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
-    """Return how often the model is right, by how sure it is (DeGroot and Fienberg 1983).
-
-    Args:
-        true: class ids, one a row.
-        probabilities: of each class for each row, shape (rows, classes).
-        bins: number of equally wide bins of confidence.
-
-    Returns:
-        A row for each bin that has rows: confidence (its mean), accuracy, rows.
-    """
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(true)
-    number = np.minimum((confidence * bins).astype(int), bins - 1)
-    groups = pd.DataFrame({"bin": number, "confidence": confidence, "accuracy": right}).groupby("bin")
-    return groups.agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), rows=("bin", "size"))
-
-
-def calibration_error(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) -> float:
-    """Return the expected calibration error: the mean gap of confidence and accuracy (Naeini et al. 2015).
-
-    The bins are those of `reliability`, weighted by their rows.
-    """
-    table = reliability(true, probabilities, bins)
-    return float(((table["confidence"] - table["accuracy"]).abs() * table["rows"]).sum() / table["rows"].sum())
-
-
-def temperature(true: Sequence[int], probabilities: np.ndarray) -> float:
-    """Return the temperature that makes the labels most likely (Guo et al. 2017); above 1 the model is too sure.
-
-    Fit it on rows that are not scored afterwards.
-
-    Args:
-        true: class ids, one a row.
-        probabilities: of each class for each row, shape (rows, classes).
-    """
-    logits, rows = np.log(np.clip(probabilities, 1e-12, 1)), np.arange(len(probabilities))
-
-    def loss(log_temperature: float) -> float:
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[rows, true].mean()
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
-
-
-def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities at another temperature; which class is the likeliest stays the same."""
-    return softmax(np.log(np.clip(probabilities, 1e-12, 1)) / temperature, axis=1)
+    table.attrs["rows"] = wrong.tolist()
+    return table
 
 
 def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
@@ -164,6 +118,30 @@ def still_rising(history: pd.DataFrame) -> bool:
         return False
     scores, losses = points["eval_macro_f1"].to_numpy(), points["eval_loss"].to_numpy()
     return bool(scores[-1] >= scores[:-1].max() + 0.01 or losses[-1] <= 0.98 * losses[:-1].min())
+
+
+def best_epoch(history: pd.DataFrame, ends: Sequence[float], rows: int) -> str:
+    """Return a sentence on when validation was best, and whether a worse end may be chance; empty where it is unknown.
+
+    Args:
+        history: of the training, columns epoch and eval_macro_f1; rows without the latter are left out.
+        ends: the 95 % interval of the macro F1 in the end.
+        rows: of validation.
+    """
+    if not {"epoch", "eval_macro_f1"} <= set(history):
+        return ""
+    points = history.dropna(subset=["eval_macro_f1"])
+    if len(points) < 2:
+        return ""
+    best, last = points.loc[points["eval_macro_f1"].idxmax()], points.iloc[-1]
+    if best["eval_macro_f1"] == last["eval_macro_f1"]:
+        return f"Validation was best in the end, after epoch {last['epoch']:g} (macro F1 {last['eval_macro_f1']:.3f})."
+    chance = best["eval_macro_f1"] <= ends[1]
+    return (
+        f"Validation was best after epoch {best['epoch']:g} (macro F1 {best['eval_macro_f1']:.3f}) and ended at "
+        f"{last['eval_macro_f1']:.3f}; with {rows:,} rows that "
+        + ("may be chance." if chance else "is hardly chance: try fewer epochs, or keep: best.")
+    )
 
 
 def guards(

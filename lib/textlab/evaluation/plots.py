@@ -110,10 +110,10 @@ def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw how often a model is right against how sure it is; the larger a dot, the more texts it stands for.
 
     Args:
-        tables: name for the legend -> what `diagnostics.reliability` returns; a dot for each of its rows.
+        tables: name for the legend -> what `calibration.reliability` returns; a dot for each of its rows.
     """
     figure, axes = axes_of(4.6, 4.2)
-    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as sure as right")
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfectly calibrated")
     for i, (name, table) in enumerate(tables.items()):
         sizes = 12 + 180 * table["rows"] / table["rows"].sum()
         axes.plot(table["confidence"], table["accuracy"], color=f"C{i}", alpha=0.3)
@@ -144,7 +144,7 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     left.update_datalim([(0, 0)])  # else a flat curve is cut in two by the upper edge
     left.autoscale_view()
     left.set(title="Loss (cross-entropy)", ylim=(0, None))
-    right.set(title="Validation", ylim=(0, 1.02))
+    right.set(title="Validation")
     return figure
 
 
@@ -203,7 +203,8 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
                 axes.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
             axes.plot(value, row, "o", color="C0")
             axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        axes.set(title=words(metric), xlim=(-0.05, 1.05), ylim=(-0.5, len(names) - 0.3))
+        lowest = min(min(s[metric], *s.get(f"{metric}_ci95", ())) for s in scores.values())
+        axes.set(title=words(metric), xlim=(lowest - 0.08, 1.03), ylim=(-0.5, len(names) - 0.3))
         axes.set_yticks(range(len(names)), names if metric == metrics[0] else [""] * len(names))
         axes.grid(axis="y", visible=False)
     figure.suptitle(title, fontsize=11)
@@ -276,7 +277,7 @@ def _downloads_against_size(tables: dict[str, pd.DataFrame], chosen: Collection[
             axes.set_axis_off()
             axes.text(0.5, 0.5, "none states both size and downloads", ha="center", transform=axes.transAxes)
             continue
-        left_out = f" ({len(table) - len(points)} left out)" if len(points) < len(table) else ""
+        left_out = f" ({len(table) - len(points)} of unknown size or downloads)" if len(points) < len(table) else ""
         axes.set(title=title + left_out, xlabel="MB on disk")
         is_chosen = points.index.isin(chosen)
         axes.scatter(*points.to_numpy().T, color=np.where(is_chosen, "C1", "C0"))

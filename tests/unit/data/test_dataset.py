@@ -518,6 +518,19 @@ def test_quality_counts_texts_and_rows_and_says_where(folder):
     assert found.rows() == {"train": 7, "validation": 4, "test": 2}
 
 
+def test_variants_of_a_text_are_counted_beside_equal_texts(folder):
+    txt(folder / "train.txt", [("So late!", "x"), ("fine", "y"), ("Fine", "y"), ("!!", "x")])
+    txt(folder / "val.txt", [("so LATE", "y"), ("so late", "x"), ("fine", "y"), ("??", "x"), ("so late @anna", "x")])
+    txt(folder / "test.txt", [("so late", "x"), ("new", "y"), ("FINE.", "y")])
+    assert problems(data.load(str(folder))) == {
+        ("nearly the same text also in train", "validation", 3, 3, "1, 2, 5", "kept"),
+        ("text also in train", "validation", 1, 1, "3", "kept"),
+        ("text also in validation", "test", 1, 1, "1", "kept"),
+        ("nearly the same text also in train", "test", 2, 2, "1, 3", "kept"),
+        ("nearly the same text also in validation", "test", 1, 1, "3", "kept"),
+    }
+
+
 def test_line_numbers_of_csv_count_lines_inside_quotes_and_blank_ones(folder):
     write(
         folder / "a.csv",
@@ -579,6 +592,7 @@ def test_known_facts_of_the_real_text():
         ("validation", "repeated text, labels differ"): 2,
         ("validation", "text also in train"): 5,
         ("validation", "text also in train, labels differ"): 5,
+        ("validation", "nearly the same text also in train"): 1,
     }
     assert data.balance(found.splits)["train"].to_dict() == {
         "sadness": 4666,
@@ -626,6 +640,11 @@ def test_equal_texts_stay_together(folder):
         "validation": 40,
         "test": 40,
     }
+
+
+def test_variants_of_a_text_stay_together(folder):
+    found = data.load(txt(folder / "a.txt", uneven() + [(f"T - {text[1:]}!", label) for text, label in uneven()]))
+    assert found.quality.empty and found.rows() == {"train": 320, "validation": 40, "test": 40}
 
 
 def test_texts_under_two_labels_stay_in_train(folder):

@@ -35,6 +35,15 @@ def test_each_row_is_answered_once_by_a_fold_that_has_not_learned_it(texts):
     assert "5-fold cross-validation" in texts.notes[0] and "in every part: d (1)." in texts.notes[1]
 
 
+def test_variants_of_a_text_are_in_one_fold(tmp_path):
+    twins = [(text.upper().replace(" ", " - ") + "!!", label) for text, label in ROWS]
+    found = data.load(write(tmp_path / "a.csv", [*ROWS, *twins, ("alone", "d"), ("Alone!", "d")]), folds=None)
+    for rows in found.folds.answered:
+        texts = found.splits["test"].select(rows)["text"]
+        assert len(rows) == 2 * len({"".join(filter(str.isalnum, text.lower())) for text in texts})
+    assert "in every part: d (1)." in found.notes[1]
+
+
 def test_answers_come_back_in_the_order_of_the_rows(texts):
     def of_validation(splits):
         return {"itself": {"validation": np.array(splits["validation"]["text"])}}

@@ -1,5 +1,6 @@
 """Packaged data: the counts of the paper's files, the same splits everywhere, and files that break their promise."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -39,13 +40,17 @@ def test_labels_are_as_many_as_known(table):
 
 
 def test_a_text_stands_in_one_split_and_the_splits_never_change(table):
-    plain = table["text"].str.casefold().str.split().str.join(" ")
-    assert plain.duplicated().sum() > 140 and table.groupby(plain)["split"].nunique().max() == 1
-    assert Counter(table.loc[table["kind"] == "tweets", "split"]) == {"train": 2950, "validation": 446, "test": 804}
-    assert dict(Counter(table["split"])) == {"train": 16658, "validation": 2384, "test": 4661}
-    texts = {"i feel fine": 20, "n": 69, "f": 77, "six": 80}  # printf TEXT | sha256sum, as a number, modulo 100
+    letters = table["text"].map(lambda text: "".join(filter(str.isalnum, re.sub(r"@\w+", "", text.casefold()))) or text)
+    assert letters.duplicated().sum() > 250 and table.groupby(letters)["split"].nunique().max() == 1
+    assert Counter(table.loc[table["kind"] == "tweets", "split"]) == {"train": 2957, "validation": 440, "test": 803}
+    assert dict(Counter(table["split"])) == {"train": 16485, "validation": 2441, "test": 4777}
+    texts = {"i feel fine": 40, "n": 69, "f": 77, "six": 80}  # printf ifeelfine | sha256sum, as a number, modulo 100
     assert [ratings.split_of(text) for text in texts] == ["train", "train", "validation", "test"]
-    assert ratings.split_of(" SIX\n") == "test"
+    assert ratings.split_of(" S-I-X!\n") == ratings.split_of("six @anna http://six.org/7") == "test"
+
+
+def test_no_text_of_the_default_data_is_nearly_a_training_text():
+    assert data.load("packaged").quality.empty
 
 
 def test_rows_by_hand(folder):

@@ -57,10 +57,60 @@ def test_interval_of_agreement_is_a_bootstrap_over_texts():
     assert agreement.agreement(ratings, seed=3) == agreement.agreement(ratings, seed=3) != agreement.agreement(ratings)
 
 
+@pytest.mark.parametrize("measure", [agreement.agreement, agreement.split_half])
 @pytest.mark.parametrize("ratings", [[], [[1, 2], [1]], [[1, 2], []]])
-def test_agreement_needs_two_people(ratings):
+def test_agreement_needs_two_people(ratings, measure):
     with pytest.raises(ValueError, match="two ratings"):
-        agreement.agreement(ratings)
+        measure(ratings)
+
+
+def test_a_model_beside_one_person_by_hand():
+    found = agreement.against_person([1, 0, 1], SMALL)
+    assert found["difference"] == pytest.approx(2 / 3 - sum(AGREED) / 9)
+    with pytest.raises(ValueError, match="got 2 answers and ratings of 3 texts"):
+        agreement.against_person([1, 0], SMALL)
+
+
+def test_a_model_and_a_person_are_compared_on_the_same_texts():
+    """A model that is right where people agree differs from them by less chance than two intervals suggest."""
+    ratings, dice = made(), np.random.default_rng(5)
+    agreed = np.array([agreement.agreement([some], resamples=1)["agreement"] for some in ratings])
+    right, counts = agreed > 0.8, np.array([len(some) for some in ratings])
+    rows = dice.integers(200, size=(4000, 200))
+    slow = right[rows].mean(1) - (agreed * counts)[rows].sum(1) / counts[rows].sum(1)
+    low, high = agreement.against_person(right, ratings)["difference_ci95"]
+    assert (low, high) == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.01)
+    other_low, other_high = agreement.against_person(dice.permutation(right), ratings)["difference_ci95"]
+    assert high - low < 0.8 * (other_high - other_low)
+
+
+def test_split_halves_by_hand():
+    # Two of three divisions of [1, 0, 0] leave the 1 in the larger half, whose mean of 0.5 is neutral.
+    three = [np.array([1, 0, 0])]
+    assert agreement.split_half(three, halves=3000)["split_half"] == pytest.approx(2 / 3, abs=0.03)
+    found = agreement.split_half([np.array([2, 2]), np.array([-1, 1])])
+    assert found["split_half"] == 0.5 and found["split_half_ci95"] == [0, 1]
+    assert agreement.split_half(three, seed=1) == agreement.split_half(three, seed=1)
+
+
+def test_halves_of_many_people_agree_more_often_than_single_ones():
+    dice = np.random.default_rng(1)
+    ratings = [dice.normal(dice.uniform(-3, 3), 2, 40) for _ in range(200)]
+    halves = agreement.split_half(ratings)
+    assert halves["split_half_ci95"][0] > agreement.agreement(ratings)["agreement_ci95"][1]
+    slow = []
+    for _ in range(50):
+        shuffled = [dice.permutation(some) for some in ratings]
+        slow.append(
+            np.mean(
+                [
+                    np.sign(s[:20].mean()) * (abs(s[:20].mean()) > 0.5)
+                    == np.sign(s[20:].mean()) * (abs(s[20:].mean()) > 0.5)
+                    for s in shuffled
+                ]
+            )
+        )
+    assert halves["split_half"] == pytest.approx(np.mean(slow), abs=0.01)
 
 
 def test_shares_and_disagreement_by_hand():
@@ -99,19 +149,20 @@ def test_a_model_that_is_always_as_sure_has_no_correlation():
 
 
 def test_suspects_by_hand():
-    found = agreement.suspects_disagree([0], SMALL)
+    found = agreement.suspects_disagree([0], [0, 1, 2], SMALL)
     assert found["suspected"] == pytest.approx(3 / 4) and found["others"] == pytest.approx(1 / 6)
     assert found["difference"] == pytest.approx(3 / 4 - 1 / 6) and found["texts"] == 1
+    assert found["other_texts"] == 2 and agreement.suspects_disagree([0], [1], SMALL)["others"] == 0
     assert found["difference_ci95"] == pytest.approx([3 / 4 - 1 / 3, 3 / 4])  # the others: one twice, or each once
-    assert agreement.suspects_disagree([], SMALL) == agreement.suspects_disagree([0, 1, 2], SMALL) == {}
+    assert agreement.suspects_disagree([], [1], SMALL) == agreement.suspects_disagree([0, 1], [1], SMALL) == {}
 
 
 def test_suspects_that_are_drawn_at_random_do_not_disagree_more():
     ratings = made()
     worst = np.argsort(agreement.disagreement(ratings))
-    low, high = agreement.suspects_disagree(np.arange(60), ratings)["difference_ci95"]
+    low, high = agreement.suspects_disagree(np.arange(60), range(200), ratings)["difference_ci95"]
     assert low < 0 < high
-    assert agreement.suspects_disagree(worst[-60:], ratings)["difference_ci95"][0] > 0.1
+    assert agreement.suspects_disagree(worst[-60:], range(200), ratings)["difference_ci95"][0] > 0.1
 
 
 def test_by_kind_by_hand():

@@ -109,6 +109,7 @@ def test_per_class_by_hand():
 def test_worst_errors_come_by_loss_and_leave_out_right_answers():
     chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.01, 0.99]])
     worst = evaluation.worst_errors(split([0, 0, 0, 0], ("a", "b")), chances, n=2)
+    assert worst.attrs["rows"][:2] == [int(text[1:]) for text in worst["text"]]
     assert worst["text"].tolist() == ["t3", "t1"]
     assert worst["loss"].tolist() == pytest.approx([-np.log(0.01), -np.log(0.2)])
     assert worst["confidence"].tolist() == pytest.approx([0.99, 0.8]) and set(worst["predicted"]) == {"b"}
@@ -178,25 +179,6 @@ def test_the_order_and_the_type_of_rows_change_no_figure():
 def test_over_seeds_by_hand():
     table = evaluation.over_seeds([{"accuracy": 0.9, "macro_f1": 0.8}, {"accuracy": 0.94, "macro_f1": 0.9}])
     assert table.loc["accuracy"].tolist() == pytest.approx([0.92, 0.02 * 2**0.5, 0.9, 0.94, 2])
-
-
-def test_calibration_by_hand():
-    chances = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4], [0.4, 0.6]])
-    table = evaluation.reliability([0, 1, 0, 1], chances)
-    assert table["confidence"].tolist() == pytest.approx([0.6, 0.95]) and table["accuracy"].tolist() == [1.0, 0.5]
-    assert evaluation.calibration_error([0, 1, 0, 1], chances) == pytest.approx((0.4 * 2 + 0.45 * 2) / 4)
-
-
-def test_temperature_undoes_overconfidence_and_changes_no_answer():
-    rng = np.random.default_rng(0)
-    honest = rng.dirichlet([0.5] * 3, 5000)
-    true = [rng.choice(3, p=p) for p in honest]
-    loud = evaluation.rescale(honest, 1 / 3)
-    found = evaluation.temperature(true, loud)
-    assert found == pytest.approx(3, rel=0.1)
-    cooled = evaluation.rescale(loud, found)
-    assert (cooled.argmax(1) == loud.argmax(1)).all()
-    assert evaluation.calibration_error(true, cooled) < 0.03 < evaluation.calibration_error(true, loud)
 
 
 def test_wrong_labels_are_found():
@@ -326,6 +308,27 @@ def test_guards_where_the_linear_probe_does_better_name_the_way_out():
 def test_whether_validation_was_still_rising():
     assert not diagnostics.still_rising(FLAT[:2]) and not diagnostics.still_rising(FLAT[["eval_loss"]])
     assert not diagnostics.still_rising(pd.DataFrame({"eval_macro_f1": [0.5, 0.7, 0.6], "eval_loss": [1, 0.8, 0.9]}))
+
+
+@pytest.mark.parametrize(
+    "macro_f1, high, words",
+    [
+        (
+            [None, 0.801, 0.781, 0.787],
+            0.83,
+            "after epoch 2 (macro F1 0.801) and ended at 0.787; with 440 rows that may",
+        ),
+        ([None, 0.801, 0.781, 0.787], 0.8, "ended at 0.787; with 440 rows that is hardly chance: try fewer epochs"),
+        ([None, 0.6, 0.7, 0.8], 0.83, "best in the end, after epoch 4 (macro F1 0.800)."),
+        ([None, 0.8, 0.7, 0.8], 0.83, "best in the end"),
+        ([None, 0.8, None, None], 0.83, ""),
+    ],
+)
+def test_when_validation_was_best_is_told(macro_f1, high, words):
+    history = pd.DataFrame({"epoch": [1, 2, 3, 4], "eval_macro_f1": macro_f1})
+    told = evaluation.best_epoch(history, [0.7, high], 440)
+    assert words in told and bool(words) == bool(told)
+    assert evaluation.best_epoch(history[["epoch"]], [0.7, high], 440) == ""
 
 
 def test_prediction_does_not_depend_on_order_or_batches(monkeypatch):
