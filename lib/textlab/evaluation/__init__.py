@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "plots", "sweep_analysis"],
+    ["agreement", "plots", "sweep_analysis", "sweep_comparison"],
     {
         "diagnostics": [
             "calibration_error",
@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "compare",
             "headline_rows",
             "over_seeds",
+            "p_words",
             "per_class",
             "score",
             "score_seeds",

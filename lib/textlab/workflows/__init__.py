@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     {
         "prediction": ["load", "predict", "predict_file"],
         "promotion": ["promote"],
-        "reproduction": ["reproduce"],
+        "reproduction": ["answers_again", "reproduce"],
         "sweep": ["Sweep", "join"],
         "tracked_training": ["Workbench"],
     },

@@ -319,7 +319,8 @@ def test_a_tie_ends_no_trial():
 
 
 @pytest.mark.parametrize(
-    "pruner, words", [("halving", "only while .* the better half"), ("median", "below the median"), ("none", "No trial")]
+    "pruner, words",
+    [("halving", "only while .* the better half"), ("median", "below the median"), ("none", "No trial")],
 )
 def test_it_is_said_when_and_on_what_a_trial_is_pruned(store, tmp_path, pruner, words):
     said = study(store, tmp_path, pruner=pruner).pruning()

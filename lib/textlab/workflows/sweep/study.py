@@ -128,7 +128,8 @@ class Sweep:
         """Repeat the best settings with fresh seeds and return what came of each, the sweep's pick first.
 
         With folds, each seed is scored on another fold. The settings that are compared have the same ones.
-        Of the settings whose mean is within one standard error of the best mean, the one that varies least is the sweep's pick.
+        Of the settings whose mean is within one standard error of the best mean, the sweep picks the one that varies
+        least.
 
         Returns:
             One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), settings.
