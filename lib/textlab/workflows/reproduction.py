@@ -185,10 +185,10 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]]
     try:
         texts = _texts_of(record, _parameters(record, {"dataset": "", "model": ""}))
     except InputError as error:
-        return f"its answers were not compared with the recorded ones, for the data cannot be had: {error}"
+        return f"its answers were not compared, for the data cannot be had: {error}"
     kept = tracking.predictions(run_id, "test_kept" if texts.folds else split)
-    if kept["rows_sha256"] != texts.digests[split]:
-        return f"its answers were not compared with the recorded ones, for the {split} rows have changed since"
+    if kept is None or kept["rows_sha256"] != texts.digests[split]:
+        return f"its answers were not compared, for none are recorded for the {split} rows that are here"
     rows = texts.splits[split][:most]["text"]
     again = [answer["label"] for answer in pipeline(rows)]
     same = sum(kept["labels"][old] == new for old, new in zip(kept["predicted"], again))
