@@ -52,13 +52,13 @@ def pages(recorded):
 def test_mlflows_pages_show_the_runs(recorded, pages, tmp_path, page):
     tracking.connect(store.store_uri(recorded / "mlflow"), "smoke", create=False)
     runs = tracking.runs("smoke", only_finished=False)
-    first = runs[runs["name"] == "baseline settings"].iloc[0]
+    first = runs[runs["name"] == "default settings"].iloc[0]
     experiment = MlflowClient().get_experiment_by_name("smoke").experiment_id
     path, words = {
         "experiment": (f"experiments/{experiment}/runs", ["sweep-"]),
         "run": (
             f"experiments/{experiment}/runs/{first['run_id']}",
-            ["baseline settings", "validation_macro_f1", "data_sha256"],
+            ["default settings", "validation_macro_f1", "data_sha256"],
         ),
         "curves": (
             f"experiments/{experiment}/runs/{first['run_id']}/model-metrics",

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "elsewhere", "kinds", "plots", "sweep_analysis"],
+    ["agreement", "elsewhere", "kinds", "plots", "sweep_analysis", "sweep_comparison"],
     {
         "calibration": ["calibration_error", "compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],
@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "compare",
             "headline_rows",
             "over_seeds",
+            "p_words",
             "per_class",
             "score",
             "score_seeds",

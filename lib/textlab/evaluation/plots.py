@@ -201,14 +201,20 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
             value, bounds = scores[name][metric], scores[name].get(f"{metric}_ci95")
             if bounds:
                 axes.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
-            axes.plot(value, row, "o", color="C0")
+            axes.plot(value, row, "o", color="C0", markersize=4)
             axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        lowest = min(min(s[metric], *s.get(f"{metric}_ci95", ())) for s in scores.values())
-        axes.set(title=words(metric), xlim=(lowest - 0.08, 1.03), ylim=(-0.5, len(names) - 0.3))
+        axes.set(title=words(metric), xlim=_from_the_lowest(scores, metric), ylim=(-0.5, len(names) - 0.3))
         axes.set_yticks(range(len(names)), names if metric == metrics[0] else [""] * len(names))
         axes.grid(axis="y", visible=False)
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _from_the_lowest(scores: dict[str, dict], metric: str) -> tuple[float, float]:
+    """Return the bounds of an axis for shares, with a tenth of room on both sides of all values and intervals."""
+    drawn = [x for known in scores.values() for x in (known[metric], *known.get(f"{metric}_ci95", ()))]
+    margin = 0.1 * (max(drawn) - min(drawn)) or 0.05
+    return min(drawn) - margin, max(drawn) + margin
 
 
 @literal

@@ -165,6 +165,15 @@ def compare(
     }
 
 
+def p_words(p_value: float) -> str:
+    """Return a p value for reading, to three digits.
+
+    >>> p_words(7e-32), p_words(0.0214)
+    ('< 0.001', '0.021')
+    """
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def over_seeds(
     scores: Sequence[dict] | pd.DataFrame, metrics: Sequence[str] = ("accuracy", "macro_f1")
 ) -> pd.DataFrame:

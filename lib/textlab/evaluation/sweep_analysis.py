@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from scipy import stats
 
-from .scores import BASELINES, compare, over_seeds
+from .scores import over_seeds
 
 #: Parameters that say what was trained on; runs are compared only where they are equal.
 SAME = ("data_sha256", "validation_sha256", "train_rows")
@@ -20,8 +20,10 @@ SAME = ("data_sha256", "validation_sha256", "train_rows")
 FINAL = ("first", "winner")
 #: Parameters that follow from others or from the machine, and are no settings to choose.
 NOT_SETTINGS = (*SAME, "seed", "dataset", "model_sha256")
-#: The fewest trials that an importance is computed from.
-ENOUGH = 6
+#: The fewest trials that came to their end from which an importance, and a budget curve, are computed.
+ENOUGH, FEWEST = 6, 3
+#: Samplers whose points do not follow from the scores of earlier ones.
+INDEPENDENT = ("random", "quasi_random", "grid")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Runs:
     left_out: int  # how many completed runs with the metric saw other data
     note: str  # why the table is empty, in a sentence; empty when it is not
     pruned: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table; the metric is that of the last validation
-    finals: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table: the first run and the winner of the sweep
+    finals: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table: a sweep's default settings and its pick
+    samplers: tuple[str, ...] = ()  # of the sweeps that the trials belong to; "" where it is not known
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -69,7 +72,15 @@ def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     completed = runs.loc[runs["state"] == "completed", "run_id"]
     left_out = int((~completed.isin([*kept["run_id"], *finals["run_id"]])).sum())
     note = _nothing_to_compare(runs, metric) if table.empty else ""
-    return Runs(metric, kept, settings, states, left_out, note, table[pruned].reset_index(drop=True), finals)
+    samplers = _samplers(recorded, table[_has_role(table, "trial")])
+    return Runs(metric, kept, settings, states, left_out, note, table[pruned].reset_index(drop=True), finals, samplers)
+
+
+def _samplers(recorded: pd.DataFrame, trials: pd.DataFrame) -> tuple[str, ...]:
+    """Return the samplers of the sweeps that trials belong to, as the parent runs have them among their parameters."""
+    known = recorded.get("params.sampler", pd.Series(index=recorded.index, dtype=object)).notna()
+    samplers = dict(zip(recorded.loc[known, "run_id"], recorded.get("params.sampler", known)[known]))
+    return tuple(sorted({samplers.get(parent, "") for parent in trials["parent"]}))
 
 
 def _with_states(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -146,41 +157,75 @@ def _nothing_to_compare(runs: pd.DataFrame, metric: str) -> str:
 def by_settings(runs: Runs) -> pd.DataFrame:
     """Return what each choice of settings came to over its seeds, best mean first.
 
+    Where a sweep has repeated settings with fresh seeds, these alone count: the trial that they were chosen for has a
+    score that is too good. A seed that was run twice counts once.
+
     Returns:
         Indexed by the name of the oldest run: mean, sd, min, max, seeds, low and high (95 % t interval of the mean,
-        from two seeds on), and the settings. A seed that was run twice counts once.
+        from two seeds on), scores (a list, one a seed), and the settings.
     """
     rows = {}
     groups = runs.table.groupby(runs.settings, dropna=False, sort=False) if runs.settings else [("", runs.table)]
     for _, group in groups if len(runs.table) else []:
-        scores = group.drop_duplicates("seed") if "seed" in group else group[:1]
-        n = len(scores)
-        row = over_seeds(scores, [runs.metric]).loc[runs.metric].to_dict() | {"seeds": n}
-        margin = stats.t.ppf(0.975, n - 1) * row["sd"] / math.sqrt(n) if n > 1 else math.nan
-        row |= {"low": row["mean"] - margin, "high": row["mean"] + margin}
-        rows[group["name"].iloc[0]] = row | group[runs.settings].iloc[0].to_dict()
-    columns = ["mean", "sd", "min", "max", "seeds", "low", "high", *runs.settings]
+        fresh = group[_has_role(group, "repeat")]
+        runs_of_it = fresh if len(fresh) else group
+        rows[group["name"].iloc[0]] = _over_seeds(runs_of_it, runs.metric) | group[runs.settings].iloc[0].to_dict()
+    columns = ["mean", "sd", "min", "max", "seeds", "low", "high", "scores", *runs.settings]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.sort_values("mean", ascending=False)
 
 
+def _over_seeds(runs: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """Return mean, sd, min, max, seeds, low, high and scores of runs that differ in their seed."""
+    scores = runs.drop_duplicates("seed") if "seed" in runs else runs[:1]
+    n = len(scores)
+    row = over_seeds(scores, [metric]).loc[metric].to_dict() | {"seeds": n, "scores": scores[metric].tolist()}
+    margin = stats.t.ppf(0.975, n - 1) * row["sd"] / math.sqrt(n) if n > 1 else math.nan
+    return row | {"low": row["mean"] - margin, "high": row["mean"] + margin}
+
+
 def winner(runs: Runs) -> pd.Series:
-    """Return the best run by the metric: of a sweep's first run and winner, which had all rows, else of all runs."""
+    """Return the best run by the metric: of default settings and a sweep's pick, where they are there, else of all."""
     table = runs.finals if len(runs.finals) else runs.table
     return table.loc[table[runs.metric].idxmax()]
+
+
+def pick(runs: Runs) -> pd.Series:
+    """Return the run that a sweep has chosen, trained on all rows; without a sweep, the best run by the metric."""
+    picked = runs.finals[_has_role(runs.finals, "winner")]
+    return picked.iloc[-1] if len(picked) else winner(runs)
+
+
+def default(runs: Runs) -> pd.Series | None:
+    """Return the run with the default settings, trained on all rows as the sweep's pick was; None if there is none."""
+    first = runs.finals[_has_role(runs.finals, "first")]
+    return first.iloc[-1] if len(first) else None
 
 
 def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
     """Return in a sentence how good the chosen run is, over the seeds of its settings where there are several."""
     table = by_settings(runs)
-    what = "The better of first run and winner" if len(runs.finals) > 1 else f"Best of {len(table)} settings"
+    what = (
+        "The better of default settings and the sweep's pick"
+        if len(runs.finals) > 1
+        else f"Best of {len(table)} settings"
+    )
+    fresh = "fresh " if _has_role(runs.table, "repeat").any() else ""
     sentence = f"{what}: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"
-    for own in table[_same(table, chosen, runs.settings) & (table["seeds"] > 1)].to_dict("records"):
+    for own in table[alike(table, chosen, runs.settings) & (table["seeds"] > 1)].to_dict("records"):
         sentence += (
-            f"; over {own['seeds']} seeds its settings have a mean of {own['mean']:.3f} "
+            f"; over {own['seeds']} {fresh}seeds its settings have a mean of {own['mean']:.3f} "
             f"(sd {own['sd']:.3f}, {own['min']:.3f} to {own['max']:.3f})"
         )
     return sentence + "."
+
+
+def alike(table: pd.DataFrame, chosen: Mapping[str, Any], settings: list[str]) -> pd.Series:
+    """Return which rows have the settings of a run; a setting that neither has is the same."""
+    same = pd.Series(True, index=table.index)
+    for name in settings:
+        same &= table[name].isna() if pd.isna(chosen[name]) else table[name] == chosen[name]
+    return same
 
 
 def importance(runs: Runs) -> pd.Series:
@@ -189,11 +234,12 @@ def importance(runs: Runs) -> pd.Series:
     Ranks, because the score of a pruned run comes from a shorter training; it ranks below every completed one.
 
     Returns:
-        Indexed by setting, largest first; settings that some trials lack are left out. Empty when there are fewer than
-        `ENOUGH` trials, or all score the same.
+        Indexed by setting, largest first; settings that some trials lack are left out. Empty when fewer than `ENOUGH`
+        trials came to their end, or all of these score the same.
     """
     trials = runs.trials
-    if len(trials) < ENOUGH or not runs.settings or trials[runs.metric].nunique() == 1:
+    completed = trials[~trials["pruned"]]
+    if len(completed) < ENOUGH or not runs.settings or completed[runs.metric].nunique() == 1:
         return pd.Series(dtype=float)
     distributions = {name: _distribution(trials[name]) for name in runs.settings}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -221,23 +267,64 @@ def _distribution(column: pd.Series) -> optuna.distributions.BaseDistribution:
     return optuna.distributions.FloatDistribution(low, high, log=low > 0 and high / low >= 5)
 
 
+def as_shares(curve: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the curve of a run over the share of its training, so that long and short trainings can be compared.
+
+    Args:
+        curve: columns step and value.
+        run: a row of one of the tables of `Runs`; a pruned one has train_share, the share at its last validation.
+
+    Returns:
+        Columns step, value and share (from 0 to 1); empty for a pruned run of which that share is not known.
+    """
+    trained = run.get("train_share") if run.get("tags.trial_state") == "pruned" else 1.0
+    if pd.isna(trained):
+        return curve[:0].assign(share=pd.Series(dtype=float))
+    return curve.assign(share=trained * curve["step"] / curve["step"].max())
+
+
+def no_budget_curve(runs: Runs) -> str:
+    """Return in a sentence why `budget_curve` says nothing of these runs; empty when it does."""
+    trials, reasons = _sweep_trials(runs), []
+    if not len(trials):
+        return "No curve: no trial of a sweep came to its end."
+    if len(runs.pruned):
+        reasons.append(
+            f"{len(runs.pruned)} of {len(runs.pruned) + len(trials)} trials were pruned, and have no final score"
+        )
+    if dependent := [name or "unknown" for name in runs.samplers if name not in INDEPENDENT]:
+        reasons.append(f"the sampler ({', '.join(dependent)}) may choose a trial by the scores of earlier ones")
+    if len(trials) < FEWEST:
+        reasons.append(f"{len(trials)} is too few")
+    needed = f"It takes {FEWEST} finished trials or more, drawn independently (sampler {', '.join(INDEPENDENT)})."
+    return f"No curve: {', and '.join(reasons)}. {needed}" if reasons else ""
+
+
 def budget_curve(runs: Runs) -> pd.DataFrame:
     """Return the best score to expect from fewer trials (Dodge et al. 2019).
 
-    It is the mean over all ways to draw so many of the trials without putting any back.
+    It is the mean over all ways to draw so many of the trials without putting any back. That is what a smaller sweep
+    would have found only where its trials do not depend on each other, and each was trained to its end.
 
     Returns:
-        Columns trials, expected and minutes, a row for each number of trials; empty when no run was completed.
+        Columns trials, expected and minutes, a row for each number of trials; empty where `no_budget_curve` says why.
     """
-    if runs.table.empty:
+    if no_budget_curve(runs):
         return pd.DataFrame(columns=["trials", "expected", "minutes"])
-    scores = np.sort(runs.trials[runs.metric].to_numpy(float))
-    n, minutes = len(scores), runs.trials["minutes"].mean()
+    trials = _sweep_trials(runs)
+    scores = np.sort(trials[runs.metric].to_numpy(float))
+    n, minutes = len(scores), trials["minutes"].mean()
     rows = []
     for k in range(1, n + 1):
         best_of_k = np.array([math.comb(i, k - 1) for i in range(n)], dtype=float) / math.comb(n, k)  # for score i
         rows.append({"trials": k, "expected": float(scores @ best_of_k), "minutes": k * minutes})
     return pd.DataFrame(rows, columns=["trials", "expected", "minutes"])
+
+
+def _sweep_trials(runs: Runs) -> pd.DataFrame:
+    """Return the trials of sweeps that came to their end, each choice of settings once."""
+    trials = runs.table[_has_role(runs.table, "trial")]
+    return trials.drop_duplicates(runs.settings) if runs.settings else trials[:1]
 
 
 def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
@@ -267,14 +354,16 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
 def next_space(space: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
     """Return a search space for the next sweep, around the best third of the trials.
 
-    A range gets wider where the best lie at its edge.
+    A range gets wider where the best lie at its edge. A pruned trial is never among the best, for its score comes from
+    a part of a training.
 
     Args:
         space: that was searched, as `search_space.check_space` returns it; settings that no trial has stay.
         runs: of that sweep.
     """
-    trials = runs.trials.sort_values(runs.metric, ascending=False)
-    top = trials[: max(2, math.ceil(len(trials) / 3))]
+    trials = runs.trials
+    completed = trials[~trials["pruned"]].sort_values(runs.metric, ascending=False)
+    top = completed[: max(2, math.ceil(len(trials) / 3))]
     following: dict[str, Any] = {}
     for name, spec in space.items():
         values = top[name].dropna() if name in top else pd.Series(dtype=float)
@@ -299,52 +388,3 @@ def _range_around(values: pd.Series, spec: Mapping[str, Any]) -> dict[str, float
     elif lower < 0 <= spec["low"]:
         lower = spec["low"]
     return {"low": lower, "high": upper}
-
-
-def against(
-    runs: Runs, chosen: Mapping[str, Any], answers: Callable[[str, str], Mapping[str, Any] | None]
-) -> pd.DataFrame:
-    """Return paired tests of a run against its rivals and the baselines, on the same rows.
-
-    The rivals of a sweep's winner or first run are the other one; those of another run are the next best settings.
-
-    Args:
-        runs: that the chosen one is among.
-        chosen: a row of their table.
-        answers: gives what was recorded for (run id, split or `<split>_<baseline>`), as `tracking.predictions` does.
-
-    Returns:
-        Indexed by the other's name: split, difference (accuracy of the chosen one minus the other's), low, high and
-        p_value; only those whose answers were recorded for the same rows. A baseline is compared on test if it can be.
-    """
-    rows = {}
-    for name, run_id, split, file in _opponents(runs, chosen):
-        mine, theirs = answers(chosen["run_id"], split), answers(run_id, file)
-        if name in rows or not (mine and theirs and all(mine[key] == theirs[key] for key in ("rows_sha256", "labels"))):
-            continue
-        test = compare(mine["true"], mine["predicted"], theirs["predicted"])
-        low, high = test["difference_ci95"]
-        rows[name] = [split, test["difference"], low, high, test["p_value"]]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["split", "difference", "low", "high", "p_value"])
-
-
-def _opponents(runs: Runs, chosen: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, run id, split and file of the answers that a run is compared with."""
-    splits = ("test", "validation")
-    for other in runs.finals[runs.finals["run_id"] != chosen["run_id"]].to_dict("records") if len(runs.finals) else []:
-        yield from ((other["name"], other["run_id"], split, split) for split in splits)
-    table = by_settings(runs if len(runs.finals) < 2 else replace(runs, table=runs.table[:0]))
-    for name in table.index[~_same(table, chosen, runs.settings)][:1]:
-        run_id = runs.table.loc[runs.table["name"] == name, "run_id"].iloc[0]
-        yield f"runner-up ({name})", run_id, "validation", "validation"
-    for split in splits:
-        for baseline, words in reversed(BASELINES.items()):
-            yield words, chosen["run_id"], split, f"{split}_{baseline}"
-
-
-def _same(table: pd.DataFrame, chosen: Mapping[str, Any], settings: list[str]) -> pd.Series:
-    """Return which rows have the settings of a run; a setting that neither has is the same."""
-    same = pd.Series(True, index=table.index)
-    for name in settings:
-        same &= table[name].isna() if pd.isna(chosen[name]) else table[name] == chosen[name]
-    return same

@@ -13,10 +13,15 @@ from matplotlib.figure import Figure
 
 from .canvas import axes_of, literal, logarithmic, names, panels_of, shown, words
 
+#: Column that a curve is drawn over -> its name on the axis.
+_ACROSS = {"step": "step", "share": "share of the training"}
+
 
 @literal
 def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
     """Draw a metric against each hyper-parameter, one panel each; the best run is orange.
+
+    Runs with the same value stand side by side.
 
     Args:
         table: a run a row; those with True in the column pruned, where there is one, are grey crosses.
@@ -27,7 +32,7 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
     pruned, best = _pruned(table), _best(table, metric)
     for axes, name in zip(panels, parameters):
         scale = _scale(table[name])
-        values = scale.values
+        values = _apart(scale)
         axes.plot(values[pruned], table.loc[pruned, metric], "x", color="0.55")
         axes.plot(values[~pruned], table.loc[~pruned, metric], "o", color="C0", alpha=0.8)
         axes.plot(values[best], table.loc[best, metric], "o", color="C1", markersize=10)
@@ -41,11 +46,17 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
 
 @literal
 def parallel_coordinates(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
-    """Draw each run as a line across its hyper-parameters and its metric; darker is better."""
+    """Draw each run as a line across its hyper-parameters and its metric; darker is better.
+
+    Runs with True in the column pruned, where there is one, are grey and dashed.
+    """
     columns = [*parameters, metric]
     figure, axes = axes_of(min(2 * len(columns) + 1, 11), 3.4)
-    ranks = table[metric].rank(pct=True)
+    pruned = _pruned(table)
+    ranks = table.loc[~pruned, metric].rank(pct=True)
     heights = pd.DataFrame({name: _heights(table[name], linear=name == metric) for name in columns})
+    for run in table.index[pruned]:
+        axes.plot(range(len(columns)), heights.loc[run], color="0.7", linestyle="--", linewidth=1)
     for run in ranks.sort_values().index:
         axes.plot(range(len(columns)), heights.loc[run], color=plt.cm.Blues(0.25 + 0.7 * ranks[run]))
     for i, name in enumerate(columns):
@@ -86,15 +97,18 @@ def importance(shares: pd.Series) -> Figure:
 def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
     """Draw a metric over two settings: a dot a run and, where each has enough values, the surface between the dots.
 
-    The best run has an orange ring; one with True in the column pruned, where there is one, is never that.
+    The best run has an orange ring. Those with True in the column pruned, where there is one, are grey crosses: their
+    score is no colour beside those of runs that came to their end.
     """
     figure, axes = axes_of(6.5, 4)
     table = table.dropna(subset=[across, up])
-    scales = _scale(table[across]), _scale(table[up])
+    scales, ended = (_scale(table[across]), _scale(table[up])), ~_pruned(table)
     x, y = (scale.values for scale in scales)
-    if all(not scale.words and scale.values.nunique() > 3 for scale in scales):
-        axes.tricontourf(x, y, table[metric], levels=8, cmap="Blues", alpha=0.7)
-    dots = axes.scatter(x, y, c=table[metric], cmap="Blues", edgecolor="0.3", s=70, zorder=3)
+    if all(not scale.words and scale.values[ended].nunique() > 3 for scale in scales):
+        axes.tricontourf(x[ended], y[ended], table.loc[ended, metric], levels=8, cmap="Blues", alpha=0.7)
+    colours = {"c": table.loc[ended, metric], "cmap": "Blues", "edgecolor": "0.3"}
+    dots = axes.scatter(x[ended], y[ended], s=70, zorder=3, **colours)
+    axes.plot(x[~ended], y[~ended], "x", color="0.55")
     best = _best(table, metric)
     axes.scatter(x[best], y[best], s=190, facecolor="none", edgecolor="C1", linewidth=2.5, zorder=4)
     axes.set(xlabel=words(across), ylabel=words(up))
@@ -117,7 +131,9 @@ def budget(curve: pd.DataFrame, metric: str) -> Figure:
 
 @literal
 def seeds(table: pd.DataFrame, metric: str) -> Figure:
-    """Draw mean, range and 95 % interval over seeds of each choice of settings, the best on top.
+    """Draw the scores over seeds of each choice of settings, their mean and its 95 % interval, the best on top.
+
+    An interval is drawn from three seeds on: that of two is wider than anything one would compare.
 
     Args:
         table: as `sweep_analysis.by_settings` returns it.
@@ -126,33 +142,48 @@ def seeds(table: pd.DataFrame, metric: str) -> Figure:
     figure, axes = axes_of(6.5, 0.5 * len(table) + 1.2)
     upwards = table[::-1]
     for place, (_, row) in enumerate(upwards.iterrows()):
-        if pd.notna(row["low"]):
-            axes.plot([row["low"], row["high"]], [place, place], color="0.75", linewidth=6, solid_capstyle="butt")
-        axes.plot([row["min"], row["max"]], [place, place], color="C0", linewidth=2)
-        axes.plot(row["mean"], place, "o", color="C1" if place == len(table) - 1 else "C0")
-    axes.set(title="Mean, range and 95 % interval over seeds", xlabel=words(metric), ylim=(-0.5, len(table) - 0.5))
+        if row["seeds"] > 2:
+            bar = {"color": "0.8", "linewidth": 8, "solid_capstyle": "butt", "label": "95 % interval of the mean"}
+            axes.plot([row["low"], row["high"]], [place, place], **bar)
+        axes.plot(row["scores"], [place] * len(row["scores"]), "o", color="C0", label="one seed")
+        axes.plot(row["mean"], place, "|", color="C1", markersize=18, markeredgewidth=3, label="mean")
+    axes.set(title="Scores over seeds", xlabel=words(metric), ylim=(-0.5, len(table) - 0.5))
+    known = dict(zip(*reversed(axes.get_legend_handles_labels())))
+    figure.legend(known.values(), known, loc="outside lower center", ncols=len(known))
     axes.set_yticks(range(len(table)), [f"{shown(name)}, {int(n)} seeds" for name, n in upwards["seeds"].items()])
     return figure
 
 
 @literal
 def run_curves(curves: dict[str, pd.DataFrame], metric: str, highlight: str, name: str) -> Figure:
-    """Draw a metric over steps for several runs; one is highlighted.
+    """Draw a metric during the trainings of one or several runs; one is highlighted.
 
     Args:
-        curves: run id -> table with columns step and value.
-        metric: for the title.
+        curves: run id -> table with columns step and value, or share (of the training, from 0 to 1) and value.
+        metric: for the title and the axis.
         highlight: id of the run drawn in colour.
         name: its name for the legend.
     """
     figure, axes = axes_of(6.5, 3.2)
+    across = "share" if all("share" in curve for curve in curves.values()) else "step"
     for run, curve in curves.items():
         look = {"color": "C1", "zorder": 3} if run == highlight else {"color": "0.7", "zorder": 2}
-        (line,) = axes.plot(curve["step"], curve["value"], marker="o", **look)
+        (line,) = axes.plot(curve[across], curve["value"], marker="o", **look)
         if run == highlight:
             axes.legend([line], [shown(name)])
-    axes.set(title=f"{shown(metric[:1].upper() + metric[1:])} during training", xlabel="step")
+    axes.set(title=shown(metric[:1].upper() + metric[1:]), xlabel=_ACROSS[across], ylabel=shown(metric))
     return figure
+
+
+def _apart(scale: _Scale) -> pd.Series:
+    """Return the values of a scale, equal ones side by side, within half of the least distance between two values."""
+    values = np.log(scale.values) if scale.logarithmic else scale.values
+    places = np.sort(values.dropna().unique())
+    gap = np.diff(places).min() if len(places) > 1 else 1.0
+    equal = values.groupby(values)
+    count = equal.transform("size")
+    apart = values + 0.5 * gap * (equal.cumcount() - (count - 1) / 2) / count
+    return (np.exp(apart) if scale.logarithmic else apart).where(count > 1, scale.values)
 
 
 def _pruned(table: pd.DataFrame) -> pd.Series:

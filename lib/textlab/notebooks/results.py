@@ -183,7 +183,7 @@ class Winner(TypedDict):
 
 
 class Test(TypedDict):
-    """A paired test of the winner against another: the interval is of its accuracy minus the other's."""
+    """A paired test of the better final run against another: the interval is of its accuracy minus the other's."""
 
     index: str
     split: str
@@ -202,6 +202,8 @@ class Analysis(Results, total=False):
 
     params: AnalysisParams
     champion: Version
+    conclusion: str
+    promotion: str
     winner: Winner
     tests: list[Test]
     validation: dict[str, Scores]

@@ -153,7 +153,7 @@ def findings(outcomes: Outcomes) -> dict[str, str]:
         "01_hub_exploration": _explored,
         "02_fine_tuning": _fine_tuned,
         "03_mlflow_tracking": _tracked,
-        "04_sweep_analysis": lambda outcome, outcomes: outcome.get("promotion", ""),
+        "04_sweep_analysis": _analysed,
     }
     done = {name: outcome for name, outcome in outcomes.items() if outcome["status"] == "completed"}
     return {name: tell(done[name], done) if name in done else "" for name, tell in told.items()}
@@ -204,7 +204,7 @@ def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
     first, mine = outcome.get("first_run", {}), outcomes.get("02_fine_tuning", {}).get("weights_sha256")
     if mine and "weights_sha256" in first:
         weights = "the same weights as" if first["weights_sha256"] == mine else "other weights than"
-        words.append(f"The first run has {weights} notebook 2's model.")
+        words.append(f"The model of the default settings has {weights} notebook 2's model.")
     if sweep := outcome.get("sweep"):
         states = Counter(trial["state"].lower() for trial in sweep["trials"])
         pruned = f", {states['pruned']} of them pruned" if states["pruned"] else ""
@@ -215,14 +215,20 @@ def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
             for name in space
             if name in best
         )
-        words.append(f"{len(sweep['trials'])} trials{pruned}{f'; best settings: {settings}' if settings else ''}.")
-        if winner := sweep.get("best"):
-            words.append(f"The winner is version {winner['version']} in the registry.")
-            words += [f"It did not pass its checks: {' '.join(winner['guards'])}"] if winner.get("guards") else []
+        words.append(
+            f"{len(sweep['trials'])} trials{pruned}" + (f"; the sweep's pick: {settings}." if settings else ".")
+        )
+        if picked := sweep.get("best"):
+            words.append(f"That pick, trained on all rows, is version {picked['version']} in the registry.")
+            words += [f"It did not pass its checks: {' '.join(picked['guards'])}"] if picked.get("guards") else []
     return " ".join(words)
 
 
+def _analysed(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
+    return " ".join(filter(None, (outcome.get("conclusion"), outcome.get("promotion"))))
+
+
 def _trainings(sweep: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return run id -> what notebook 3 tells of its first run and its winner."""
+    """Return run id -> what notebook 3 tells of the default settings and of the sweep's pick."""
     runs = (sweep.get("first_run"), sweep.get("sweep", {}).get("best"))
     return {run["run_id"]: run for run in runs if run}

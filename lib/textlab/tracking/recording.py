@@ -25,6 +25,7 @@ from ..errors import InputError, first_line, without_secrets
 from ..machine import environment, processes
 from . import stale_runs, store
 from .patience import patient, warn_unrecorded
+from .queries import equals
 
 #: The tags that say which sweep a run belongs to and what it is there, and the metric that runs are compared by.
 STUDY_TAG, ROLE_TAG, SELECTION_METRIC = "study", "role", "validation_macro_f1"
@@ -158,7 +159,8 @@ def outcome(parent: str, name: str) -> tuple[str, str, float, str] | None:
         parent: run id of the sweep.
         name: of the trial's run.
     """
-    condition = f"tags.mlflow.parentRunId = '{parent}' AND attributes.run_name = '{name}' AND tags.trial_state != ''"
+    condition = f"tags.mlflow.parentRunId = '{parent}' AND {equals('attributes.run_name', name)}"
+    condition += " AND tags.trial_state != ''"
     trials = mlflow.search_runs(
         search_all_experiments=True, filter_string=condition, output_format="list", max_results=1
     )

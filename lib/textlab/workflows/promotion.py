@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import evaluation
+from ..evaluation import sweep_comparison
 from ..tracking import model_versions, predictions, set_alias
 
 
-def promote(name: str, version: int, split: str) -> tuple[bool, str]:
+def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, str]:
     """Make a version the `champion` unless it is not better than the present one; return whether it is, and a sentence.
 
-    Better means more right answers on the same rows by a paired test (`evaluation.compare`, p below 0.05).
+    Better means more right answers on the same rows by a paired test (`evaluation.compare`, p below 0.05), and not
+    fewer on validation, where both have answered the same rows of it. A split that decides about champions again and
+    again scores them a little too well.
 
     Args:
         name: of the registered model.
         version: the one to promote.
         split: whose predictions decide, as `log_predictions` recorded them with the runs of both versions.
+        seed: of the interval.
     """
     versions = model_versions(name)
     champions = versions.index[versions["aliases"].str.split(", ").map(lambda aliases: "champion" in aliases)]
-    if len(champions) and champions[0] == version:
+    if not len(champions):
+        set_alias(name, "champion", version)
+        return True, f"Version {version} is the champion."
+    if champions[0] == version:
         return True, f"Version {version} is the champion already."
-    if len(champions):
-        old, new = (predictions(versions.loc[number, "run_id"], split) for number in (champions[0], version))
-        if not old or not new or old["rows_sha256"] != new["rows_sha256"] or old["labels"] != new["labels"]:
-            return False, (
-                f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on "
-                f"the same {split} rows. Choose another registered_model, or set the alias by hand."
-            )
-        test = evaluation.compare(
-            new["true"], new["predicted"], old["predicted"]
-        )  # the new one's accuracy minus the old
-        measured = "difference {:+.3f}, 95 % interval {:+.3f} to {:+.3f}, p {:.2g}".format(
-            test["difference"], *test["difference_ci95"], test["p_value"]
+    run_ids = versions.loc[[version, champions[0]], "run_id"]
+    tests = {
+        part: sweep_comparison.paired(*(predictions(run_id, part) for run_id in run_ids), seed)
+        for part in (split, "validation")
+    }
+    if tests[split] is None:
+        return False, (
+            f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on "
+            f"the same {split} rows. Choose another registered_model, or set the alias by hand."
         )
-        if test["difference"] <= 0 or test["p_value"] >= 0.05:
-            return (
-                False,
-                f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured}).",
-            )
+    measured = _measured(tests[split])
+    if tests[split]["difference"] <= 0 or tests[split]["p_value"] >= 0.05:
+        return False, (
+            f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured})."
+        )
+    if tests["validation"] and tests["validation"]["difference"] < 0:
+        return False, (
+            f"Version {version} is better than the champion, version {champions[0]}, on {split} ({measured}), but "
+            f"worse on validation ({_measured(tests['validation'])}): one of the two is chance, so the champion stays."
+        )
     set_alias(name, "champion", version)
-    return True, f"Version {version} is the champion" + (
-        f" instead of {champions[0]} ({measured})." if len(champions) else "."
+    return True, f"Version {version} is the champion instead of {champions[0]} ({measured})."
+
+
+def _measured(test: dict[str, Any]) -> str:
+    low, high = test["difference_ci95"]
+    p = evaluation.p_words(test["p_value"])
+    return (
+        f"accuracy difference {test['difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, "
+        f"p {p if p.startswith('<') else f'= {p}'}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,16 +138,14 @@ def compare(record: Mapping[str, Any], values: Mapping[str, Any]) -> Here:
 
 
 def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    columns = values["text_column"], values["label_column"]
     try:
-        drawn = record["params"]["seed"], values["max_train_rows"], record["data"].get("folds", 0)
-        texts = data.load(values["dataset"], *columns, *drawn).turned(record.get("turn", 0))
+        texts = _texts_of(record, values)
     except InputError as error:
         here.faults.append(f"{error}; wanted is SHA-256 {record['data']['sha256']}, and --dataset says where it is")
         return
     here.texts = texts
     whole = record["notebook"] == "02_fine_tuning"  # which is repeated as a notebook, and not one training of it
-    if whole and not texts.folds and data.load(values["dataset"], *columns, folds=None).folds:
+    if whole and not texts.folds and data.load(values["dataset"], *_columns(values), folds=None).folds:
         here.faults.append("data: its rows were split once and for all, and notebook 2 would cross-validate them now")
     here.add("data", record["data"]["sha256"][:12], texts.source.sha256[:12])
     for split in record["splits"] | texts.rows():
@@ -158,6 +156,43 @@ def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, An
             here.faults.append(f"data: the {split} rows of {values['dataset']} are not the recorded ones")
     if record["labels"] != texts.labels:
         here.faults.append(f"data: the labels of {values['dataset']} are not the recorded ones")
+
+
+def _texts_of(record: Mapping[str, Any], values: Mapping[str, Any]) -> data.Data:
+    """Return the data of a record, drawn as they were for its training."""
+    drawn = record["params"]["seed"], values["max_train_rows"], record["data"].get("folds", 0)
+    return data.load(values["dataset"], *_columns(values), *drawn).turned(record.get("turn", 0))
+
+
+def _columns(values: Mapping[str, Any]) -> tuple[str, str]:
+    return values["text_column"], values["label_column"]
+
+
+def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]], list[dict]], most: int = 50) -> str:
+    """Return in words for how many texts a model that was loaded gives the label that was recorded with its run.
+
+    The texts are the first of the split that the run was finally scored on; after a cross-validation, the recorded
+    labels are those of the model that was kept.
+
+    Args:
+        run_id: of a registered training of notebook 3.
+        tracking_uri: of its store.
+        pipeline: the model, which gives each text of a list a mapping with `label`.
+        most: texts to answer at most.
+    """
+    record = tracking.recorded(run_id, tracking_uri)["record"]
+    split = "test" if "test" in record else "validation"
+    try:
+        texts = _texts_of(record, _parameters(record, {"dataset": "", "model": ""}))
+    except InputError as error:
+        return f"its answers were not compared, for the data cannot be had: {error}"
+    kept = tracking.predictions(run_id, "test_kept" if texts.folds else split)
+    if kept is None or kept["rows_sha256"] != texts.digests[split]:
+        return f"its answers were not compared, for none are recorded for the {split} rows that are here"
+    rows = texts.splits[split][:most]["text"]
+    again = [answer["label"] for answer in pipeline(rows)]
+    same = sum(kept["labels"][old] == new for old, new in zip(kept["predicted"], again))
+    return f"same label as recorded for {same} of {len(rows)} {split} texts"
 
 
 def _compare_model(here: Here, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:

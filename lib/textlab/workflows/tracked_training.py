@@ -85,6 +85,12 @@ class Workbench:
             part = data.load(*known, folds=len(self.texts.folds) if self.texts.folds else 0)
         return Workbench(cfg, self.out, part, self.source)
 
+    @property
+    def looked_at(self) -> tuple[int, int]:
+        """How many rows of validation a training is scored on while it is under way, and how many there are."""
+        rows = len(self.texts.splits["validation"])
+        return min(rows, INTERIM_ROWS), rows
+
     def turned(self, by: int) -> Workbench:
         """Return a bench with `Data.turned`, and the same recipe; without folds, this one."""
         if self.texts.folds is None:

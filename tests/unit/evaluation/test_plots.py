@@ -35,7 +35,8 @@ CANDIDATES = pd.DataFrame(
     {"downloads": [10, 2000, 3], "megabytes": [90.5, 440, None]}, index=["a/one", "a/two", "a/three"]
 )
 OVER_SEEDS = pd.DataFrame(
-    {"mean": [0.6, 0.5], "min": 0.4, "max": 0.7, "low": 0.3, "high": 0.8, "seeds": 3}, index=["trial 1", "trial 5"]
+    {"mean": [0.6, 0.5], "low": 0.3, "high": 0.8, "seeds": [3, 2], "scores": [[0.5, 0.6, 0.7], [0.4, 0.6]]},
+    index=["trial 1", "trial 5"],
 )
 CURVE = pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.95], "rows": [10, 90]})
 PADDING = pd.DataFrame({"own": 50_000, "padding": {"all padded to 128": 300_000, "random": 20_000}})
@@ -122,6 +123,50 @@ def test_a_pruned_run_is_never_the_best():
     assert ring.get_offsets().tolist() == [[9e-4, 32]]
     orange = [line for line in plots.effects(table, SETTINGS, METRIC).axes[0].lines if line.get_color() == "C1"]
     assert orange[0].get_xdata() == [9e-4] and orange[0].get_ydata() == [0.7]
+
+
+def test_pruned_runs_are_crosses_and_dashes_and_have_no_colour_of_a_score():
+    table = TABLE.assign(pruned=[False, True, False])
+    axes = plots.contour(table, "learning_rate", "batch_size", METRIC).axes[0]
+    (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert crosses.get_xdata().tolist() == [4e-4] and axes.collections[0].get_array().tolist() == [0.5, 0.7]
+    lines = plots.parallel_coordinates(table, SETTINGS, METRIC).axes[0].lines
+    assert [line.get_linestyle() for line in lines] == ["--", "-", "-"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.contour(TABLE.assign(pruned=True), "learning_rate", "batch_size", METRIC).canvas.draw()
+
+
+def test_runs_with_the_same_value_stand_side_by_side():
+    table = TABLE.assign(pruned=True, validation_macro_f1=0.2)
+    sizes, rates = plots.effects(table, ["batch_size", "learning_rate"], METRIC).axes
+    assert sizes.lines[0].get_xdata().tolist() == [16, 30, 34] and sizes.get_xticks().tolist() == [16, 32]
+    assert rates.lines[0].get_xdata().tolist() == table["learning_rate"].tolist()
+
+
+def test_the_scores_over_seeds_have_a_legend_and_an_interval_from_three_on(drawn):
+    figure = drawn["seeds"]
+    bars = [line for line in figure.axes[0].lines if line.get_label() == "95 % interval of the mean"]
+    dots = [line.get_xdata() for line in figure.axes[0].lines if line.get_label() == "one seed"]
+    assert [list(bar.get_xdata()) for bar in bars] == [[0.3, 0.8]]
+    assert [list(some) for some in dots] == [[0.4, 0.6], [0.5, 0.6, 0.7]]
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert legend == {"one seed", "mean", "95 % interval of the mean"}
+
+
+def test_a_curve_stands_over_steps_or_over_the_share_of_its_training(drawn):
+    axes = drawn["run_curves"].axes[0]
+    assert axes.get_xlabel() == "step" and axes.get_ylabel() == "F1"
+    curve = pd.DataFrame({"step": [5, 10], "share": [0.5, 1], "value": [0.1, 0.2]})
+    axes = plots.run_curves({"r1": curve}, "F1", "r1", "best").axes[0]
+    assert axes.get_xlabel() == "share of the training" and axes.lines[0].get_xdata().tolist() == [0.5, 1]
+
+
+def test_the_axis_of_intervals_begins_near_the_lowest_value():
+    low, high = plots.intervals({"a": SCORE, "b": SCORE | {"accuracy": 0.8}}).axes[0].get_xlim()
+    assert 0.75 < low < 0.8 and 0.92 < high < 0.97
+    one = plots.intervals({"a": {"accuracy": 0.5}}, ["accuracy"]).axes[0]
+    assert one.get_xlim() == pytest.approx((0.45, 0.55))
 
 
 def test_where_every_run_was_pruned_none_is_the_best():

@@ -1,6 +1,7 @@
 """What the runs of an experiment say: ours, and those that other programs recorded."""
 
 import math
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from textlab import evaluation, tracking
-from textlab.evaluation import plots, sweep_analysis
+from textlab.evaluation import plots, sweep_analysis, sweep_comparison
 
 METRIC = "validation_macro_f1"
 
@@ -36,9 +37,8 @@ def comparable(metric):
     return sweep_analysis.comparable(tracking.runs("tests", only_finished=False), metric)
 
 
-def runs_of(rows, settings, states=None):
-    table = pd.DataFrame(rows)
-    return sweep_analysis.Runs(METRIC, table, settings, pd.DataFrame(states or {}), 0, "")
+def runs_of(rows, settings, **more):
+    return sweep_analysis.Runs(METRIC, pd.DataFrame(rows), settings, pd.DataFrame(), 0, "", **more)
 
 
 def grid(n=16, seed=0):
@@ -102,7 +102,6 @@ def test_a_pruned_trial_counts_with_its_last_validation(connected):
         and runs.trials["pruned"].tolist() == [False, True]
     )
     assert runs.states["runs"].to_dict() == {"completed": 1, "pruned": 1} and runs.left_out == 0
-    assert sweep_analysis.budget_curve(runs)["expected"].tolist() == pytest.approx([0.4, 0.6])
     assert sweep_analysis.winner(runs)["run_id"] == whole and len(sweep_analysis.by_settings(runs)) == 1
     crosses = [
         line.get_ydata().tolist()
@@ -147,7 +146,9 @@ def test_runs_of_other_programs_are_read_as_they_are(connected):
     assert sweep_analysis.winner(runs)["name"] == "run 7"
     assert set(sweep_analysis.importance(runs).index) <= {"lr", "optimizer", "depth"}
     assert sweep_analysis.by_settings(runs)["seeds"].tolist() == [1] * 8
-    assert sweep_analysis.against(runs, sweep_analysis.winner(runs), tracking.predictions).empty
+    assert sweep_comparison.against(runs, sweep_analysis.winner(runs), tracking.predictions).empty
+    assert sweep_comparison.conclusion(runs, tracking.predictions) == ""
+    assert sweep_analysis.pick(runs)["name"] == "run 7" and sweep_analysis.default(runs) is None
     for figure in (
         plots.effects(runs.trials, runs.settings, "val/acc"),
         plots.parallel_coordinates(runs.trials, runs.settings, "val/acc"),
@@ -170,11 +171,81 @@ def test_the_setting_that_matters_is_the_important_one():
     assert sweep_analysis.importance(runs_of(grid().table.head(5), ["learning_rate"])).empty
 
 
+def test_pruned_trials_are_not_counted_among_those_that_an_importance_needs():
+    few = runs_of(grid().table.head(5), ["learning_rate"], pruned=grid().table.tail(11))
+    assert len(few.trials) == 16 and sweep_analysis.importance(few).empty
+    enough = runs_of(grid().table.head(6), ["learning_rate"], pruned=grid().table.tail(10))
+    assert sweep_analysis.importance(enough).tolist() == [1]
+
+
+def trials_of(*scores):
+    return [
+        {"name": str(i), "minutes": 3.0, METRIC: score, "x": i, "tags.role": "trial"} for i, score in enumerate(scores)
+    ]
+
+
 def test_budget_curve_is_the_expected_best_of_a_draw():
-    rows = [{"name": str(i), "minutes": 3.0, METRIC: score, "x": i} for i, score in enumerate([0.2, 0.8, 0.5])]
-    curve = sweep_analysis.budget_curve(runs_of(rows, ["x"]))
+    rows = [*trials_of(0.2, 0.8, 0.5), {"name": "first", "minutes": 9.0, METRIC: 0.9, "x": 9, "tags.role": "first"}]
+    curve = sweep_analysis.budget_curve(runs_of(rows, ["x"], samplers=("random",)))
     assert curve["expected"].tolist() == pytest.approx([0.5, (0.8 * 2 + 0.5) / 3, 0.8])  # pairs: 28 25 85
     assert curve["minutes"].tolist() == [3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    "scores, pruned, samplers, words",
+    [
+        (
+            [0.2, 0.8, 0.5],
+            [0.1],
+            ("random",),
+            "No curve: 1 of 4 trials were pruned, and have no final score. It takes 3",
+        ),
+        ([0.2, 0.8, 0.5], [], ("random", "tpe"), "No curve: the sampler (tpe) may choose"),
+        ([0.2, 0.8, 0.5], [], ("",), "the sampler (unknown) may choose"),
+        ([0.2, 0.8], [], ("grid",), "No curve: 2 is too few. "),
+        ([], [], (), "no trial of a sweep came to its end"),
+    ],
+)
+def test_there_is_no_budget_curve_of_trials_that_were_pruned_or_depend_on_each_other(scores, pruned, samplers, words):
+    runs = runs_of(trials_of(*scores), ["x"], pruned=pd.DataFrame(trials_of(*pruned)), samplers=samplers)
+    assert words in sweep_analysis.no_budget_curve(runs) and sweep_analysis.budget_curve(runs).empty
+
+
+def test_the_sampler_of_a_sweep_is_read_from_its_parent(connected):
+    for sampler in ("tpe", "random"):
+        with tracking.run("sweep") as parent:
+            mlflow.log_params({"sampler": sampler})
+        for x in (1, 2):
+            tags = {tracking.ROLE_TAG: "trial"}
+            record("trial", {"data_sha256": sampler, "x": x}, {METRIC: 0.5}, parent.info.run_id, tags)
+    assert comparable(METRIC).samplers == ("random",)  # those of the sweep before saw other data
+    record("trial of nobody", {"data_sha256": "random", "x": 3}, {METRIC: 0.5}, tags={tracking.ROLE_TAG: "trial"})
+    assert comparable(METRIC).samplers == ("", "random")
+
+
+def test_a_curve_is_placed_over_the_share_of_its_training():
+    curve = pd.DataFrame({"step": [14, 28], "value": [0.1, 0.2]})
+    assert sweep_analysis.as_shares(curve, {"tags.trial_state": "complete"})["share"].tolist() == [0.5, 1]
+    pruned = {"tags.trial_state": "pruned", "train_share": 0.75}
+    assert sweep_analysis.as_shares(curve, pruned)["share"].tolist() == [0.375, 0.75]
+    assert sweep_analysis.as_shares(curve, {"tags.trial_state": "pruned"}).empty
+
+
+def test_the_trial_that_settings_were_chosen_for_is_not_among_their_repeats():
+    rows = [
+        {"name": n, "x": x, "seed": s, METRIC: v, "tags.role": role}
+        for n, x, s, v, role in [
+            ("trial 1", 1, 1, 0.9, "trial"),
+            ("trial 1, seed 2", 1, 2, 0.6, "repeat"),
+            ("trial 1, seed 3", 1, 3, 0.8, "repeat"),
+            ("trial 2", 2, 1, 0.5, "trial"),
+        ]
+    ]
+    table = sweep_analysis.by_settings(runs_of(rows, ["x"]))
+    assert table["scores"].to_dict() == {"trial 1": [0.6, 0.8], "trial 2": [0.5]}
+    assert table["mean"].tolist() == pytest.approx([0.7, 0.5]) and table["seeds"].tolist() == [2, 1]
+    words = sweep_analysis.headline(runs_of(rows, ["x"]), pd.Series(rows[0]))
+    assert "over 2 fresh seeds its settings have a mean of 0.700" in words
 
 
 def test_seeds_are_counted_once_and_give_an_interval():
@@ -203,6 +274,8 @@ def test_the_next_space_lies_around_the_best_and_grows_where_the_best_is_at_an_e
     found = sweep_analysis.next_space(space, grid())
     assert 1e-5 < found["learning_rate"]["low"] < 1e-3 < found["learning_rate"]["high"] < 1e-2
     assert set(found["batch_size"]["choices"]) <= {8, 16, 32} and found["epochs"] == space["epochs"]
+    lucky = pd.DataFrame([{"learning_rate": 9e-3, "batch_size": 8, METRIC: 2.0}])
+    assert sweep_analysis.next_space(space, replace(grid(), pruned=lucky)) == found  # its score is of a part only
     beyond = sweep_analysis.next_space({"learning_rate": {"low": 1e-5, "high": 1.1e-3, "log": True}}, grid())
     assert beyond["learning_rate"]["high"] > 1.1e-3
 
@@ -215,15 +288,21 @@ def test_the_winner_is_compared_with_the_runner_up_and_the_baselines_on_the_same
         "first", {"x": 2}, {METRIC: 0.9}, predictions={"validation": good, "test": good, "test_tfidf_svm": poor}
     )
     runs = comparable(METRIC)
-    tests = sweep_analysis.against(runs, sweep_analysis.winner(runs), tracking.predictions)
+    tests = sweep_comparison.against(runs, sweep_analysis.winner(runs), tracking.predictions, seed=7)
     assert sweep_analysis.winner(runs)["run_id"] == won
     assert tests.index.tolist() == ["runner-up (second)", "TF-IDF + linear SVM"] and tests["split"].tolist() == [
         "validation",
         "test",
     ]
-    expected = evaluation.compare(good, good, poor)
+    expected = evaluation.compare(good, good, poor, seed=7)
     assert tests["difference"].tolist() == [expected["difference"]] * 2 == [0.4] * 2
     assert tests["p_value"].tolist() == [expected["p_value"]] * 2
+    assert tests[["low", "high"]].iloc[0].tolist() == expected["difference_ci95"]
+    low, high = tests[["macro_f1_low", "macro_f1_high"]].iloc[0]
+    assert [low, high] == expected["macro_f1_difference_ci95"]
+    shown = sweep_comparison.comparison_table(tests).iloc[0]
+    assert shown["macro F1 difference"] == f"{expected['macro_f1_difference']:+.3f}  ({low:+.3f} to {high:+.3f})"
+    assert shown["accuracy difference"].startswith("+0.400  (+") and shown["p (McNemar, accuracy)"] == "< 0.001"
 
 
 def test_a_sweeps_own_choice_wins_over_the_luckiest_run(connected):
@@ -245,8 +324,47 @@ def test_of_a_sweep_whose_trials_had_fewer_rows_the_better_final_training_wins(c
     runs = comparable(METRIC)
     best = sweep_analysis.winner(runs)
     assert runs.table["name"].tolist() == ["trial 1", "trial 2"] and runs.left_out == 0 and runs.settings == ["x"]
-    assert best["run_id"] == first and "first run and winner: baseline with" in sweep_analysis.headline(runs, best)
+    assert best[
+        "run_id"
+    ] == first and "default settings and the sweep's pick: baseline with" in sweep_analysis.headline(runs, best)
     record("trial on other data", few | {"x": 2, "data_sha256": "d"}, {METRIC: 0.1}, tags={tracking.ROLE_TAG: "trial"})
     assert comparable(METRIC).finals.empty and sweep_analysis.winner(comparable(METRIC))["x"] == 2
-    tests = sweep_analysis.against(runs, best, tracking.predictions)
+    tests = sweep_comparison.against(runs, best, tracking.predictions)
     assert tests.index.tolist() == ["chosen"] and tests.loc["chosen", ["split", "difference"]].tolist() == ["test", 0.4]
+
+
+GOOD, POOR = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8
+
+
+@pytest.mark.parametrize(
+    "first, picked, words",
+    [
+        (
+            (0.9, GOOD),
+            (0.6, POOR),
+            "found nothing better than the default settings (validation macro F1 0.900 against 0.6",
+        ),
+        (
+            (0.6, POOR),
+            (0.9, GOOD),
+            "found better settings than the default ones (validation macro F1 0.900 against 0.600",
+        ),
+        ((0.6, POOR), (0.9, GOOD), "which is hardly chance)."),
+        (
+            (0.6, POOR),
+            (0.6, POOR),
+            "found nothing better than the default settings (validation macro F1 0.600 against 0.6",
+        ),
+        ((0.6, POOR), (0.6, POOR), "which may be chance)."),
+        ((0.6, POOR), (0.9, None), "which was not tested)."),
+    ],
+)
+def test_the_conclusion_says_whether_the_sweep_found_better_settings(connected, first, picked, words):
+    with tracking.run("sweep") as parent:
+        pass
+    for x, role, (score, answers) in ((1, "first", first), (2, "winner", picked)):
+        files = {"validation": answers} if answers else {}
+        record(role, {"x": x}, {METRIC: score}, parent.info.run_id, {tracking.ROLE_TAG: role}, files)
+    runs = comparable(METRIC)
+    assert words in sweep_comparison.conclusion(runs, tracking.predictions)
+    assert sweep_analysis.pick(runs)["x"] == 2 and sweep_analysis.default(runs)["x"] == 1

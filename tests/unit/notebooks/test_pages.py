@@ -76,9 +76,10 @@ DEMO = {
             "fine-tuned": SCORE,
         },
         "tests": [
-            {"index": "winner, trial 3", "split": "test", "difference": 0.0, "low": -0.01, "high": 0.01},
+            {"index": "the sweep's pick, trial 3", "split": "test", "difference": 0.0, "low": -0.01, "high": 0.01},
             {"index": "TF-IDF + linear SVM", "split": "test", "difference": 0.1, "low": 0.07, "high": 0.13},
         ],
+        "conclusion": "The sweep found nothing better than the default settings (0.9 against 0.8).",
         "promotion": "Registered model mine. Version 1 is the champion.",
     },
 }
@@ -157,7 +158,7 @@ def test_without_a_champion_notebook_2s_model_leads_and_the_reason_is_told(tmp_p
 
     page = index(tmp_path, change)
     assert "The model of run" in page and "<h1>fine-tuned MiniLM</h1>" in page and "@champion" not in page
-    assert "<p>Registered model mine. No version was promoted: &lt;why&gt;.</p>" in page
+    assert "Registered model mine. No version was promoted: &lt;why&gt;.</p>" in page
     assert rows_of(page)[0] == "fine-tuned MiniLM" and tone(page) == ["good"]
 
 
@@ -254,9 +255,11 @@ def test_each_notebook_tells_what_it_found(tmp_path):
         "12 models and 10 data sets were compared. MiniLM and the packaged data (tweets) were chosen: 2,900 train, 420 "
         "validation, 840 test rows. Faults in it: repeated text (9 rows).",
         "It passed all checks: accuracy 0.900 and macro F1 0.850 on test.",
-        "The first run has the same weights as notebook 2&#39;s model. 3 trials, 1 of them pruned; best settings: "
-        "learning_rate 0.00031, batch_size 16. The winner is version 2 in the registry.",
-        "Registered model mine. Version 1 is the champion.",
+        "The model of the default settings has the same weights as notebook 2&#39;s model. 3 trials, 1 of them pruned; "
+        "the sweep&#39;s pick: learning_rate 0.00031, batch_size 16. That pick, trained on all rows, is version 2 in "
+        "the registry.",
+        "The sweep found nothing better than the default settings (0.9 against 0.8). Registered model mine. Version 1 "
+        "is the champion.",
     ):
         assert f"<p>{sentences}</p>" in page
     assert all(f'href="{name}.html"' in page for name in DEMO)
@@ -267,7 +270,10 @@ def test_each_notebook_tells_what_it_found(tmp_path):
         demo["03_mlflow_tracking"]["sweep"]["best"]["guards"] = ["It is poor."]
 
     page = index(tmp_path, change)
-    assert "No faults were found in it." in page and "The first run has other weights than notebook" in page
+    assert (
+        "No faults were found in it." in page
+        and "The model of the default settings has other weights than notebook" in page
+    )
     assert "It did not pass its checks: It is poor." in page
 
 

@@ -200,15 +200,19 @@ def register(connected):
         {"text": [str(i) for i in range(20)], "label": labels},
         Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])}),
     )
-    rows = Data(DatasetDict(train=rows, test=rows), None, None, ())
+    rows = Data(DatasetDict(train=rows, validation=rows, test=rows), None, None, ())
     client = MlflowClient()
     client.create_registered_model("m")
 
-    def versions(*right: int) -> None:
-        for count in right:
+    def versions(*right: int, validation: tuple[int, ...] = ()) -> None:
+        for number, count in enumerate(right):
             with tracking.run("x") as active:
-                predicted = [*labels[:count], *(1 - label for label in labels[count:])]
-                tracking.log_predictions(workflows.record.predictions(rows, "test", predicted), "test")
+                for split, hits in [
+                    ("test", count),
+                    *[("validation", some) for some in validation[number : number + 1]],
+                ]:
+                    predicted = [*labels[:hits], *(1 - label for label in labels[hits:])]
+                    tracking.log_predictions(workflows.record.predictions(rows, split, predicted), split)
             client.create_model_version("m", active.info.artifact_uri, active.info.run_id)
         assert workflows.promote("m", 1, "test") == (True, "Version 1 is the champion.")
 
@@ -222,6 +226,14 @@ def test_a_champion_gives_way_only_to_a_better_one(register, old, new, promoted)
     assert changed is promoted and f"difference {(new - old) / 20:+.3f}, 95 % interval" in message
     assert tracking.model_versions("m")["aliases"].tolist() == (["", "champion"] if promoted else ["champion", ""])
     assert workflows.promote("m", 2 if promoted else 1, "test")[1].endswith("is the champion already.")
+
+
+@pytest.mark.parametrize("validation, promoted", [((15, 14), False), ((15, 15), True), ((15, 16), True)])
+def test_a_model_that_is_worse_on_validation_is_not_promoted(register, validation, promoted):
+    register(10, 18, validation=validation)
+    changed, message = workflows.promote("m", 2, "test")
+    assert changed is promoted and "accuracy difference +0.400, 95 % interval" in message and "p = 0.008" in message
+    assert ("but worse on validation (accuracy difference -0.050" in message) != promoted
 
 
 def test_a_model_scored_on_other_rows_is_not_promoted(register):

@@ -532,3 +532,25 @@ def test_a_hub_source_is_asked_for_at_the_recorded_revision():
         "model": "packaged",
         "recipe_options": {"keep": "best", "epochs": 4},  # as the best epoch was kept when records did not say
     }
+
+
+def test_a_loaded_models_answers_are_compared_with_the_recorded_ones(here, monkeypatch):
+    uri = tracking.connect(store.store_uri(here / "mlflow"), "mine")
+    assert "none are recorded" in workflows.answers_again(run_id(here), uri, lambda texts: [])  # of the kept model
+    told = tracking.predictions(run_id(here), "test")
+    monkeypatch.setattr(tracking, "predictions", lambda run, file: told if file == "test_kept" else None)
+    own = [{"label": told["labels"][number]} for number in told["predicted"]]
+    other = [{"label": told["labels"][1 - told["predicted"][0]]}, *own[1:]]
+    rows = min(5, len(own))
+    for answers, same in ((own, rows), (other, rows - 1)):
+        words = workflows.answers_again(run_id(here), uri, lambda texts, answers=answers: answers[: len(texts)], most=5)
+        assert words == f"same label as recorded for {same} of {rows} test texts"
+
+
+def test_answers_are_not_compared_where_the_data_are_gone(here, monkeypatch):
+    uri = tracking.connect(store.store_uri(here / "mlflow"), "mine")
+    record = tracking.recorded(run_id(here), uri)["record"]
+    record["params"]["dataset"] = str(here / "gone.csv")
+    monkeypatch.setattr(tracking, "recorded", lambda *_: {"record": record})
+    words = workflows.answers_again(run_id(here), uri, lambda texts: [])
+    assert "not compared, for the data cannot be had" in words and "gone.csv" in words

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -239,6 +240,10 @@ def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
     assert not (runs["status"] == "RUNNING").any() and runs["parent"].dropna().nunique() == 1
     pruned = runs[runs["tags.trial_state"] == "pruned"]
     assert set(pruned["status"]) == {"KILLED"} and len(pruned) == (table["state"] == "PRUNED").sum()
+    shares = table.loc[table["state"] == "PRUNED", "trained"].sort_index()
+    assert pruned["metrics.train_share"].sort_index(key=lambda names: names.str[6:].astype(int)).tolist() == [*shares]
+    picked = tracking.runs("sweeps").set_index("run_id").loc[winner["run_id"], "name"]
+    assert picked == f"the sweep's pick, trial {confirmed.index[0]}"
 
 
 def test_trials_and_repeats_may_have_fewer_rows_and_epochs_than_what_is_registered(store, tmp_path):
@@ -265,7 +270,7 @@ def test_bad_trials_are_given_up_early_and_good_ones_are_not(store, tmp_path, pr
     table = study(store, tmp_path, bench, n_trials=14, sampler="random", pruner=pruner).search()
     whole = study(store, tmp_path, n_trials=14, sampler="random", pruner="none").search()
     pruned = table["state"] == "PRUNED"
-    assert 4 <= pruned.sum() <= 12 and table.loc[pruned, "trained"].isin([1 / 8, 3 / 8]).all()
+    assert 4 <= pruned.sum() <= 12 and table.loc[pruned, "trained"].isin([3 / 8, 6 / 8]).all()
     assert whole.loc[pruned, "value"].mean() < whole.loc[~pruned, "value"].mean() - 0.1
     assert (table.loc[~pruned, "value"] == whole.loc[~pruned, "value"]).all() and (
         table.loc[~pruned, "trained"] == 1
@@ -292,12 +297,35 @@ def test_a_failed_trial_sets_no_bar_for_others():
 
     plan = suggester(SPACE, "random")
     for earlier, given_up in (
-        ([trial(TrialState.FAIL, [-0.5])], False),
-        ([trial(TrialState.COMPLETE, [-0.5, -0.4])], True),
+        ([trial(TrialState.FAIL, [0.5])], False),
+        ([trial(TrialState.COMPLETE, [0.5, 0.6])], True),
     ):
         reporter = plan.reporter(earlier)
-        reporter.report(-0.9, 1)
+        reporter.report(0.1, REPORTS[0])
         assert reporter.should_prune() == given_up
+
+
+def test_a_tie_ends_no_trial():
+    """As of models that still give one answer to every text, whose macro F1 is the same."""
+    plan, step = suggester(SPACE, "random"), REPORTS[0]
+    earlier = [
+        optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values={step: score})
+        for score in (0.2, 0.2, 0.2)
+    ]
+    for score, ended in ((0.2, False), (0.19, True)):
+        reporter = plan.reporter(earlier)
+        reporter.report(score, step)
+        assert reporter.should_prune() == ended
+
+
+@pytest.mark.parametrize(
+    "pruner, words",
+    [("halving", "only while .* the better half"), ("median", "below the median"), ("none", "No trial")],
+)
+def test_it_is_said_when_and_on_what_a_trial_is_pruned(store, tmp_path, pruner, words):
+    said = study(store, tmp_path, pruner=pruner).pruning()
+    assert re.search(words, said) and "all 9 rows" in said
+    assert ("After 3/8 and 6/8" in said and "macro F1 on 6 of the 9 rows" in said) == (pruner != "none")
 
 
 def test_a_sweep_without_any_result_fails(store, tmp_path):

@@ -1,4 +1,4 @@
-"""A hyper-parameter study that survives anything: a first run, trials, repeats of the best over seeds, and the winner.
+"""A hyper-parameter study that survives anything: a first run, trials, repeats of the best over seeds, and its pick.
 
 Its points depend only on its settings and on finished trials (`suggest`). All its workers share a queue in a database
 (`job_queue`). So a study that was killed and started again, or spread over machines, tries the same points. Each trial
@@ -43,7 +43,7 @@ _RUN, _REASON, _RESULT = "run_id", "reason", "result"
 
 
 class Sweep:
-    """A study of a notebook's parameters: a first run, trials, repeats of the best over seeds, and the winner.
+    """A study of a notebook's parameters: a first run, trials, repeats of the best over seeds, and its pick of them.
 
     Whatever part was done before, by this process or another, is not done again.
 
@@ -92,12 +92,12 @@ class Sweep:
     # Stages
 
     def first(self, earlier: Path | None = None) -> dict[str, Any]:
-        """Train with the settings of the recipe and register; return what `final` does.
+        """Train with the default settings, those of the recipe, and register; return what `final` does.
 
         Args:
             earlier: folder of notebook 2; if its training is exactly this one, that is recorded and not done again.
         """
-        return self._single("baseline settings", "first", {}, earlier)
+        return self._single("default settings", "first", {}, earlier)
 
     def search(self) -> pd.DataFrame:
         """Run the trials, wherever the engine puts them, until all are done or the time is up; return `table`.
@@ -125,10 +125,11 @@ class Sweep:
         self._work(self.queue, self.n_trials, self._trial, self.suggester.group, deadline)
 
     def confirm(self) -> pd.DataFrame:
-        """Repeat the best settings with fresh seeds and return what came of each, the winner first.
+        """Repeat the best settings with fresh seeds and return what came of each, the sweep's pick first.
 
         With folds, each seed is scored on another fold. The settings that are compared have the same ones.
-        Of the settings whose mean is within one standard error of the best mean, the one that varies least wins.
+        Of the settings whose mean is within one standard error of the best mean, the sweep picks the one that varies
+        least.
 
         Returns:
             One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), settings.
@@ -163,7 +164,7 @@ class Sweep:
         return table.loc[order.sort_values(["close", "spread", "low"], kind="stable").index]
 
     def final(self, trial: int) -> dict[str, Any]:
-        """Train the winning trial's settings once more, on all rows and with all epochs, score on test, register.
+        """Train the settings of the sweep's pick once more, on all rows and with all epochs, score on test, register.
 
         Args:
             trial: its number as tables show it, counted from 1.
@@ -171,10 +172,14 @@ class Sweep:
         Returns:
             run_id, version, guards, validation (scores), weights_sha256, taken_over (whether notebook 2 trained it).
         """
-        won = self.queue.trials()[trial - 1].params
-        return self._single(f"winner, trial {trial}", "winner", won)
+        picked = self.queue.trials()[trial - 1].params
+        return self._single(f"the sweep's pick, trial {trial}", "winner", picked)
 
     # What is known
+
+    def pruning(self) -> str:
+        """Return in words when and on what a trial is pruned."""
+        return self.suggester.pruning(*self._trials.looked_at)
 
     def table(self) -> pd.DataFrame:
         """Return the trials begun, indexed by number from 1.
@@ -260,6 +265,7 @@ class Sweep:
             self.queue.report(job, step, value)
             reporter.report(value, step)
             if reporter.should_prune():
+                tracking.log_scores("train", {"share": step / WHOLE})
                 raise optuna.TrialPruned
 
         return self._train(job, f"trial {job.number + 1}", "trial", point.params, self.cfg.seed, self._trials, report)
@@ -353,7 +359,7 @@ def _join_until(values: dict[str, Any], end: float) -> None:
 
 
 class _Watch(TrainerCallback):
-    """Ends a training after the present step when asked to; reports each validation: its eighth, and minus its loss."""
+    """Ends a training after the present step when asked to; reports each validation: its eighth, and its macro F1."""
 
     def __init__(self, stop: threading.Event, report: Callable[[int, float], None] | None) -> None:
         self.stop, self.report = stop, report
@@ -364,7 +370,7 @@ class _Watch(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if self.report:
-            self.report(max(1, round(WHOLE * state.global_step / state.max_steps)), -metrics["eval_loss"])
+            self.report(max(1, round(WHOLE * state.global_step / state.max_steps)), metrics["eval_macro_f1"])
 
 
 @contextmanager

@@ -15,9 +15,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...settings import RECIPE, SweepOptions
 
-#: Eighths of a training after which a trial reports its loss and may be pruned.
-REPORTS = (1, 3)
+#: Eighths of a training after which a trial reports its score and may be pruned. Earlier ones come just after the
+#: warm-up, where most trials still give one answer to every text.
+REPORTS = (3, 6)
 WHOLE = 8
+#: Pruner -> whom it lets go on, in words. A tie with one that goes on is no reason to end a trial.
+_GOES_ON = {
+    "halving": "only while its score is among the better half of the scores there so far",
+    "median": "unless its score is below the median of the scores there, once four trials have come to their end",
+    "hyperband": "only while its score is among the better half there so far, of the half of the trials it belongs to",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Suggester:
     def identity(self) -> dict[str, Any]:
         """Return all that decides the points, as the study's name and database hold it."""
         chosen = {name: getattr(self.options, name) for name in ("sampler", "pruner", "parallel")}
-        return {"space": self.space, "seed": self.seed} | chosen
+        return {"space": self.space, "seed": self.seed, "rungs": REPORTS} | chosen
 
     def group(self, number: int) -> int:
         """Return the first trial of a trial's group, whose points are suggested from the same results."""
@@ -75,6 +82,21 @@ class Suggester:
             return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
         return GridSampler({name: _values(name, spec) for name, spec in self.space.items()}, seed=seed)
 
+    def pruning(self, rows: int, of: int) -> str:
+        """Return in words when and on what a trial is pruned.
+
+        Args:
+            rows, of: how many rows of validation a trial is scored on under way, and how many there are.
+        """
+        if self.options.pruner == "none":
+            return f"No trial is pruned. Each is scored on all {of:,} rows of validation when it is trained."
+        shares = " and ".join(f"{step}/{WHOLE}" for step in REPORTS)
+        part = "all" if rows == of else f"{rows:,} of the"
+        return (
+            f"After {shares} of its training, a trial is scored by its macro F1 on {part} {of:,} rows of validation. "
+            f"It goes on {_GOES_ON[self.options.pruner]}. At its end, it is scored on all {of:,} rows."
+        )
+
     def reporter(self, earlier: Sequence[FrozenTrial]) -> optuna.Trial:
         """Return a trial in memory that knows, when values are reported to it, whether to prune.
 
@@ -82,12 +104,12 @@ class Suggester:
             earlier: the finished trials that it is compared with; failed ones set no bar.
         """
         pruner = {
-            "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=1, reduction_factor=3
-            ),  # Li et al. 2020
+            "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(  # Li et al. 2020
+                min_resource=REPORTS[0], reduction_factor=2
+            ),
             "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4),
             "hyperband": lambda: optuna.pruners.HyperbandPruner(  # Li et al. 2018
-                min_resource=1, max_resource=WHOLE, reduction_factor=3
+                min_resource=REPORTS[0], max_resource=WHOLE, reduction_factor=2
             ),
             "none": optuna.pruners.NopPruner,
         }[self.options.pruner]
