@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["agreement", "elsewhere", "plots", "sweep_analysis"],
     {
-        "calibration": ["calibration_error", "compare_calibration", "reliability", "rescale", "temperature"],
+        "calibration": ["compare_calibration", "reliability", "rescale", "temperature"],
         "diagnostics": ["best_epoch", "guards", "label_issues", "remarks", "worst_errors"],
         "power_law": ["more_labels"],
         "scores": [

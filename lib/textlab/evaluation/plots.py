@@ -201,7 +201,7 @@ def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "ma
                 axes.plot(bounds, [row, row], color="C0", linewidth=3, alpha=0.5, solid_capstyle="butt")
             axes.plot(value, row, "o", color="C0")
             axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        lowest = min(min(s[metric], *s.get(f"{metric}_ci95", ())) for s in scores.values())
+        lowest = min(min([s[metric], *s.get(f"{metric}_ci95", [])]) for s in scores.values())
         axes.set(title=words(metric), xlim=(lowest - 0.08, 1.03), ylim=(-0.5, len(names) - 0.3))
         axes.set_yticks(range(len(names)), names if metric == metrics[0] else [""] * len(names))
         axes.grid(axis="y", visible=False)
