@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def predictions(run: Path, texts: data.Data) -> list[int]:
-    """Return the class ids that a run answered for test; one that answered other rows ends the program."""
+    """Return the class ids that a run answered for test; one that answered other rows is refused."""
     file = run / "predictions" / "test.json"
     if not file.is_file():
         sys.exit(f"--run: {file} does not exist; give the folder of a finished run of notebook 2")

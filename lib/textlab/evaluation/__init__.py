@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["agreement", "elsewhere", "kinds", "plots", "sweep_analysis", "sweep_comparison"],
     {
-        "calibration": ["calibration_error", "compare_calibration", "reliability", "rescale", "temperature"],
+        "calibration": ["compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],
         "diagnostics": ["best_epoch", "guards", "label_issues", "remarks", "worst_errors"],
         "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from textlab import evaluation
+from textlab.evaluation import calibration
 
 
 def test_calibration_by_hand():
     chances = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4], [0.4, 0.6]])
     table = evaluation.reliability([0, 1, 0, 1], chances)
     assert table["confidence"].tolist() == pytest.approx([0.6, 0.95]) and table["accuracy"].tolist() == [1.0, 0.5]
-    assert evaluation.calibration_error([0, 1, 0, 1], chances) == pytest.approx((0.4 * 2 + 0.45 * 2) / 4)
+    assert calibration.calibration_error([0, 1, 0, 1], chances) == pytest.approx((0.4 * 2 + 0.45 * 2) / 4)
 
 
 def test_temperature_undoes_overconfidence_and_changes_no_answer():
@@ -22,7 +23,7 @@ def test_temperature_undoes_overconfidence_and_changes_no_answer():
     assert found == pytest.approx(3, rel=0.1)
     cooled = evaluation.rescale(loud, found)
     assert (cooled.argmax(1) == loud.argmax(1)).all()
-    assert evaluation.calibration_error(true, cooled) < 0.03 < evaluation.calibration_error(true, loud)
+    assert calibration.calibration_error(true, cooled) < 0.03 < calibration.calibration_error(true, loud)
 
 
 def test_two_calibration_errors_are_compared_on_the_same_rows():
@@ -31,11 +32,11 @@ def test_two_calibration_errors_are_compared_on_the_same_rows():
     true = np.array([rng.choice(3, p=p) for p in honest])
     loud = evaluation.rescale(honest, 1 / 3)
     found = evaluation.compare_calibration(true, loud, honest)
-    errors = [evaluation.calibration_error(true, p) for p in (loud, honest)]
+    errors = [calibration.calibration_error(true, p) for p in (loud, honest)]
     assert [found["first"], found["second"]] == pytest.approx(errors)
     assert found["difference"] == pytest.approx(errors[1] - errors[0]) and found["difference_ci95"][1] < 0
     rows = [rng.integers(400, size=400) for _ in range(1500)]
-    slow = [[evaluation.calibration_error(true[r], p[r]) for p in (loud, honest)] for r in rows]
+    slow = [[calibration.calibration_error(true[r], p[r]) for p in (loud, honest)] for r in rows]
     gaps = np.diff(slow, axis=1)
     assert found["first_ci95"] == pytest.approx(np.percentile(np.array(slow)[:, 0], [2.5, 97.5]), abs=0.006)
     assert found["difference_ci95"] == pytest.approx(np.percentile(gaps, [2.5, 97.5]), abs=0.006)
