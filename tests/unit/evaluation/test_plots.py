@@ -198,15 +198,6 @@ def test_a_wide_range_is_logarithmic_and_few_values_are_ticks(drawn):
     assert plots.contour(rates, "dropout", "batch_size", METRIC).axes[0].get_xticks().tolist() == [0.1, 0.15, 0.2]
 
 
-def test_intervals_begin_near_the_lowest_one():
-    high = {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.77, 0.83]}
-    for axes, lowest in zip(plots.intervals({"a": high, "b": high | {"macro_f1": 0.9}}).axes, (0.77, 0.7)):
-        low, end = axes.get_xlim()
-        assert lowest - 0.1 < low < lowest - 0.05 and end > 1
-    wide = plots.intervals({"a": high, "b": {"accuracy": 0.1, "macro_f1": 0.05, "accuracy_ci95": [0.02, 0.2]}})
-    assert [axes.get_xlim()[0] < 0 for axes in wide.axes] == [True, True]
-
-
 def test_rows_without_size_are_counted_in_the_title():
     table = pd.DataFrame({"downloads": [5, 7], "megabytes": [None, 2]}, index=["a/one", "a/two"])
     assert "Models (1 of unknown size or downloads)" in texts_of(plots.downloads_against_size({"Models": table}))

@@ -177,7 +177,7 @@ def test_a_recorded_listing_stands_in_for_the_hub(shelf, hub_at, monkeypatch, tm
         assert list(candidates.find(kind, TASK, "downloads", 9, "mit")[0].index) == ["a/one"]
         assert candidates.find(kind, "translation", "likes", 3)[0].empty
         (panel,) = plots.downloads_against_size({kind: found}).axes
-        assert panel.get_title("left") == f"{kind} (2 left out)"
+        assert panel.get_title("left") == f"{kind} (2 of unknown size or downloads)"
     assert found.loc["a/two", "megabytes"] == 5 and found.loc["a/two", "summary"] == "What it is."
 
 
