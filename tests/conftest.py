@@ -14,7 +14,7 @@ import pytest
 # Torch computes with one thread in this process: two wait for each other when the machine is busy. Its own setter would
 # break in forked processes.
 with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
-    import torch  # noqa: F401
+    import torch
 
 from textlab import tracking
 from textlab.errors import InputError
@@ -120,6 +120,14 @@ def serve(standin, repo: dict) -> dict:
     """Let a stand-in Hub serve a repository, and return it."""
     standin.repositories.append(repo)
     return repo
+
+
+def spread_answers(model, tokenizer, texts, scale=1000):
+    """Make the answers of a tiny model with a fresh head differ from text to text."""
+    with torch.no_grad():
+        model.classifier.weight.mul_(scale)
+        tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        model.classifier.bias -= model.eval()(**tokens).logits.mean(0)
 
 
 def error(function, *args, **options) -> str:

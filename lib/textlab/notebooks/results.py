@@ -70,6 +70,13 @@ class Gap(TypedDict):
     difference_ci95: Interval
 
 
+class BesidePerson(TypedDict):
+    """How much more often a model is right than one person, on the same texts."""
+
+    difference: float
+    difference_ci95: Interval
+
+
 class Record(TypedDict, total=False):
     """What is read of the record of a training."""
 
@@ -103,6 +110,7 @@ class FineTuning(Results, total=False):
     params: dict[str, Any]
     train: dict[str, Any]
     people: People
+    beside_person: BesidePerson
     versus: Gap
     weights_sha256: strict_json.Sha256
     record: Record

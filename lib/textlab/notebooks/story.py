@@ -107,17 +107,25 @@ def verdict(first: Lead, outcomes: Outcomes) -> tuple[str, str]:
     words = [f"{first.name} is right on {_percent(accuracy)} of {first.data}.", sentence]
     people = outcomes["02_fine_tuning"].get("people") if comparable(first, outcomes) else None
     if people:
-        low, high = people["accuracy_ci95"]
-        place = "above" if accuracy > high else "below" if accuracy < low else "within"
-        interval = f"95 % interval {_percent(low)} to {_percent(high)}"
-        words.append(
-            f"One person agrees with the others on {_percent(people['accuracy'])} ({interval}); "
-            f"the model is {place} that interval."
-        )
+        paired = outcomes["02_fine_tuning"].get("beside_person") if first.same or first.role == "model" else None
+        words.append(_beside_person(accuracy, people, paired))
     if any(outcome["status"] == "failed" for outcome in outcomes.values()):
         words.append("Not every notebook of this run completed.")
         tone = "doubt" if tone == "good" else tone
     return tone, " ".join(words)
+
+
+def _beside_person(accuracy: float, people: Mapping[str, Any], paired: Mapping[str, Any] | None) -> str:
+    """Return a model's accuracy beside that of one person: by their answers to the same texts, where it is known."""
+    low, high = people["accuracy_ci95"]
+    interval = f"95 % interval {_percent(low)} to {_percent(high)}"
+    if paired is None:
+        told = f"the model is {'above' if accuracy > high else 'below' if accuracy < low else 'within'} that interval"
+    else:
+        low, high = paired["difference_ci95"]
+        by = f"{100 * paired['difference']:+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f}"
+        told = f"the model is {evaluation.elsewhere.versus(low, high)} that on the same texts ({by})"
+    return f"One person agrees with the others on {_percent(people['accuracy'])} ({interval}); {told}."
 
 
 def comparable(first: Lead, outcomes: Outcomes) -> bool:

@@ -111,6 +111,19 @@ def second_champion(demo):
     demo["04_sweep_analysis"] |= {"winner": {"run_id": "two"}, "champion": {"name": "mine", "version": 2}}
 
 
+@pytest.mark.parametrize(
+    "bounds, told",
+    [([-0.02, 0.03], "not to be told from"), ([0.01, 0.03], "better than"), ([-0.3, -0.1], "worse than")],
+)
+def test_a_model_and_one_person_are_held_against_each_other_on_the_same_texts(tmp_path, bounds, told):
+    def measured(demo):
+        demo["02_fine_tuning"]["beside_person"] = {"difference": 0.005, "difference_ci95": bounds}
+
+    low, high = (f"{100 * bound:+.1f}" for bound in bounds)
+    expected = f"the model is {told} that on the same texts (+0.5 points, 95 % interval {low} to {high})."
+    assert expected in index(tmp_path, measured)
+
+
 def test_the_champion_comes_first_with_its_figures_and_a_verdict(tmp_path):
     page = index(tmp_path)
     assert tone(page) == ["good"] and "<h1>mine version 1</h1>" in page and "The champion of run" in page

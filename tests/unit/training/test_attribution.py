@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 
-from conftest import error
+from conftest import error, spread_answers
 from textlab import hub, settings, training
 from textlab.training import attribution
 
@@ -17,9 +16,7 @@ def tools():
     source = hub.resolve_model("tiny")
     tokenizer = training.load_tokenizer(source)
     model = training.load_model(source, ["bad", "good", "fair"], settings.Recipe(), seed=1)
-    with torch.no_grad():
-        model.classifier.weight.mul_(3000)
-        model.classifier.bias -= model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.mean(0)
+    spread_answers(model, tokenizer, TEXTS, scale=3000)
     return model, tokenizer
 
 

@@ -10,9 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from conftest import error
+from conftest import error, spread_answers
 from textlab import hub, settings, training, workflows
 
 pytest.importorskip("gradio", reason="the optional group `demo` is not installed")
@@ -32,11 +31,7 @@ def folder(tmp_path_factory):
     model = training.load_model(source, LABELS, settings.Recipe(), seed=1)
     tokenizer = training.load_tokenizer(source)
     tokenizer.model_max_length = 24
-    with torch.no_grad():
-        model.classifier.weight.mul_(1000)
-        model.classifier.bias -= model(
-            **tokenizer(["a b", "far away", "x"], padding=True, return_tensors="pt")
-        ).logits.mean(0)
+    spread_answers(model, tokenizer, ["a b", "far away", "x"])
     model.config.guards = ["It predicts a <single> class."]
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
