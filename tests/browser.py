@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -32,7 +33,7 @@ FLAGS = [
     "--hide-scrollbars",
     "--remote-debugging-port=0",
 ]
-#: Greatest height of a picture, in pixels: Chromium repeats or leaves out what is further down.
+#: Greatest height of one picture, in pixels: Chromium repeats or leaves out what is further down.
 TALLEST = 16_000
 
 
@@ -147,15 +148,16 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def picture(self, file: Path) -> Path:
-        """Write the whole page, from top to bottom, as a PNG file, and return its path."""
+        """Write the whole page, from top to bottom, as a PNG file, and return its path.
+
+        What is below `TALLEST` goes into further files, whose names end in -2, -3 ...
+        """
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        assert size["height"] <= TALLEST, f"a page {size['height']} pixels high does not go into one picture"
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => true)")
-        screenshot = self.call(
-            "Page.captureScreenshot",
-            captureBeyondViewport=True,
-            clip={"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
-        )
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(base64.b64decode(screenshot["data"]))
+        for part, top in enumerate(range(0, math.ceil(size["height"]), TALLEST), start=1):
+            clip = {"x": 0, "y": top, "width": size["width"], "height": min(TALLEST, size["height"] - top), "scale": 1}
+            screenshot = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+            place = file if part == 1 else file.with_stem(f"{file.stem}-{part}")
+            place.write_bytes(base64.b64decode(screenshot["data"]))
         return file
