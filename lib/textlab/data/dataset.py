@@ -7,9 +7,10 @@ without them no figure could be compared with a published one.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,29 +21,24 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from .. import hub, machine
 from ..errors import InputError, first_line
-from . import formats, ratings, readers
+from . import formats, label_names, label_sets, ratings, readers
 from .folds import Folds, dealt, in_folds
 from .quality import check_single, findings, quality
 from .readers import SPLITS
 from .splits import complete, cut, drawn_by_class
-
-#: The label names of the course's `emotion` data, in the order of their ids there.
-EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
-#: Characters of a label's name.
-LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
 class Data:
     """A data set ready for use, with its source and what is to know about it."""
 
-    # Columns text (string) and label (ClassLabel); train, validation and, if there is one, test. With `folds`, test
-    # holds all rows, which are in train or in validation too: `answered` and `training.train_and_answer` keep apart
-    # what is learned from and what is answered.
+    # Columns text (string) and label (ClassLabel, or with several labels a text a List of it); train, validation and,
+    # if there is one, test. With `folds`, test holds all rows, which are in train or in validation too: `answered` and
+    # `training.train_and_answer` keep apart what is learned from and what is answered.
     splits: DatasetDict
     source: hub.Source
     quality: pd.DataFrame  # one line per problem and split, see quality()
@@ -52,18 +48,25 @@ class Data:
     ratings: dict[str, pd.DataFrame] | None = None
     elsewhere: Dataset | None = None
     folds: Folds | None = None  # of few rows that came without splits, if that was asked for
+    ordered: bool = False  # whether the labels are steps of a scale, in the order of their ids
+
+    @property
+    def several(self) -> bool:
+        """Whether a text has any number of labels, and not exactly one."""
+        return isinstance(self.splits["train"].features["label"], List)
 
     @property
     def labels(self) -> list[str]:
         """The label names; a label's position is its id."""
-        return self.splits["train"].features["label"].names
+        feature = self.splits["train"].features["label"]
+        return (feature.feature if self.several else feature).names
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Split -> SHA-256 of its texts and labels, in their order."""
 
         def digest(rows: Dataset) -> str:
-            names = rows.features["label"].int2str(rows["label"][:])
+            names = label_words(rows)
             return hashlib.sha256(
                 "\n".join(f"{text}\t{name}" for text, name in zip(rows["text"], names, strict=True)).encode()
             ).hexdigest()
@@ -89,6 +92,7 @@ class Data:
         """
         folds = self.folds
         more = {"folds": len(folds), "kept_rows": folds.kept_rows} if folds else {}
+        more |= {"labels": "several"} if self.several else {"labels": "ordered"} if self.ordered else {}
         return self.source.record() | {"rows": self.rows()} | more
 
     def answered(
@@ -105,20 +109,23 @@ class Data:
         return {name: self.folds.collect([one[name]["validation"] for one in found]) for name in found[0]}
 
     @property
-    def majority(self) -> int | None:
-        """With folds, the class that is most frequent in all rows, so that each fold can answer with the same one."""
-        return int(np.bincount(self.splits["test"]["label"][:]).argmax()) if self.folds else None
+    def majority(self) -> int | np.ndarray | None:
+        """With folds, the class that is most frequent in all rows, so that each fold can answer with the same one.
 
-    def answering(self, ids: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the labels and the answers of test by the model that gave them: a pair for each fold.
-
-        Args:
-            ids: class ids for all rows of test.
+        With several labels a text it is the most frequent set of labels, 1 for each that is in it, shape (labels,).
         """
         if self.folds is None:
-            return []
-        true = np.array(self.splits["test"]["label"][:])
-        return [(true[rows], ids[rows]) for rows in self.folds.answered]
+            return None
+        found = self.splits["test"]["label"][:]
+        if self.several:
+            most = pd.Series([tuple(ids) for ids in found]).mode()[0]
+            return np.isin(np.arange(len(self.labels)), most).astype(np.int8)
+        return int(np.bincount(found).argmax())
+
+    @property
+    def parts(self) -> Sequence[np.ndarray]:
+        """Row numbers of test by the model that answers them: those of each fold; empty without folds."""
+        return self.folds.answered if self.folds else ()
 
     def fewer(self, rows: int, seed: int) -> Data:
         """Return the data with at most so many rows to learn from, drawn class by class; what is answered stays."""
@@ -144,6 +151,7 @@ def load(
     seed: int = 42,
     max_train_rows: int | None = None,
     folds: int | None = 0,
+    labels: str = "auto",
 ) -> Data:
     """Return any source as one data set with text and label.
 
@@ -151,42 +159,59 @@ def load(
         source: `packaged` or `packaged:PART`, a file or folder (wins over a Hub id of the same spelling),
             `owner/name[@revision]`, or https addresses as `hub.https_data` takes them.
         text_column, label_column: empty means the first of TEXT_COLUMNS and LABEL_COLUMNS, in upper or lower case.
+            With several labels a text, `label_column` may name a column of 0 and 1 for each label, with commas between.
         seed: decides which rows go into a split that is missing, and which ones `max_train_rows` keeps.
         max_train_rows: train on at most so many rows, drawn class by class; the other splits stay whole.
         folds: cross-validate in so many folds (`Data.folds`) and not by splits; None: where rows are few (`dealt`).
+        labels: a text has one of them (`single`) or any number of them (`several`, written as a list in a cell, with
+            `,`, `;`, `|` or `#` between them, or as a column of 0 and 1 for each; `[]` is a text without any); or one,
+            which is a step of a scale (`ordered`); `auto`: several where the cells are lists, else single.
 
     Raises:
-        InputError: the source is missing, unreadable or empty, lacks a column, or has fewer than two classes; or it
-            cannot be cross-validated as asked.
+        InputError: the source is missing, unreadable or empty, lacks a column, or has fewer than two classes; or its
+            labels are not as `labels` says; or it cannot be cross-validated as asked.
 
     >>> texts = load("packaged", max_train_rows=600)
     >>> texts.rows(), texts.labels
     ({'train': 600, 'validation': 440, 'test': 803}, ['negative', 'neutral', 'positive'])
     """
-    origin, parts, notes = _read(source, text_column, label_column)
+    origin, parts, notes = _read(source, text_column, label_column, labels)
     elsewhere = parts.pop("elsewhere", None)
-    table, unusable = _clean(parts, source)
-    check_single(table, source)
-    notes += [
+    several = label_sets.are_several(parts, labels)
+    named, told = _named(parts, source, several)
+    table, unusable = _clean(parts, named, source)
+    if several:
+        told.append(label_sets.about(table["label"]))
+        table["stratum"] = label_sets.strata(table["label"])
+    else:
+        check_single(table, source, labels)
+        table["stratum"] = table["label"]
+    notes += told + [
         f"The {name} split has no row with text and label and is left out."
         for name in parts
         if name not in table["split"].unique()
     ]
     fold = dealt(table, folds, seed, source)
     table, made = complete(table, seed, source) if fold is None else (table.assign(split="train"), [])
-    names = _label_names(table, parts)
-    table, unknown = _drop_unknown(table, names, source)
-    report = quality(table, unusable + unknown)
+    names = _label_names(table, parts, several)
+    if len(names) < 2:
+        raise InputError(f"dataset: {source} has one label only ({names[0]}); two or more are needed; check label_column")
+    if labels == "ordered":
+        _check_scale(names, parts, source)
+    table, unknown = _drop_unknown(table, names, source, several)
+    report = quality(table, unusable + unknown, several)
     if fold is not None:
-        rows = _dataset_dict(table.assign(split="test"), names)["test"]
-        found, made = in_folds(rows, fold[table.index].to_numpy(), max_train_rows, seed)
-        return Data(_of_folds(rows, found), origin, report, (*notes, *made), folds=found)
+        rows = _dataset_dict(table.assign(split="test"), names, several)["test"]
+        found, made = in_folds(table, fold[table.index].to_numpy(), max_train_rows, seed)
+        ordered = labels == "ordered"
+        return Data(_of_folds(rows, found), origin, report, (*notes, *made), folds=found, ordered=ordered)
     table, shortened = cut(table, max_train_rows, seed)
     more = _further_columns(parts, table)
     if elsewhere is not None:
         more["elsewhere"] = elsewhere[more["train"].columns].reset_index(drop=True)
-        elsewhere = _dataset_dict(elsewhere.assign(split="test"), names)["test"]
-    return Data(_dataset_dict(table, names), origin, report, (*notes, *made, *shortened), more, elsewhere)
+        elsewhere = _dataset_dict(elsewhere.assign(split="test"), names, several)["test"]
+    splits, notes = _dataset_dict(table, names, several), (*notes, *made, *shortened)
+    return Data(splits, origin, report, notes, more, elsewhere, ordered=labels == "ordered")
 
 
 def labelled_texts(source: str, text_column: str = "", label_column: str = "") -> set[str]:
@@ -198,37 +223,47 @@ def labelled_texts(source: str, text_column: str = "", label_column: str = "") -
     Raises:
         InputError: the source is missing, unreadable or empty, or lacks a column.
     """
-    _, parts, _ = _read(source, text_column, label_column)
+    _, parts, _ = _read(source, text_column, label_column, "single")
     found = set()
     for part in parts.values():
-        found.update(_texts(part["text"], source)[_names(part["label"], source).notna()])
+        found.update(_texts(part["text"], source)[label_names.names(part["label"], source).notna()])
     return found
 
 
-def check(source: str, text_column: str = "", label_column: str = "") -> None:
+def check(source: str, text_column: str = "", label_column: str = "", labels: str = "auto") -> None:
     """Raise the InputError that `load` would raise for the files, formats, columns or first rows of a source.
 
     Of a Hub id or an address only the spelling is checked.
     """
     if _form(source) == "path":
         for files in _split_files(source).values():
-            readers.probe_files(files, text_column, label_column)
+            readers.probe_files(files, text_column, label_column, labels)
+
+
+def label_words(split: Dataset) -> list[str]:
+    """Return the name of each row's label; of several labels, as `label_sets.written` writes them."""
+    feature, labels = split.features["label"], split["label"][:]
+    if isinstance(feature, List):
+        return [label_sets.written(feature.feature.names[i] for i in ids) for ids in labels]
+    return feature.int2str(labels)
 
 
 def balance(splits: DatasetDict) -> pd.DataFrame:
-    """Return the number of rows, indexed by label name, one column per split."""
-    names = splits["train"].features["label"].names
-    counts = {name: np.bincount(split["label"][:], minlength=len(names)) for name, split in splits.items()}
+    """Return the number of rows that have a label, indexed by label name, one column per split."""
+    feature = splits["train"].features["label"]
+    names = (feature.feature if isinstance(feature, List) else feature).names
+    ids = {name: split.to_pandas()["label"].explode().dropna().astype(int) for name, split in splits.items()}
+    counts = {name: np.bincount(found, minlength=len(names)) for name, found in ids.items()}
     return pd.DataFrame(counts, index=pd.Index(names, name="label"))
 
 
 def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
-    """Return a few rows of each label, drawn with a seed: columns label (name) and text."""
-    table = split.to_pandas()
-    drawn = table.sample(frac=1, random_state=seed).groupby("label").head(per_label).sort_values("label", kind="stable")
-    return pd.DataFrame(
-        {"label": split.features["label"].int2str(drawn["label"].tolist()), "text": drawn["text"].tolist()}
-    )
+    """Return a few rows of each label, drawn with a seed: columns label (names) and text; no row comes twice."""
+    table = split.to_pandas().assign(words=label_words(split))
+    each = table.sample(frac=1, random_state=seed).explode("label").groupby("label", dropna=False).head(per_label)
+    drawn = each.sort_values("label", kind="stable")
+    drawn = drawn[~drawn.index.duplicated()]
+    return pd.DataFrame({"label": drawn["words"].tolist(), "text": drawn["text"].tolist()})
 
 
 # A source becomes `parts`: split -> table with text and label, indexed by row number. Unsplit data is the split `all`.
@@ -270,7 +305,9 @@ def _split_files(source: str) -> dict[str, list[Path]]:
     return readers.split_files(path) if path.is_dir() else {"all": [path]}
 
 
-def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
+def _read(
+    source: str, text_column: str, label_column: str, labels: str
+) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
     """Return the source, its parts and notes."""
     form = _form(source)
     if form == "packaged":
@@ -278,10 +315,10 @@ def _read(source: str, text_column: str, label_column: str) -> tuple[hub.Source,
         return replace(origin, id=source), *ratings.parts(origin.path, ratings.part_of(source))
     if form == "hub":
         origin = hub.resolve(source, kind="dataset")
-        return origin, *_read_snapshot(origin, text_column, label_column)
+        return origin, *_read_snapshot(origin, text_column, label_column, labels)
     origin = hub.https_data(source) if form == "address" else None
     groups = readers.split_files(origin.path) if origin else _split_files(source)
-    parts = {split: readers.read_files(group, text_column, label_column) for split, group in groups.items()}
+    parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
         return origin, parts, [kept, *_of_several_files(groups)]
@@ -298,7 +335,7 @@ def _of_several_files(groups: dict[str, list[Path]]) -> list[str]:
 
 
 def _read_snapshot(
-    origin: hub.Source, text_column: str, label_column: str
+    origin: hub.Source, text_column: str, label_column: str, labels: str
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
     with TemporaryDirectory() as cache:
@@ -330,22 +367,33 @@ def _read_snapshot(
     parts = {}
     for name, split in names.items():
         table = splits[name].data.table
-        columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column)
-        parts[split] = formats.from_arrow(table, columns, origin.id).set_axis(["text", "label"], axis=1)
+        columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column, labels)
+        parts[split] = readers.labelled(formats.from_arrow(table, columns, origin.id), label_column, origin.id)
     return parts, [f"Splits that are not used: {unused}."] if unused else []
 
 
-# The parts become one table (text, label, split, row), and that becomes the splits.
+# The parts become one table (text, label, split, row, and stratum, by which rows are drawn), and that becomes the splits.
 
 
-def _clean(parts: dict[str, pd.DataFrame], source: str) -> tuple[pd.DataFrame, list[dict]]:
+def _named(
+    parts: dict[str, pd.DataFrame], source: str, several: bool
+) -> tuple[dict[str, pd.Series], list[str]]:
+    """Return split -> the label of each row as a name (of several, as `label_sets.written` writes them), and notes."""
+    if several:
+        return label_sets.read(parts, source, lambda value: label_names.name(value, source))
+    return {split: label_names.names(part["label"], source) for split, part in parts.items()}, []
+
+
+def _clean(
+    parts: dict[str, pd.DataFrame], labels: dict[str, pd.Series], source: str
+) -> tuple[pd.DataFrame, list[dict]]:
     """Return the rows that have a text and a label, and the lines of the report about the others."""
     table = pd.concat(
         [
             pd.DataFrame(
                 {
                     "text": _texts(part["text"], source),
-                    "label": _names(part["label"], source),
+                    "label": labels[split].to_numpy(),
                     "split": split,
                     "row": part.index,
                 }
@@ -375,44 +423,17 @@ def _texts(column: pd.Series, source: str) -> pd.Series:
     return column.astype("str").fillna("").reset_index(drop=True)
 
 
-def _names(column: pd.Series, source: str) -> pd.Series:
-    """Return label names, missing where there is none; whole numbers become names such as "0"."""
-
-    def name(value) -> str | None:
-        if isinstance(value, (float, np.floating)):
-            if not value.is_integer():
-                raise InputError(
-                    f"dataset: the label column of {source} holds numbers such as {value}; accepted are names "
-                    "and whole numbers; set label_column to another"
-                )
-            value = int(value)
-        text = str(value).strip()
-        if len(text) > LONGEST_NAME:
-            raise InputError(
-                f"dataset: the label column of {source} holds {text[:40] + '...'!r} of {len(text)} characters; "
-                f"accepted are names of at most {LONGEST_NAME}; set label_column to another"
-            )
-        return text or None
-
-    try:
-        codes, values = pd.factorize(column)
-    except TypeError:
-        raise InputError(
-            f"dataset: the label column of {source} holds lists or objects; accepted is one label per text; set "
-            "label_column to another"
-        ) from None
-    return pd.Series(
-        np.array([*map(name, values), None], dtype=object)[codes], dtype="str"
-    )  # code -1 is the last: None
-
-
 def _drop(table: pd.DataFrame, problem: str, bad: pd.Series) -> tuple[pd.DataFrame, list[dict]]:
     return table[~bad], findings(problem, table[bad], "dropped")
 
 
-def _drop_unknown(table: pd.DataFrame, names: list[str], source: str) -> tuple[pd.DataFrame, list[dict]]:
+def _drop_unknown(
+    table: pd.DataFrame, names: list[str], source: str, several: bool
+) -> tuple[pd.DataFrame, list[dict]]:
     """Drop validation and test rows under labels that a model trained on this data cannot know."""
-    known, unknown = _drop(table, "unknown label", ~table["label"].isin(names))
+    found = table["label"]
+    is_known = found.map(lambda cell: {*json.loads(cell)} <= {*names}) if several else found.isin(names)
+    known, unknown = _drop(table, "unknown label", ~is_known)
     for split in set(table["split"].unique()) - set(known["split"].unique()):
         other = ", ".join(sorted(table.loc[table["split"] == split, "label"].unique())[:10])
         raise InputError(
@@ -422,15 +443,23 @@ def _drop_unknown(table: pd.DataFrame, names: list[str], source: str) -> tuple[p
     return known, unknown
 
 
-def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> list[str]:
-    """Return the label names in the order of their ids: as declared, as in the emotion data, or sorted."""
+def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame], several: bool) -> list[str]:
+    """Return the label names in the order of their ids: as declared, or as `label_names.in_order` has them."""
     declared = parts.get("train", parts.get("all"))["label"].dtype
-    if isinstance(declared, pd.CategoricalDtype):
+    if isinstance(declared, pd.CategoricalDtype) and not several:
         return list(declared.categories)
-    names = list(table.loc[table["split"] == "train", "label"].unique())
-    if set(names) == set(EMOTIONS):
-        return list(EMOTIONS)
-    return sorted(names, key=int if all(re.fullmatch(r"-?\d{1,18}", name) for name in names) else None)
+    train = table.loc[table["split"] == "train", "label"]
+    return label_names.in_order((label_sets.single(train) if several else train).unique())
+
+
+def _check_scale(names: list[str], parts: dict[str, pd.DataFrame], source: str) -> None:
+    """Raise an InputError if nothing says in which order the labels are."""
+    declared = isinstance(parts.get("train", parts.get("all"))["label"].dtype, pd.CategoricalDtype)
+    if not declared and not label_names.are_numbers(names):
+        raise InputError(
+            f"labels: got 'ordered', but nothing tells the order of the labels of {source} ({', '.join(names[:5])}); "
+            "accepted are whole numbers, or classes that the file declares in their order (ClassLabel)"
+        )
 
 
 def _further_columns(parts: dict[str, pd.DataFrame], table: pd.DataFrame) -> dict[str, pd.DataFrame] | None:
@@ -444,12 +473,17 @@ def _of_folds(rows: Dataset, folds: Folds) -> DatasetDict:
     return DatasetDict(folds.training(rows, 0) | {"test": rows})
 
 
-def _dataset_dict(table: pd.DataFrame, names: list[str]) -> DatasetDict:
-    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
-    ids = pd.Index(names).get_indexer(table["label"])
+def _dataset_dict(table: pd.DataFrame, names: list[str], several: bool) -> DatasetDict:
+    place, kind = {name: i for i, name in enumerate(names)}, ClassLabel(names=names)
+    if several:
+        kind, form = List(kind), pa.list_(pa.int64())
+        ids = table["label"].map(lambda cell: sorted(place[name] for name in json.loads(cell)))
+    else:
+        form, ids = pa.int64(), table["label"].map(place)
+    features = Features({"text": Value("string"), "label": kind})
     rows = {split: (table["split"] == split).to_numpy() for split in SPLITS if split in table["split"].unique()}
     columns = {
-        split: {"text": pa.array(table.loc[here, "text"], pa.string()), "label": pa.array(ids[here], pa.int64())}
+        split: {"text": pa.array(table.loc[here, "text"], pa.string()), "label": pa.array(ids[here].tolist(), form)}
         for split, here in rows.items()
     }
     return DatasetDict({split: Dataset.from_dict(part, features) for split, part in columns.items()})

@@ -54,7 +54,8 @@ class Folds:
 
     def _part(self, rows: Dataset, validation: np.ndarray, left_out: np.ndarray) -> DatasetDict:
         numbers = np.setdiff1d(np.arange(len(rows)), left_out)
-        numbers = numbers[drawn_by_class(np.array(rows["label"][:])[numbers], self.most, self.seed)]
+        if self.most < len(numbers):
+            numbers = numbers[drawn_by_class(rows.select(numbers)["label"][:], self.most, self.seed)]
         return DatasetDict(train=rows.select(numbers), validation=rows.select(validation))
 
     def collect(self, parts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -79,7 +80,7 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     one fold, and so are variants of them (`variants.bare`).
 
     Args:
-        table: columns text, label and split; data with one split only counts as unsplit.
+        table: columns text, stratum (as for `splits.complete`) and split; data with one split only counts as unsplit.
         folds: number of folds; 0 or 1 for none, None for `FOLDS` where rows are few and came without any split.
         seed: decides which text is in which fold.
         source: the data set's name, for messages.
@@ -93,8 +94,8 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     if folds < 2:
         return None
     table = table.assign(bare=table["text"].map(bare))
-    texts = table.drop_duplicates("bare").sample(frac=1, random_state=seed).sort_values("label", kind="stable")
-    second = texts["label"].value_counts().iloc[1:].max()
+    texts = table.drop_duplicates("bare").sample(frac=1, random_state=seed).sort_values("stratum", kind="stable")
+    second = texts["stratum"].value_counts().iloc[1:].max()
     if unsplit and second >= folds:
         return table["bare"].map(dict(zip(texts["bare"], np.arange(len(texts)) % folds, strict=True)))
     if asked is None:
@@ -104,11 +105,11 @@ def dealt(table: pd.DataFrame, folds: int | None, seed: int, source: str) -> pd.
     raise InputError(f"folds: got {folds}, but {source} {fault}; take 0")
 
 
-def in_folds(rows: Dataset, fold: np.ndarray, max_train_rows: int | None, seed: int) -> tuple[Folds, list[str]]:
+def in_folds(rows: pd.DataFrame, fold: np.ndarray, max_train_rows: int | None, seed: int) -> tuple[Folds, list[str]]:
     """Return the folds of rows, and notes on what they mean.
 
     Args:
-        rows: all of them, with the column label.
+        rows: all of them, with the columns text and stratum.
         fold: of each row.
         max_train_rows: a model learns from at most so many rows, drawn class by class with the seed.
     """
@@ -122,9 +123,8 @@ def in_folds(rows: Dataset, fold: np.ndarray, max_train_rows: int | None, seed: 
     ]
     if found.kept_rows < len(rows):
         notes.append(f"Each training uses at most {max_train_rows} rows, drawn class by class with seed {seed}.")
-    table, names = rows.to_pandas(), rows.features["label"].names
-    texts = table.assign(text=table["text"].map(bare)).drop_duplicates(["text", "label"])
-    counts = texts["label"].value_counts().sort_index()
-    if rare := [f"{names[i]} ({n})" for i, n in counts.items() if n < k]:
+    texts = rows.assign(text=rows["text"].map(bare)).drop_duplicates(["text", "stratum"])
+    counts = texts["stratum"].value_counts().sort_index()
+    if rare := [f"{name or 'none'} ({n})" for name, n in counts.items() if n < k]:
         notes.append(f"Classes with too few different texts to be in every part: {', '.join(rare)}.")
     return found, notes

@@ -33,7 +33,7 @@ from ..settings import strict_json
 from . import quotes
 
 TEXT_COLUMNS = ("text", "sentence", "content", "tweet")
-LABEL_COLUMNS = ("label", "label_name", "emotion", "category", "class", "target")
+LABEL_COLUMNS = ("label", "label_name", "emotion", "category", "class", "target", "labels", "emotions", "categories")
 
 Pick = Callable[[list[str]], list[str]]
 Batch = tuple[pd.DataFrame, float]
@@ -209,7 +209,9 @@ def _from_arrow(
         except pa.ArrowInvalid as error:
             raise InputError(f"{name}: {column!r} holds damaged values ({first_line(error)}); write it again") from None
         part = values.to_pandas(integer_object_nulls=True)  # else large integers beside nulls would be rounded
-        if names is not None:
+        if names is not None and _is_list(values.type):
+            part = _named_lists(part, names, f"{name}: {column!r}")
+        elif names is not None:
             if not pa.types.is_integer(values.type):
                 raise InputError(f"{name}: {column!r} is declared to hold numbers of classes, but holds {values.type}")
             codes = part.fillna(-1).to_numpy()  # -1 means unlabelled
@@ -224,6 +226,26 @@ def _from_arrow(
     return pd.DataFrame(dict(enumerate(parts))).set_axis(columns, axis=1).set_axis(index)
 
 
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _named_lists(column: pd.Series, names: list[str], where: str) -> pd.Series:
+    """Return lists of class numbers as lists of their names."""
+
+    def named(ids: np.ndarray | None) -> list[str] | None:
+        if ids is None:
+            return None
+        if wrong := [i for i in ids if not isinstance(i, (int, np.integer)) or not 0 <= i < len(names)]:
+            raise InputError(
+                f"{where} holds {wrong[0]} in a list, but there are {len(names)} declared classes, from 0 on; write "
+                "the file anew"
+            )
+        return [names[i] for i in ids]
+
+    return column.map(named)
+
+
 class _Features(TypedDict, total=False):
     features: dict[str, Any] | None
 
@@ -235,12 +257,16 @@ class _Metadata(TypedDict, total=False):
 
 
 def _class_names(schema: pa.Schema, columns: list[str], name: str) -> dict[str, list[str] | None]:
-    """Return column -> the names of its classes, if it is declared as a ClassLabel of the library datasets."""
+    """Return column -> the names of its classes, if the library datasets declared it as a ClassLabel or a list of it."""
     written = (schema.metadata or {}).get(b"huggingface", b"{}")
     features = strict_json.read_json(written, _Metadata, f"{name}: its metadata").get("info", {}).get("features") or {}
     classes = dict.fromkeys(columns)
     for column in classes:
         feature = features.get(column)
+        if isinstance(feature, list) and len(feature) == 1:  # as older releases declare lists
+            feature = feature[0]
+        if isinstance(feature, dict) and feature.get("_type") in ("List", "LargeList", "Sequence"):
+            feature = feature.get("feature")
         if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
             names = strict_json.check_form(
                 feature.get("names"), list[str], f"{name}: what it declares as classes of {column!r}"

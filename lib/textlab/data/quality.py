@@ -10,20 +10,24 @@ from decimal import Decimal
 import pandas as pd
 
 from ..errors import InputError
+from .label_sets import single, written
 from .readers import SPLITS
 from .variants import bare
 
+#: So many cells that look like several labels are no slip.
+MANY = 5
 #: Words that programs write for a missing value.
 _MISSING = ("None", "none", "NaN", "nan", "NAN", "NULL", "null", "Null", "NA", "N/A", "n/a", "<NA>", "#N/A")
 _NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?")
 
 
-def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
+def quality(table: pd.DataFrame, dropped: list[dict], several: bool = False) -> pd.DataFrame:
     """Return the problems of a data set, one line for each problem and split in which it occurs.
 
     Args:
         table: columns text, label, split, row.
         dropped: the lines for rows that were dropped before.
+        several: whether a row has several labels, as `label_sets.written` writes them.
 
     Returns:
         problem; split; texts: how many different texts have it; rows: how many rows of the split they take;
@@ -33,7 +37,7 @@ def quality(table: pd.DataFrame, dropped: list[dict]) -> pd.DataFrame:
         A line "nearly the same text also in ..." counts texts that do not stand in that split themselves, but a variant
         of them does, with the same letters and digits (`variants.bare`).
     """
-    report, table = _odd(table), table.assign(bare=table["text"].map(bare))
+    report, table = _odd(table, several), table.assign(bare=table["text"].map(bare))
     present = [split for split in SPLITS if (table["split"] == split).any()]
     for position, split in enumerate(present):
         part = table[table["split"] == split]
@@ -55,11 +59,16 @@ def _pairs(table: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(table[["text", "label"]])
 
 
-def _odd(table: pd.DataFrame) -> list[dict]:
+def _odd(table: pd.DataFrame, several: bool) -> list[dict]:
     """Return the lines about labels and texts that are read as they stand, but are hardly meant so."""
     report = []
+    if several:
+        report += findings("no label at all", table[table["label"] == written([])])
+        each = single(table["label"])
+        table = table.loc[each.index].assign(label=each)
     for column in ("text", "label"):
-        report += findings(f"{column} is a word for a missing value", table[table[column].str.strip().isin(_MISSING)])
+        odd = table[table[column].str.strip().isin(_MISSING)]
+        report += findings(f"{column} is a word for a missing value", odd[~odd.index.duplicated()])
     names = table["label"].unique()
     spellings: dict[str, list[str]] = {}
     for name in table["label"].value_counts().index:  # the usual spelling comes first
@@ -67,13 +76,19 @@ def _odd(table: pd.DataFrame) -> list[dict]:
     for usual, *others in spellings.values():
         for other in others:
             report += findings(f"label {other!r} beside {usual!r}", table[table["label"] == other])
-    several = [name for name in names if (parts := _parts(name)) and set(parts) <= set(names)]
-    return report + findings("several labels in one cell", table[table["label"].isin(several)])
+    joined = [] if several else [name for name in names if (parts := _parts(name)) and set(parts) <= set(names)]
+    return report + findings("several labels in one cell", table[table["label"].isin(joined)])
 
 
-def check_single(table: pd.DataFrame, source: str) -> None:
-    """Raise an InputError if most rows have several labels: lists, or parts that occur in other labels as well."""
+def check_single(table: pd.DataFrame, source: str, labels: str = "auto") -> None:
+    """Raise an InputError if rows seem to have several labels, unless the parameter `labels` says that they have one.
+
+    That is so if most labels are lists, or have parts that occur in other labels as well; or if of more than one label
+    in a hundred, and of `MANY` or more, each part is a label of other rows.
+    """
     counts = table["label"].value_counts()
+    if labels != "auto":
+        return
     parts = {name: _parts(name) for name in counts.index}
     shared = Counter(part for name, some in parts.items() for part in set(some) or {name})
     lists = [name for name in parts if name.startswith("[") and name.endswith("]")]
@@ -93,16 +108,24 @@ def check_single(table: pd.DataFrame, source: str) -> None:
     for group in (lists, several):
         example = next((name for name in group if parts[name]), None)
         if example is not None and 2 * counts[group].sum() > counts.sum():
-            raise InputError(
-                f"dataset: the label column of {source} holds several labels in one cell, such as {example!r}; "
-                "accepted is one label per text; keep one of them, or set label_column to another"
-            )
+            raise _ask(source, example)
+    joined = [name for name, some in parts.items() if some and set(some) <= set(parts)]
+    if counts[joined].sum() >= max(MANY, len(table) / 100):
+        raise _ask(source, joined[0])
+
+
+def _ask(source: str, example: str) -> InputError:
+    return InputError(
+        f"dataset: the label column of {source} holds several labels in one cell, such as {example!r}; set labels to "
+        "several if a text may have more than one, to single if each such cell is one label of its own, or "
+        "label_column to another"
+    )
 
 
 def _parts(name: str) -> list[str]:
     """Return the labels in one cell if they look like several, else none."""
     inner = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    parts = [part.strip().strip("\"'") for part in re.split("[,;|]", inner)]
+    parts = [part.strip().strip("\"'") for part in re.split("[,;|#]", inner)]
     return parts if len(parts) > 1 and all(parts) else []
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pandas.api.types import union_categoricals
 
 from ..errors import InputError, first_line
+from . import label_sets
 from .formats import FORMATS, LABEL_COLUMNS, TEXT_COLUMNS, Batch, Pick
 
 SPLITS = ("train", "validation", "test")
@@ -94,12 +95,30 @@ def split_names(names: list[str]) -> dict[str, str]:
     }
 
 
-def pick_columns(names: list[str], where: str, text_column: str, label_column: str) -> list[str]:
-    """Return the names of the text and the label column: those asked for, else the first usual ones."""
-    return [
-        pick_column(names, where, "text_column", text_column, TEXT_COLUMNS),
-        pick_column(names, where, "label_column", label_column, LABEL_COLUMNS),
-    ]
+def pick_columns(
+    names: list[str], where: str, text_column: str, label_column: str, labels: str = "auto"
+) -> list[str]:
+    """Return the names of the text and the label column: those asked for, else the first usual ones.
+
+    With several labels a text there may be a column for each label: those that `label_column` names, with commas
+    between them, or all but the text if none of the usual ones is there.
+    """
+    text = pick_column(names, where, "text_column", text_column, TEXT_COLUMNS)
+    if labels == "several" and label_column not in names:
+        if "," in label_column:
+            each = [column.strip() for column in label_column.split(",")]
+            return [text, *(pick_column(names, where, "label_column", column, ()) for column in each)]
+        if not label_column and not any(name.lower() in LABEL_COLUMNS for name in names):
+            return [text, *(name for name in names if name != text)]
+    return [text, pick_column(names, where, "label_column", label_column, LABEL_COLUMNS)]
+
+
+def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame:
+    """Return a table of picked columns as text and label; of several label columns, the label is a list of names."""
+    if table.shape[1] == 2:
+        return table.set_axis(["text", "label"], axis=1)
+    label = label_sets.from_columns(table, table.columns[1:], bool(label_column), where)
+    return pd.DataFrame({"text": table.iloc[:, 0], "label": label})
 
 
 def pick_column(names: list[str], where: str, parameter: str, asked: str, usual: tuple[str, ...]) -> str:
@@ -111,12 +130,14 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
         if name in names:
             return name
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
-    raise InputError(f"{where}: {missing}; there is: {', '.join(map(repr, names))}; set {parameter} to one of these")
+    several = ", or labels to several if they are columns of 0 and 1" if parameter == "label_column" else ""
+    there = ", ".join(map(repr, names))
+    raise InputError(f"{where}: {missing}; there is: {there}; set {parameter} to one of these{several}")
 
 
-def read_files(files: list[Path], text_column: str, label_column: str) -> pd.DataFrame:
+def read_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> pd.DataFrame:
     """Return text and label of a split, by line or row of its file; with several files by `<file>:<line or row>`."""
-    tables = {file.name: _read(file, text_column, label_column) for file in files}
+    tables = {file.name: _read(file, text_column, label_column, labels) for file in files}
     tables = {name: table for name, table in tables.items() if table is not None}
     if not tables:
         raise _no_rows(files[0], "texts and labels")
@@ -125,9 +146,9 @@ def read_files(files: list[Path], text_column: str, label_column: str) -> pd.Dat
     return pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables.items()])
 
 
-def probe_files(files: list[Path], text_column: str, label_column: str) -> None:
+def probe_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> None:
     """Raise the InputError that `read_files` would raise for the formats, columns or first rows of these files."""
-    first = [next(_labelled(file, text_column, label_column, PROBE_ROWS), None) for file in files]
+    first = [next(_labelled(file, text_column, label_column, labels, PROBE_ROWS), None) for file in files]
     if not any(first):
         raise _no_rows(files[0], "texts and labels")
 
@@ -185,21 +206,21 @@ def _stream(path: Path, text_column: str, rows: int, further: bool) -> Iterator[
         raise _no_rows(path, "texts")
 
 
-def _read(file: Path, text_column: str, label_column: str) -> pd.DataFrame | None:
+def _read(file: Path, text_column: str, label_column: str, labels: str) -> pd.DataFrame | None:
     """Return text and label of one file, or None if it has no rows."""
-    tables = [table for table, _ in _labelled(file, text_column, label_column, READ_ROWS)]
+    tables = [table for table, _ in _labelled(file, text_column, label_column, labels, READ_ROWS)]
     if not tables:
         return None
-    table = pd.concat(tables).set_axis(["text", "label"], axis=1)
-    labels = [table.iloc[:, 1] for table in tables]
-    if all(isinstance(part.dtype, pd.CategoricalDtype) for part in labels):  # each batch may list other categories
-        table["label"] = union_categoricals(labels, ignore_order=True)
+    table = labelled(pd.concat(tables), label_column, file.name)
+    parts = [part.iloc[:, 1] for part in tables]
+    if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):  # each batch may list other categories
+        table["label"] = union_categoricals(parts, ignore_order=True)
     return table
 
 
-def _labelled(file: Path, text_column: str, label_column: str, rows: int) -> Iterator[Batch]:
-    """Return the batches of a file, with its text and its label column."""
-    return _batches(file, lambda names: pick_columns(names, file.name, text_column, label_column), rows)
+def _labelled(file: Path, text_column: str, label_column: str, labels: str, rows: int) -> Iterator[Batch]:
+    """Return the batches of a file, with its text and its label columns."""
+    return _batches(file, lambda names: pick_columns(names, file.name, text_column, label_column, labels), rows)
 
 
 def _batches(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
+from .label_sets import strata, written
 from .readers import SPLITS
 from .variants import bare
 
@@ -22,7 +23,8 @@ def complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame,
     so that no leak is made.
 
     Args:
-        table: columns text, label and split, where data without splits are the split `all`.
+        table: columns text, label, stratum and split, where data without splits are the split `all`. The stratum is
+            the label, or with several labels a text `label_sets.strata`.
         seed: decides which texts are drawn.
         source: the data set's name, for messages.
 
@@ -36,9 +38,10 @@ def complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame,
     size = max(1, round(SHARE * texts[table["split"] == "train"].nunique()))
     for split in make:
         left = table.assign(text=texts)[table["split"] == "train"]
-        labels = left.drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False).set_index("text")["label"]
-        table.loc[(table["split"] == "train") & texts.isin(_draw(labels, size, seed)), "split"] = split
-    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
+        clear = left.drop_duplicates(["text", "label"]).drop_duplicates("text", keep=False)
+        drawn = _draw(clear.set_index("text")["stratum"], size, seed)
+        table.loc[(table["split"] == "train") & texts.isin(drawn), "split"] = split
+    counts = table.groupby(["stratum", "split"]).size().unstack(fill_value=0).reindex(columns=SPLITS, fill_value=0)
     if counts.loc[counts["train"] == 0, make].any(axis=None) or not counts[make].any().all():
         raise InputError(
             f"dataset: {source} has too few different texts in a class to make a {' and a '.join(make)} split "
@@ -51,7 +54,7 @@ def complete(table: pd.DataFrame, seed: int, source: str) -> tuple[pd.DataFrame,
             f"No {' or '.join(make)} split came with the data: {each} was made of {SHARE:.0%} of the texts, "
             f"drawn class by class with seed {seed}."
         )
-    if rare := [f"{label} ({row.sum()})" for label, row in counts.iterrows() if make and row[make].min() == 0]:
+    if rare := [f"{name or 'none'} ({row.sum()})" for name, row in counts.iterrows() if make and row[make].min() == 0]:
         notes.append(f"Classes with too few rows to be in every split: {', '.join(rare)}.")
     if not counts["test"].any():
         notes.append("No labelled test split came with the data, so there are no test figures.")
@@ -75,17 +78,22 @@ def cut(table: pd.DataFrame, max_train_rows: int | None, seed: int) -> tuple[pd.
     train = table["split"] == "train"
     if max_train_rows is None or max_train_rows >= train.sum():
         return table, []
-    kept = table.index.isin(_draw(table.loc[train, "label"], max_train_rows, seed, at_least_one=True))
+    kept = table.index.isin(_draw(table.loc[train, "stratum"], max_train_rows, seed, at_least_one=True))
     note = f"Training uses {max_train_rows} of {train.sum()} rows, drawn class by class with seed {seed}."
     return table[kept | ~train], [note]
 
 
-def drawn_by_class(ids: Sequence[int], rows: int, seed: int) -> np.ndarray:
+def drawn_by_class(ids: Sequence[int] | Sequence[Sequence[int]], rows: int, seed: int) -> np.ndarray:
     """Return which rows, at most so many, are drawn in proportion to the classes, and of each at least one, in order.
+
+    Args:
+        ids: the class of each row, or its several labels, of which the rarest counts (`label_sets.strata`).
 
     >>> drawn_by_class([0, 0, 0, 0, 0, 0, 1, 1, 1], rows=3, seed=1).size
     3
     """
     if rows >= len(ids):
         return np.arange(len(ids))
+    if isinstance(ids[0], (list, np.ndarray)):
+        ids = strata(pd.Series([written(map(str, some)) for some in ids]))
     return np.sort(_draw(pd.Series(ids), rows, seed, at_least_one=True).to_numpy())

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict, Features, Value
 
+from .dataset import label_words
+
 
 def tokenize(splits: DatasetDict, tokenizer, max_length: int) -> DatasetDict:
     """Return the splits as a model reads them, cut to `max_length` tokens, not padded, in memory.
@@ -37,7 +39,7 @@ def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "split": name,
-                    "label": split.features["label"].int2str(split["label"][:]),
+                    "label": label_words(split),
                     "words": split.to_pandas()["text"].str.split().str.len(),
                     "tokens": pc.list_value_length(_tokens(split, tokenizer, None)["input_ids"]).to_numpy(),
                 }

@@ -16,7 +16,7 @@ import pandas as pd
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-from .. import machine
+from .. import evaluation, machine
 from ..data import Data
 from ..settings import Recipe
 from .callbacks import Progress
@@ -97,6 +97,19 @@ def train_and_answer(
     if place:
         shutil.rmtree(place, ignore_errors=True)
     return whole, folds.collect([part.answers for part in parts])
+
+
+def decided(texts: Data, chances: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Return the answers that probabilities make, and with several labels a text the thresholds of the kept model.
+
+    Args:
+        chances: split -> probabilities, as `train_and_answer` returns them.
+
+    Returns:
+        Split -> class ids, or 1 for each label that a text has, shape (rows, labels); see `evaluation.decisions`.
+    """
+    true = {split: evaluation.truth(texts.splits[split]) for split in chances}
+    return evaluation.decisions(true, chances, texts.parts)
 
 
 @dataclass(frozen=True)

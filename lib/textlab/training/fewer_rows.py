@@ -13,7 +13,7 @@ from ..errors import TrainingError, first_line
 from ..hub import Source
 from ..settings import Recipe
 from .callbacks import Progress
-from .cross_validation import train_and_answer
+from .cross_validation import decided, train_and_answer
 from .fitting import Resumable, Unsaved
 from .frozen_memory import FrozenMemory
 from .model import load_model, suit
@@ -58,16 +58,16 @@ class FewerRows:
     def answers(
         self, split: str, plan: Resumable | Unsaved, memory: FrozenMemory | None = None
     ) -> dict[int, np.ndarray]:
-        """Train, and return number of rows -> class ids for a split; one that diverges is told and left out."""
+        """Train, and return number of rows -> the answers for a split; one that diverges is told and left out."""
         found = {}
         for rows, (part, recipe) in self.parts().items():
             tokens = data.tokenize(part.splits, self.tokenizer, recipe.max_length)
-            fresh = partial(load_model, self.source, part.labels, recipe, self.seed)
+            fresh = partial(load_model, self.source, part.labels, recipe, self.seed, several=part.several)
             known = part, tokens, self.tokenizer, recipe, self.seed, plan, fresh
             try:
                 _, chances = train_and_answer(*known, [Progress(f"{rows:,} rows")], memory=memory)
             except TrainingError as error:
                 print(f"{rows:,} rows: {first_line(error)}")
                 continue
-            found[rows] = chances[split].argmax(1)
+            found[rows] = decided(part, chances)[0][split]
         return found

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, List
+from scipy.special import expit
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import (
@@ -28,6 +29,7 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
+from .. import evaluation
 from ..data import row_lengths
 from ..errors import InputError
 from ..machine import environment
@@ -36,7 +38,7 @@ from . import checkpoints
 from .callbacks import Guard, Progress, ValidateAt
 from .contrast import contrasts
 from .frozen_memory import FrozenMemory
-from .loading import computes_in, match
+from .loading import computes_in, gives_several, match
 from .text_kind import TextKind
 from .trainer import TextTrainer
 
@@ -219,8 +221,8 @@ def _whole(recipe: Recipe, model: PreTrainedModel, tokens: DatasetDict) -> Recip
     """Return a recipe with what is still empty chosen for these tokens, which are not cut any more."""
     longest = int(row_lengths(tokens["train"]).max())
     recipe = dataclasses.replace(recipe, max_length=recipe.max_length or longest)
-    kind = contrasts(model.config.model_type)
-    return suited(recipe, len(tokens["train"]), model.config.num_labels, longest, contrasts=kind)[0]
+    kind, several = contrasts(model.config.model_type), gives_several(model)
+    return suited(recipe, len(tokens["train"]), model.config.num_labels, longest, None, kind, several)[0]
 
 
 def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsaved, rows: int) -> TrainingArguments:
@@ -260,16 +262,34 @@ def _class_weights(train: Dataset, n_classes: int) -> torch.Tensor:
 
 def _majority_f1(tokens: DatasetDict, n_classes: int) -> float:
     """Return macro F1 on validation of always answering the class that is most frequent in training."""
-    labels = tokens["validation"]["label"][:]
-    constant = np.full(len(labels), np.bincount(tokens["train"]["label"][:]).argmax())
+    learned, labels = (evaluation.truth(tokens[split]) for split in ("train", "validation"))
+    kinds, counts = np.unique(learned, axis=0, return_counts=True)
+    constant = np.repeat(kinds[[counts.argmax()]], len(labels), axis=0)
     return f1_score(labels, constant, labels=range(n_classes), average="macro", zero_division=0)
 
 
 def _collator(tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe) -> DataCollatorWithPadding:
-    if recipe.batches != "padded":
-        return DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if environment.device() == "cuda" else None)
-    longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
-    return DataCollatorWithPadding(tokenizer, padding="max_length", max_length=int(longest))
+    options = {"pad_to_multiple_of": 8 if environment.device() == "cuda" else None}
+    if recipe.batches == "padded":
+        longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
+        options = {"padding": "max_length", "max_length": int(longest)}
+    if isinstance(tokens["train"].features["label"], List):
+        return _SeveralLabels(tokenizer, **options, labels=len(evaluation.names(tokens["train"])))
+    return DataCollatorWithPadding(tokenizer, **options)
+
+
+@dataclass
+class _SeveralLabels(DataCollatorWithPadding):
+    """Makes batches whose labels are 1 for each label that a text has and 0 for the others, shape (texts, labels)."""
+
+    labels: int = 0
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = super().__call__([{key: row[key] for key in row if key != "label"} for row in features])
+        batch["labels"] = torch.zeros(len(features), self.labels)
+        for row, one in zip(batch["labels"], features):
+            row[one["label"]] = 1
+        return batch
 
 
 def _precision(model: PreTrainedModel, recipe: Recipe) -> str:
@@ -294,7 +314,7 @@ def identity(model: PreTrainedModel, tokens: DatasetDict, recipe: Recipe, seed: 
     for split in ("train", "validation"):
         table = tokens[split].to_pandas()
         digest.update(pd.util.hash_pandas_object(table["input_ids"].map(tuple), index=False).to_numpy())
-        digest.update(table["label"].to_numpy())
+        digest.update(evaluation.truth(tokens[split]))
     return digest.hexdigest()[:12]
 
 
@@ -305,13 +325,20 @@ def history(trainer: TextTrainer) -> pd.DataFrame:
 
 
 def epoch_metrics(prediction) -> dict[str, float]:
-    """Return accuracy, macro F1, weighted F1 and the number of different classes predicted."""
+    """Return accuracy, macro F1, weighted F1 and the number of different answers: classes, or sets of labels.
+
+    With several labels a text, thresholds are chosen on these very rows, as they are in the end.
+    """
     logits, labels = prediction.predictions, prediction.label_ids
-    predicted = logits.argmax(-1)
+    if labels.ndim == 1:
+        predicted = logits.argmax(-1)
+    else:
+        labels, chances = labels.astype(np.int8), expit(logits)
+        predicted = evaluation.decide(chances, evaluation.choose(labels, chances))
     classes = np.arange(logits.shape[-1])
     return {
         "accuracy": accuracy_score(labels, predicted),
         "macro_f1": f1_score(labels, predicted, labels=classes, average="macro", zero_division=0),
         "weighted_f1": f1_score(labels, predicted, labels=classes, average="weighted", zero_division=0),
-        "predicted_classes": len(np.unique(predicted)),
+        "predicted_classes": len(np.unique(predicted, axis=0)),
     }

@@ -42,12 +42,17 @@ def suit(
     positions = getattr(config, "max_position_embeddings", None)
     limits = [tokenizer.model_max_length, *([positions - 2] if isinstance(positions, int) and positions > 0 else [])]
     tokens = 0 if recipe.max_length else common_length(train, tokenizer)
-    classes = len(train.features["label"].names)
-    return suited(recipe, len(train), classes, tokens, min(limits), contrasts(config.model_type))
+    several, classes = isinstance(train.features["label"], List), len(evaluation.names(train))
+    return suited(recipe, len(train), classes, tokens, min(limits), contrasts(config.model_type), several)
 
 
 def load_model(
-    source: Source, labels: Sequence[str], recipe: Recipe, seed: int, keep_head: bool = False
+    source: Source,
+    labels: Sequence[str],
+    recipe: Recipe,
+    seed: int,
+    keep_head: bool = False,
+    several: bool = False,
 ) -> PreTrainedModel:
     """Return a pretrained model with a new, seeded classification head, also where the source has one already.
 
@@ -57,18 +62,24 @@ def load_model(
         recipe: says whether dropout is used, what stays frozen, and which attention runs.
         seed: of the new head.
         keep_head: take the source's own head, to use a fine-tuned model and not to train one.
+        several: the model gives each label a probability of its own, and not all of them one together.
 
     Raises:
         InputError: the recipe's texts are longer than the model can read.
     """
-    model = read_model(source, labels, seed, attention_of(recipe), keep_head)
+    model = read_model(source, labels, seed, attention_of(recipe), keep_head, several)
     with one_line_errors(source.id, "cannot be trained", "choose another model"):
         prepare(model, recipe)
     return model
 
 
 def read_model(
-    source: Source, labels: Sequence[str], seed: int, attention: str, keep_head: bool = False
+    source: Source,
+    labels: Sequence[str],
+    seed: int,
+    attention: str,
+    keep_head: bool = False,
+    several: bool = False,
 ) -> PreTrainedModel:
     """Return a model as `load_model` does, but with its own dropout and nothing frozen."""
     environment.quiet()
@@ -77,7 +88,8 @@ def read_model(
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),
         "label2id": {label: i for i, label in enumerate(labels)},
-        "problem_type": None,  # a head that was for several labels, or for numbers, is a new one now
+        # A head that was for something else is a new one now.
+        "problem_type": SEVERAL if several else None,
     }
     model, lacking = read_weights(source.path, source.id, attention, **config)
     if keep_head and lacking:
@@ -88,7 +100,8 @@ def read_model(
             if hasattr(module, "set_attention_type"):
                 module.set_attention_type("original_full")
     if not keep_head:
-        vars(model.config).pop("guards", None)  # they are about the head that it had
+        for name in ("guards", "thresholds"):
+            vars(model.config).pop(name, None)  # they are about the head that it had
         if not lacking:
             _renew_head(model, seed)
     return model
@@ -126,21 +139,31 @@ def _renew_head(model: PreTrainedModel, seed: int) -> None:
             setattr(model, name, child)
 
 
-def save(fitted: Fit, folder: Path, guards: Sequence[str] = ()) -> str:
+def save(
+    fitted: Fit, folder: Path, guards: Sequence[str] = (), thresholds: Sequence[float] | None = None
+) -> str:
     """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256.
 
     The kind of the texts that it learned from is saved beside them, where the fit has one.
 
     Args:
         guards: what `evaluation.guards` found; kept in config.json, so that it goes wherever the model goes.
+        thresholds: with several labels a text, the probability from which on a text has each of them; kept there too.
     """
-    fitted.model.config.guards = list(guards)
+    settle(fitted.model, guards, thresholds)
     fitted.trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing here reads
     (folder / FILE).unlink(missing_ok=True)  # of a model that was here before
     if fitted.kind:
         fitted.kind.write(folder)
     return hash_files(folder / "model.safetensors")["model.safetensors"]
+
+
+def settle(model: PreTrainedModel, guards: Sequence[str], thresholds: Sequence[float] | None = None) -> None:
+    """Put into a model's config what `save` keeps there."""
+    model.config.guards = list(guards)
+    if thresholds is not None:
+        model.config.thresholds = [float(threshold) for threshold in thresholds]
 
 
 def weights_sha256(model: PreTrainedModel) -> str:

@@ -187,8 +187,9 @@ def test_named_columns_win(folder):
 def test_missing_columns_are_named_with_those_that_are_there(folder):
     write(folder / "a.csv", "text,mood\na,b\n")
     assert error("a.csv") == (
-        "a.csv: none of the usual columns (label, label_name, emotion, category, class, target); "
-        "there is: 'text', 'mood'; set label_column to one of these"
+        "a.csv: none of the usual columns (label, label_name, emotion, category, class, target, labels, emotions, "
+        "categories); there is: 'text', 'mood'; set label_column to one of these, or labels to several if they are "
+        "columns of 0 and 1"
     )
     assert error("a.csv", text_column="body") == (
         "a.csv: no column 'body'; there is: 'text', 'mood'; set text_column to one of these"
@@ -196,7 +197,7 @@ def test_missing_columns_are_named_with_those_that_are_there(folder):
 
 
 @pytest.mark.parametrize(
-    "label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([[0], [1]], "holds lists or objects")]
+    "label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([{"a": 0}, {"a": 1}], "holds lists or objects")]
 )
 def test_labels_of_another_kind_are_refused(folder, label, part):
     pq.write_table(pa.table({"text": ["a", "b"], "label": label}), folder / "a.parquet")
@@ -347,7 +348,8 @@ def test_hub_snapshot_with_other_splits_and_columns(resolved):
     snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card)
     assert "Splits that are not used: extra." in data.load("owner/name").notes
     assert error("owner/name", label_column="mood") == (
-        "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these"
+        "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these, "
+        "or labels to several if they are columns of 0 and 1"
     )
 
 

@@ -1,0 +1,190 @@
+"""Several labels a text: how they are written in files, and what stands for them while rows are read and dealt.
+
+Inside the room, a text's labels are one string: a JSON list of the names in alphabetical order, `[]` for none.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, show
+
+#: What the parameter `labels` accepts.
+KINDS = ("auto", "single", "several", "ordered")
+#: What may stand between the labels in a cell.
+SEPARATORS = (",", ";", "|", "#")
+#: What a column of a label holds.
+_YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+#: Pairs of labels that a note names.
+PAIRS = 3
+
+
+def are_several(parts: Mapping[str, pd.DataFrame], labels: str) -> bool:
+    """Tell whether a data set's texts have several labels each: as the parameter says, or where cells are lists.
+
+    Args:
+        parts: split -> table with the column label.
+        labels: one of KINDS.
+    """
+    if labels != "auto":
+        return labels == "several"
+    kinds = set().union(*(_kinds(part["label"]) for part in parts.values())) - {None}
+    return kinds == {True}
+
+
+def _kinds(column: pd.Series) -> set[bool | None]:
+    try:
+        cells = column.unique()
+    except TypeError:  # lists
+        cells = column
+    return {is_list(cell) for cell in cells}
+
+
+def is_list(cell: object) -> bool | None:
+    """Tell whether a cell is a list, or written as one; None for an empty cell."""
+    if isinstance(cell, (list, tuple, np.ndarray)):
+        return True
+    if pd.isna(cell) or (isinstance(cell, str) and not cell.strip()):
+        return None
+    return isinstance(cell, str) and bool(re.fullmatch(r"\s*\[.*\]\s*", cell, re.DOTALL))
+
+
+def read(
+    parts: Mapping[str, pd.DataFrame], source: str, name: Callable[[object], str | None]
+) -> tuple[dict[str, pd.Series], list[str]]:
+    """Return split -> the labels of each row, None where the cell is empty, and notes.
+
+    Args:
+        parts: split -> table with the column label: lists, texts that are written as lists, or names with one of
+            `SEPARATORS` between them, the one that most cells have.
+        source: the data set's name, for messages.
+        name: returns the label that a value stands for, None for none.
+
+    Raises:
+        InputError: a cell cannot be read.
+    """
+    cells = pd.concat([part["label"] for part in parts.values()], ignore_index=True)
+    plain = [cell for cell in cells if is_list(cell) is False]
+    counts = {separator: sum(separator in str(cell) for cell in plain) for separator in SEPARATORS}
+    separator = max(counts, key=counts.get)
+
+    def labels(cell: object) -> str | None:
+        kind = is_list(cell)
+        if kind is None:
+            return None
+        if kind:
+            values = _listed(cell, source) if isinstance(cell, str) else list(cell)
+        else:
+            values = str(cell).split(separator) if isinstance(cell, str) else [cell]
+        return written(filter(None, (name(value) for value in values if not pd.isna(value))))
+
+    notes = []
+    if counts[separator]:
+        notes.append(f"Several labels in a cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
+    return {split: part["label"].astype(object).map(labels).astype("str") for split, part in parts.items()}, notes
+
+
+def _first(cells: Iterable[object], separator: str) -> str:
+    return next(str(cell) for cell in cells if separator in str(cell))
+
+
+def _listed(cell: str, source: str) -> Sequence[object]:
+    """Return the values in a cell such as `["joy", "anger"]`, in JSON or in Python's spelling."""
+    try:
+        values = ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        values = re.split(r"[,\s]+", cell.strip()[1:-1].strip())  # as NumPy prints numbers, or words without quotes
+        if not all(re.fullmatch(r"[\w.-]+", value) for value in values):
+            raise InputError(
+                f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
+                '["joy", "anger"], or names with one of , ; | # between them'
+            ) from None
+    if not isinstance(values, (list, tuple)):
+        values = [values]
+    if nested := next((value for value in values if isinstance(value, (list, tuple, dict, set))), None):
+        raise InputError(f"dataset: the label column of {source} holds lists in lists, such as {show(nested)}")
+    return values
+
+
+def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> pd.Series:
+    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names.
+
+    Args:
+        table: of one split.
+        columns: that may be labels.
+        asked: whether each of them has to be one; else those with other values are no labels.
+        where: the table's name, for messages.
+
+    Raises:
+        InputError: there are fewer than two such columns, or one that was asked for holds something else.
+    """
+    texts = {column: table[column].map(lambda cell: str(cell).strip().lower()) for column in columns}
+    wrong = {column: values[~values.isin((*_YES, *_NO))] for column, values in texts.items()}
+    if asked and (other := next((column for column in columns if len(wrong[column])), None)):
+        place = wrong[other].index[0]
+        raise InputError(
+            f"{where}, {table.index.name} {place}: the label column {other!r} holds {show(wrong[other].iloc[0])}; "
+            "accepted are 0 and 1"
+        )
+    found = [column for column in columns if not len(wrong[column])]
+    if len(found) < 2:
+        raise InputError(
+            f"{where}: none of the usual label columns, and not two columns of 0 and 1 only; set label_column to the "
+            "column with the labels, or to the columns of 0 and 1, with commas between them"
+        )
+    ones = np.stack([texts[column].isin(_YES) for column in found], axis=1)
+    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object)
+
+
+def written(names: Iterable[str]) -> str:
+    """Return labels as the room keeps them, and as they are written into files.
+
+    >>> written(["joy", "anger", "joy"]), written([])
+    ('["anger", "joy"]', '[]')
+    """
+    return json.dumps(sorted({*names}), ensure_ascii=False)
+
+
+def single(labels: pd.Series) -> pd.Series:
+    """Return each label of each row, one an entry, under the index of its row.
+
+    Args:
+        labels: as `read` gives them.
+    """
+    return labels.map(json.loads).explode().dropna()
+
+
+def strata(labels: pd.Series) -> pd.Series:
+    """Return of each row the rarest of its labels, empty where it has none.
+
+    Rows that are drawn in proportion to these give each split its share of the rare labels too. (Iterative
+    stratification, Sechidis et al. 2011, deals the rarest label first, as well.)
+
+    >>> strata(pd.Series(['["joy"]', '["anger", "joy"]', '["joy"]', '[]'])).tolist()
+    ['joy', 'anger', 'joy', '']
+    """
+    counts = single(labels).value_counts()
+    rarest = {text: min(json.loads(text), key=lambda one: (counts[one], one), default="") for text in labels.unique()}
+    return labels.map(rarest)
+
+
+def about(labels: pd.Series) -> str:
+    """Return a sentence on how many labels the texts have, and which ones occur together.
+
+    Args:
+        labels: as `read` gives them.
+    """
+    sets = labels.map(json.loads)
+    sizes, pairs = sets.str.len(), Counter(pair for some in sets for pair in combinations(some, 2))
+    told = f"{sizes.mean():.2f} labels a text: {(sizes > 1).mean():.0%} of {len(sizes):,} texts have several"
+    told += f", {none:,} have none" if (none := int((sizes == 0).sum())) else ", each has one at least"
+    most = ", ".join(f"{one} with {other} ({n:,})" for (one, other), n in pairs.most_common(PAIRS))
+    return told + (f". Most often together: {most}." if most else ".")
