@@ -1,6 +1,6 @@
 """textlab: from the Hugging Face Hub to a registered, trustworthy text classifier.
 
-The rooms, each of which imports only from those before it: errors, machine, settings, hub, data, training, evaluation,
+The rooms, each of which imports only from those before it: errors, machine, settings, hub, data, evaluation, training,
 tracking, notebooks, workflows, __main__. Importing the package does no work.
 """
 

@@ -20,7 +20,7 @@ def imported(code: str, *arguments: str) -> set[str]:
 
 
 def test_importing_the_rooms_imports_nothing_heavy_and_says_nothing():
-    rooms = "machine, settings, hub, data, training, evaluation, tracking, notebooks, workflows"
+    rooms = "machine, settings, hub, data, evaluation, training, tracking, notebooks, workflows"
     done = subprocess.run([sys.executable, "-c", f"from textlab import {rooms}"], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout + done.stderr == ""
     assert imported(f"from textlab import {rooms}") == set()

@@ -4,16 +4,18 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "elsewhere", "kinds", "plots", "sweep_analysis", "sweep_comparison"],
+    ["agreement", "elsewhere", "kinds", "ordered", "plots", "sweep_analysis", "sweep_comparison"],
     {
+        "answers": ["names", "same", "truth", "words"],
+        "baseline_models": ["baselines"],
         "calibration": ["compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],
         "diagnostics": ["best_epoch", "guards", "label_issues", "remarks", "worst_errors"],
         "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],
         "power_law": ["more_labels"],
+        "ranking": ["average_precision"],
         "scores": [
             "BASELINES",
-            "baselines",
             "compare",
             "headline_rows",
             "over_seeds",
@@ -23,5 +25,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "score_seeds",
             "score_table",
         ],
+        "thresholds": ["choose", "decide", "decisions"],
     },
 )

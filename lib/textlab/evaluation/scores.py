@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from scipy.sparse import csr_array
 from scipy.stats import binomtest
-from sklearn.dummy import DummyClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import classification_report, f1_score
-from sklearn.pipeline import make_pipeline
-from sklearn.svm import LinearSVC
+
+from .answers import as_array, names, same, truth
 
 #: Numbers that a bootstrap holds at a time, for each of a few tables: 32 MB.
 AT_ONCE = 2**22
+#: What is measured, in this order; the last one only where a text may have several labels.
+METRICS = ("accuracy", "macro_f1", "micro_f1")
 #: Baseline -> its name for readers.
 BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SVM", "linear_probe": "linear probe"}
 
@@ -25,16 +25,21 @@ BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SV
 def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
     """Return accuracy, macro F1 and weighted F1, the first two with 95 % intervals.
 
-    The intervals are percentile bootstrap intervals over rows (Efron 1979).
+    The intervals are percentile bootstrap intervals over rows (Efron 1979). Where texts have several labels, accuracy
+    is exact match, the share of texts whose labels are all right and none is missing, and there is micro F1, too.
 
     Args:
         split: its `label` column holds the true classes; classes that never occur count into macro F1 as 0.
-        predicted: class ids, one a row.
+        predicted: class ids, one a row; or 0 and 1 for each label, shape (rows, labels).
         seed: of the resampling.
         resamples: number of bootstrap samples.
 
     Returns:
         Keys accuracy, macro_f1, weighted_f1, accuracy_ci95 and macro_f1_ci95 (each [low, high]); numbers from 0 to 1.
+        With several labels a text micro_f1 and micro_f1_ci95, too.
+
+    Raises:
+        ValueError: labels and answers differ in number, or one of them has several labels a text and the other one.
 
     >>> from datasets import ClassLabel, Features
     >>> split = Dataset.from_dict({"label": [0, 0, 1, 1]}, Features({"label": ClassLabel(names=["sad", "glad"])}))
@@ -42,54 +47,33 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
     >>> scores["accuracy"], scores["accuracy_ci95"]
     (0.75, [0.25, 1.0])
     """
-    true, n = split["label"][:], split.features["label"].num_classes
+    true, n = truth(split), len(names(split))
     kinds, counts = _kinds(true, predicted)
-    if (kinds[:, -1] < n - 1).any():  # the last kind gets what the others left, so which one it is decides the draw
+    if (
+        true.ndim == 1 and (kinds[:, -1] < n - 1).any()
+    ):  # the last kind gets what the others left, so which one it is decides the draw
         kinds, counts = np.append(kinds, [[n - 1], [n - 1]], axis=1), np.append(counts, 0)
     values = _bootstrap(kinds, counts, n, np.random.default_rng(seed), resamples)
     return _figures(values[..., 0], _weighted_f1(true, predicted, n))
 
 
 def score_table(scores: dict[str, dict]) -> pd.DataFrame:
-    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval."""
+    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval.
+
+    With several labels a text accuracy is called exact match, and micro F1 stands beside it.
+    """
+    columns = {"accuracy": "accuracy", "macro F1": "macro_f1"}
+    if any("micro_f1" in figures for figures in scores.values()):
+        columns = {"exact match": "accuracy", "macro F1": "macro_f1", "micro F1": "micro_f1"}
 
     def words(figures: dict, metric: str) -> str:
         low, high = figures[f"{metric}_ci95"]
         return f"{figures[metric]:.3f}  ({low:.3f} to {high:.3f})"
 
     rows = {
-        name: {"accuracy": words(figures, "accuracy"), "macro F1": words(figures, "macro_f1")}
-        for name, figures in scores.items()
+        name: {column: words(figures, metric) for column, metric in columns.items()} for name, figures in scores.items()
     }
     return pd.DataFrame(rows).T.rename(BASELINES)
-
-
-def baselines(splits: DatasetDict, seed: int, majority: int | None = None) -> dict[str, dict[str, np.ndarray]]:
-    """Return what two models without any pretraining predict.
-
-    `majority` always answers the most frequent class of train. `tfidf_svm` is a linear SVM on TF-IDF of words and
-    word pairs, the model that any fine-tuned one has to beat.
-
-    Args:
-        splits: each with columns text and label; the models learn from train and answer the others.
-        seed: of the SVM.
-        majority: class that `majority` answers; None: the most frequent one of train.
-
-    Returns:
-        Name of the baseline -> split -> class ids, one a row.
-    """
-    constant = {"strategy": "most_frequent"} if majority is None else {"strategy": "constant", "constant": majority}
-    models = {
-        "majority": DummyClassifier(**constant),
-        "tfidf_svm": make_pipeline(
-            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(random_state=seed)
-        ),
-    }
-    answers = {}
-    for name, model in models.items():
-        model.fit(splits["train"]["text"][:], splits["train"]["label"][:])
-        answers[name] = {split: model.predict(splits[split]["text"][:]) for split in splits if split != "train"}
-    return answers
 
 
 def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
@@ -112,7 +96,8 @@ def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str]) -> pd.DataFrame:
-    """Return precision, recall, f1 and rows for each class, indexed by label name."""
+    """Return precision, recall, f1 and rows for each class, indexed by label name; answers as for `compare`."""
+    true, predicted = as_array(true), as_array(predicted)
     report = classification_report(
         true, predicted, labels=range(len(labels)), target_names=list(labels), output_dict=True, zero_division=0
     )
@@ -126,14 +111,16 @@ def compare(
     """Return how two models differ on the same rows, and whether that may be chance.
 
     Args:
-        true, first, second: class ids, one a row: the labels, and the answers of two models.
+        true, first, second: class ids, one a row: the labels, and the answers of two models; or 0 and 1 for each label,
+            shape (rows, labels), where a row is right if all its labels are (exact match).
         seed: of the resampling.
         resamples: number of bootstrap samples.
 
     Returns:
         first_right and second_right: how many rows only this model gets right. p_value: of the exact McNemar test
         (1947; binomial) that both are equally good. difference (of accuracy) and macro_f1_difference: first minus
-        second, each with a 95 % interval of a paired bootstrap over rows (`..._ci95`: [low, high]).
+        second, each with a 95 % interval of a paired bootstrap over rows (`..._ci95`: [low, high]). With several labels
+        a text micro_f1_difference, too.
 
     Raises:
         ValueError: the labels and the answers differ in number.
@@ -142,18 +129,19 @@ def compare(
     >>> test["first_right"], test["second_right"], test["p_value"]  # four times heads may still be chance
     (4, 0, 0.125)
     """
-    true, first, second = (np.asarray(ids) for ids in (true, first, second))
+    true, first, second = (as_array(ids) for ids in (true, first, second))
     if not len(true) == len(first) == len(second):
         raise ValueError(
             f"the models must answer the same rows: got {len(true)} labels, {len(first)} and {len(second)} answers"
         )
-    first_right = int(((first == true) & (second != true)).sum())
-    second_right = int(((second == true) & (first != true)).sum())
-    n = int(max(true.max(), first.max(), second.max())) + 1
+    right, rival = same(true, first), same(true, second)
+    first_right, second_right = int((right & ~rival).sum()), int((rival & ~right).sum())
+    n = true.shape[1] if true.ndim == 2 else int(max(true.max(), first.max(), second.max())) + 1
     values = _bootstrap(*_kinds(true, first, second), n, np.random.default_rng(seed), resamples)
     gaps = _figures(values[..., 0] - values[..., 1])
     discordant = first_right + second_right
     p_value = binomtest(first_right, discordant).pvalue if discordant else 1.0
+    micro_f1 = {name.replace("f1", "f1_difference"): gap for name, gap in gaps.items() if name.startswith("micro")}
     return {
         "first_right": first_right,
         "second_right": second_right,
@@ -162,6 +150,7 @@ def compare(
         "difference_ci95": gaps["accuracy_ci95"],
         "macro_f1_difference": gaps["macro_f1"],
         "macro_f1_difference_ci95": gaps["macro_f1_ci95"],
+        **micro_f1,
     }
 
 
@@ -196,14 +185,14 @@ def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0,
 
     Args:
         split: as for `score`.
-        answers: class ids of each seed's model, one a row; those of one model give the interval of `score`.
+        answers: of each seed's model, as for `score`; those of one model give its interval.
         seed: of the resampling.
         resamples: number of bootstrap samples.
 
     Returns:
         The keys of `score`.
     """
-    true, n, k = split["label"][:], split.features["label"].num_classes, len(answers)
+    true, n, k = truth(split), len(names(split)), len(answers)
     dice = np.random.default_rng(seed)
     values = _bootstrap(*_kinds(true, *answers), n, dice, resamples)
     seeds = np.vstack([np.arange(k), dice.integers(k, size=(resamples, k))])
@@ -212,31 +201,39 @@ def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0,
 
 
 def _kinds(*classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the kinds of rows, a kind a column (its label, then each model's answer), and how many rows each has."""
-    return np.unique(np.stack([np.asarray(ids) for ids in classes]), axis=1, return_counts=True)
+    """Return the kinds of rows, a kind a column (its label, then each model's answer), and how many rows each has.
+
+    Where labels and answers are matrices, the kinds have a third axis, of labels.
+    """
+    return np.unique(np.stack([as_array(ids) for ids in classes]), axis=1, return_counts=True)
 
 
 def _bootstrap(
     kinds: np.ndarray, counts: np.ndarray, n_classes: int, dice: np.random.Generator, resamples: int
 ) -> np.ndarray:
-    """Return accuracy and macro F1 of every model on the rows themselves and on resamples of them.
+    """Return the metrics of every model on the rows themselves and on resamples of them.
 
     Rows of one kind are interchangeable, so a resample of rows is a multinomial draw of the counts, which is fast.
     Few resamples are drawn and counted at a time, so that the memory grows with the rows and the classes only.
 
     Returns:
-        Shape (2 metrics, 1 + resamples, models); the first of the second axis are the rows themselves.
+        Shape (metrics, 1 + resamples, models); the metrics are accuracy and macro F1, and micro F1 where rows have
+        several labels; the first of the second axis are the rows themselves.
     """
     labels, *models = kinds
-    hits = [_of_class(labels, n_classes, labels == answers) for answers in models]
-    either = [_of_class(labels, n_classes) + _of_class(answers, n_classes) for answers in models]
+    several = labels.ndim == 2
+    rights = [same(labels, answers).astype(float) for answers in models]
+    ones = [_of_class(classes, n_classes) for classes in kinds]
+    hits = [ones[0] * answered for answered in ones[1:]]  # cell by cell: has the label, and gets it
+    either = [ones[0] + answered for answered in ones[1:]]
 
     def measured(draws: np.ndarray) -> np.ndarray:
         values = []
-        for right, both in zip(hits, either):
-            found, all_of_it = (np.ascontiguousarray((kind @ draws.T).T) for kind in (right, both))
-            f1 = np.divide(2 * found, all_of_it, out=np.zeros(found.shape), where=all_of_it > 0)
-            values.append([found.sum(1) / counts.sum(), f1.mean(1)])
+        for right, hit, one in zip(rights, hits, either):
+            found, all_of_it = (np.ascontiguousarray((kind @ draws.T).T) for kind in (hit, one))
+            f1 = _f1(found, all_of_it)
+            micro_f1 = [_f1(found.sum(1), all_of_it.sum(1))] if several else []
+            values.append([draws @ right / counts.sum(), f1.mean(1), *micro_f1])
         return np.stack(values, axis=-1)
 
     at_once = max(1, AT_ONCE // max(kinds.shape[1], n_classes))
@@ -246,20 +243,28 @@ def _bootstrap(
     return np.concatenate([measured(counts[None].astype(float)), *map(measured, drawn)], axis=1)
 
 
-def _of_class(classes: np.ndarray, n_classes: int, where: np.ndarray | bool = True) -> csr_array:
-    """Return which kinds of rows are of which class, shape (classes, kinds), as ones; zero where `where` is false."""
-    ones = np.broadcast_to(np.asarray(where, dtype=float), classes.shape)
-    return csr_array((ones, (classes, np.arange(len(classes)))), shape=(n_classes, len(classes)))
+def _f1(found: np.ndarray, either: np.ndarray) -> np.ndarray:
+    """Return F1 from true positives and from labels and answers together; 0 where there are neither."""
+    return np.divide(2 * found, either, out=np.zeros(found.shape), where=either > 0)
+
+
+def _of_class(classes: np.ndarray, n_classes: int) -> csr_array:
+    """Return which kinds of rows are of which class, shape (classes, kinds), as ones."""
+    if classes.ndim == 2:
+        return csr_array(classes.T.astype(float))
+    rows = np.arange(len(classes))
+    return csr_array((np.ones(len(classes)), (classes, rows)), shape=(n_classes, len(classes)))
 
 
 def _figures(values: np.ndarray, weighted_f1: float | None = None) -> dict:
-    """Return the keys of `score` from the values of one model, shape (2 metrics, 1 + resamples)."""
-    accuracy, macro_f1 = values[:, 0].tolist()
-    accuracy_ci95, macro_f1_ci95 = np.percentile(values[:, 1:], [2.5, 97.5], axis=1).T.tolist()
+    """Return the keys of `score` from the values of one model, shape (metrics, 1 + resamples)."""
+    metrics = METRICS[: len(values)]
+    figures = dict(zip(metrics, values[:, 0].tolist()))
     weighted = {} if weighted_f1 is None else {"weighted_f1": weighted_f1}
-    intervals = {"accuracy_ci95": accuracy_ci95, "macro_f1_ci95": macro_f1_ci95}
-    return {"accuracy": accuracy, "macro_f1": macro_f1} | weighted | intervals
+    bounds = np.percentile(values[:, 1:], [2.5, 97.5], axis=1).T.tolist()
+    return figures | weighted | {f"{metric}_ci95": interval for metric, interval in zip(metrics, bounds)}
 
 
-def _weighted_f1(true: Sequence[int], predicted: Sequence[int], n_classes: int) -> float:
+def _weighted_f1(true: np.ndarray, predicted: Sequence[int], n_classes: int) -> float:
+    predicted = as_array(predicted)
     return float(f1_score(true, predicted, labels=range(n_classes), average="weighted", zero_division=0))

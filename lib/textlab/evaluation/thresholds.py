@@ -1,0 +1,96 @@
+"""From probabilities to answers: the likeliest class, or every label whose probability reaches its threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .answers import as_array
+
+#: A label with fewer texts than this gets the threshold that suits all labels together: its own would be chance.
+FEW = 10
+
+
+def choose(true: Sequence[Sequence[int]], chances: np.ndarray) -> np.ndarray:
+    """Return the thresholds that give each label its highest F1 on these rows (Lipton et al. 2014).
+
+    A label that fewer than `FEW` of the rows have gets the one threshold that is best for all labels together, by their
+    micro F1. Choose on rows that are not scored afterwards.
+
+    Args:
+        true: 0 and 1 for each label, shape (rows, labels).
+        chances: probability of each label, shape (rows, labels).
+
+    Returns:
+        Shape (labels,), between 0 and 1; all 0.5 if no row has a label, since then no threshold is better.
+
+    >>> choose([[1], [1], [0]] * 10, np.array([[0.9], [0.3], [0.1]] * 10)).round(3).tolist()
+    [0.2]
+    """
+    true, chances = as_array(true), np.asarray(chances, dtype=float)
+    if true.ndim != 2 or true.shape != chances.shape:
+        raise ValueError(
+            f"labels and probabilities must be of one shape (rows, labels): got {true.shape}, {chances.shape}"
+        )
+    thresholds = np.full(true.shape[1], _best(true.ravel(), chances.ravel()))
+    for label in np.flatnonzero(true.sum(0) >= FEW):
+        thresholds[label] = _best(true[:, label], chances[:, label])
+    return thresholds
+
+
+def _best(true: np.ndarray, chances: np.ndarray) -> float:
+    """Return the threshold of the highest F1: the middle between the last probability that passes and the next one."""
+    values, number = np.unique(chances, return_inverse=True)
+    counts, found = np.bincount(number), np.bincount(number, weights=true)
+    passing, hits = counts[::-1].cumsum()[::-1], found[::-1].cumsum()[::-1]
+    if not true.any():
+        return 0.5
+    last = int((2 * hits / (passing + true.sum())).argmax())
+    below = values[last - 1] if last else 0.0
+    middle = (values[last] + below) / 2
+    return float(middle if middle > below else values[last])  # neighbours of the last bit have no middle
+
+
+def decide(chances: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
+    """Return the answers that probabilities come to.
+
+    Args:
+        chances: probability of each class or label, shape (rows, labels).
+        thresholds: of each label; None: a text has one label, the likeliest.
+
+    Returns:
+        Class ids, shape (rows,); with thresholds 0 and 1 for each label, shape (rows, labels), int8.
+    """
+    chances = np.asarray(chances)
+    return chances.argmax(1) if thresholds is None else (chances >= np.asarray(thresholds)).astype(np.int8)
+
+
+def decisions(
+    true: Mapping[str, Sequence], chances: Mapping[str, np.ndarray], parts: Sequence[Sequence[int]] = ()
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Return the answers for all splits, and the thresholds of the model that is kept.
+
+    With several labels a text, thresholds chosen on validation answer all splits. In a cross-validation each fold of
+    test is answered by thresholds chosen on the other folds, so that no text has part in its own answer; those of the
+    first fold answer validation, whose rows are that fold's. The kept model gets thresholds chosen on all of test.
+
+    Args:
+        true: split -> what `answers.truth` returns.
+        chances: split -> probability of each class or label, shape (rows, labels).
+        parts: of a cross-validation, the row numbers of each fold in test; they cover it.
+
+    Returns:
+        Split -> answers, as `decide` returns them; thresholds, shape (labels,), or None with one label a text.
+    """
+    if as_array(next(iter(true.values()))).ndim == 1:
+        return {split: decide(some) for split, some in chances.items()}, None
+    thresholds = choose(*(of["test" if len(parts) else "validation"] for of in (true, chances)))
+    answers = {split: decide(some, thresholds) for split, some in chances.items()}
+    for number, rows in enumerate(parts):
+        others = np.setdiff1d(np.arange(len(chances["test"])), rows)
+        own = choose(as_array(true["test"])[others], chances["test"][others])
+        answers["test"][rows] = decide(chances["test"][rows], own)
+        if number == 0 and "validation" in chances:
+            answers["validation"] = decide(chances["validation"], own)
+    return answers, thresholds
