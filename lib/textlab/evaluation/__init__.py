@@ -10,8 +10,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "baseline_models": ["baselines"],
         "calibration": ["compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],
-        "diagnostics": ["best_epoch", "guards", "label_issues", "remarks", "worst_errors"],
+        "diagnostics": ["best_epoch", "guards", "remarks"],
         "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],
+        "mistakes": ["label_issues", "worst_errors"],
         "power_law": ["more_labels"],
         "ranking": ["average_precision"],
         "scores": [

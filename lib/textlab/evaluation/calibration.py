@@ -7,23 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, logit, softmax
+
+from .answers import as_array
 
 
 def reliability(true: Sequence[int], probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
     """Return how often the model is right, by how sure it is (DeGroot and Fienberg 1983).
 
+    Where texts have several labels, each label of each text is a forecast of its own: its probability is held against
+    how often it is there.
+
     Args:
-        true: class ids, one a row.
-        probabilities: of each class for each row, shape (rows, classes).
+        true: class ids, one a row; or 0 and 1 for each label, shape (rows, labels).
+        probabilities: of each class or label for each row, shape (rows, classes).
         bins: number of equally wide bins of confidence.
 
     Returns:
-        A row for each bin that has rows: confidence (its mean), accuracy, rows.
+        A row for each bin that has rows: confidence (its mean), accuracy (share of what is right, or of labels that are
+        there), rows (of forecasts).
     """
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(true)
-    number = np.minimum((confidence * bins).astype(int), bins - 1)
-    groups = pd.DataFrame({"bin": number, "confidence": confidence, "accuracy": right}).groupby("bin")
+    confidence, right = (values.ravel() for values in _forecasts(true, probabilities))
+    groups = pd.DataFrame({"bin": _bins(confidence, bins), "confidence": confidence, "accuracy": right}).groupby("bin")
     return groups.agg(confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), rows=("bin", "size"))
 
 
@@ -42,20 +47,31 @@ def temperature(true: Sequence[int], probabilities: np.ndarray) -> float:
     Fit it on rows that are not scored afterwards.
 
     Args:
-        true: class ids, one a row.
-        probabilities: of each class for each row, shape (rows, classes).
+        true, probabilities: as for `reliability`.
     """
-    logits, rows = np.log(np.clip(probabilities, 1e-12, 1)), np.arange(len(probabilities))
+    true = as_array(true)
+    several = true.ndim == 2
+    logits, rows = _logits(probabilities, several), np.arange(len(probabilities))
 
     def loss(log_temperature: float) -> float:
+        if several:
+            return np.logaddexp(0, (1 - 2.0 * true) * logits / np.exp(log_temperature)).mean()
         return -log_softmax(logits / np.exp(log_temperature), axis=1)[rows, true].mean()
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
 
-def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities at another temperature; which class is the likeliest stays the same."""
-    return softmax(np.log(np.clip(probabilities, 1e-12, 1)) / temperature, axis=1)
+def rescale(probabilities: np.ndarray, temperature: float, several: bool = False) -> np.ndarray:
+    """Return probabilities at another temperature; which class is the likeliest stays the same.
+
+    Args:
+        probabilities: of each class or label for each row, shape (rows, classes).
+        temperature: above 1 the model gets less sure.
+        several: whether a text may have several labels; each label is then rescaled for itself. Thresholds that are
+            rescaled in the same way give the same answers.
+    """
+    logits = _logits(probabilities, several) / temperature
+    return expit(logits) if several else softmax(logits, axis=1)
 
 
 def compare_calibration(
@@ -69,8 +85,8 @@ def compare_calibration(
     """Return the calibration errors of two sets of probabilities for the same rows, and how they differ.
 
     Args:
-        true: class ids, one a row.
-        first, second: probabilities of each class for each row, shape (rows, classes).
+        true: class ids, one a row; or 0 and 1 for each label, shape (rows, labels).
+        first, second: probabilities of each class or label for each row, shape (rows, classes).
         bins: as for `calibration_error`.
         seed, resamples: of the intervals, paired percentile bootstraps over rows.
 
@@ -78,13 +94,14 @@ def compare_calibration(
         first, second and difference (second minus first: below 0, the second ones are more to be believed), each with
         its 95 % interval (`..._ci95`: [low, high]).
     """
-    true, dice = np.asarray(true), np.random.default_rng(seed)
+    dice = np.random.default_rng(seed)
     values = np.zeros((1 + resamples, 2))
     parts = [_gaps(true, probabilities, bins) for probabilities in (first, second)]
     for number in range(1 + resamples):
         rows = dice.integers(len(true), size=len(true)) if number else np.arange(len(true))
         values[number] = [
-            np.abs(np.bincount(bin_of[rows], gap[rows], minlength=bins)).sum() / len(true) for bin_of, gap in parts
+            np.abs(np.bincount(bin_of[rows].ravel(), gap[rows].ravel(), minlength=bins)).sum() / gap.size
+            for bin_of, gap in parts
         ]
     values = np.column_stack([values, values[:, 1] - values[:, 0]])
     found = {}
@@ -93,7 +110,29 @@ def compare_calibration(
     return found
 
 
-def _gaps(true: np.ndarray, probabilities: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bin of each row, and its confidence minus 1 where it is right, minus 0 where it is wrong."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == true
-    return np.minimum((confidence * bins).astype(int), bins - 1), confidence - right
+def _gaps(true: Sequence[int], probabilities: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bin of each forecast, and its confidence minus 1 where it is right, minus 0 where it is wrong."""
+    confidence, right = _forecasts(true, probabilities)
+    return _bins(confidence, bins), confidence - right
+
+
+def _forecasts(true: Sequence[int], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how sure a model is, and whether it is right, 1 or 0.
+
+    Returns:
+        Of each row's likeliest class, shape (rows,); of several labels a text each label's probability, and whether the
+        text has it, shape (rows, labels).
+    """
+    true = as_array(true)
+    if true.ndim == 2:
+        return probabilities, true
+    return probabilities.max(1), probabilities.argmax(1) == true
+
+
+def _bins(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((confidence * bins).astype(int), bins - 1)
+
+
+def _logits(probabilities: np.ndarray, several: bool) -> np.ndarray:
+    """Return what a softmax over classes, or a sigmoid of each label, makes these probabilities of."""
+    return logit(np.clip(probabilities, 1e-12, 1 - 1e-12)) if several else np.log(np.clip(probabilities, 1e-12, 1))

@@ -1,4 +1,4 @@
-"""What is behind a score: errors, labels that are likely wrong, how training went, guards against a useless model."""
+"""What is behind a score: how the tokenizer reads, how training went, guards against a useless model."""
 
 from __future__ import annotations
 
@@ -6,77 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
-from datasets import Dataset
+
+from .answers import as_array, words
 
 #: Beyond these, a tokenizer does not suit the texts: pieces a word, share of unknown pieces, share of texts cut.
 MANY_PIECES, MANY_UNKNOWN, MANY_CUT = 2.5, 0.1, 0.1
 
 #: Baseline -> how a model is told that it does not beat it.
 RIVALS = {"tfidf_svm": "a linear SVM on word counts", "linear_probe": "a linear probe of the pretrained model"}
-
-
-def worst_errors(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
-    """Return the n wrong answers with the highest cross-entropy loss: there the model was most sure, and wrong.
-
-    Args:
-        dataset: columns text and label.
-        probabilities: of each class for each row, shape (rows, classes).
-
-    Returns:
-        Columns text, label, predicted, confidence (of the prediction), loss; highest loss first. `attrs["rows"]` has
-        the row numbers of all wrong answers, in the same order.
-    """
-    names = dataset.features["label"].names
-    true = np.array(dataset["label"][:])
-    predicted = probabilities.argmax(1)
-    loss = -np.log(np.clip(probabilities[np.arange(len(true)), true], 1e-12, 1))
-    wrong = np.flatnonzero(predicted != true)
-    wrong = wrong[np.argsort(-loss[wrong], kind="stable")]
-    rows = wrong[:n]
-    table = pd.DataFrame(
-        {
-            "text": [dataset[int(i)]["text"] for i in rows],
-            "label": [names[i] for i in true[rows]],
-            "predicted": [names[i] for i in predicted[rows]],
-            "confidence": probabilities.max(1)[rows],
-            "loss": loss[rows],
-        }
-    )
-    table.attrs["rows"] = wrong.tolist()
-    return table
-
-
-def label_issues(dataset: Dataset, probabilities: np.ndarray, n: int = 10) -> pd.DataFrame:
-    """Return the n labels that are most likely wrong, by confident learning (Northcutt et al. 2021, cleanlab).
-
-    Args:
-        dataset: columns text and label; the model was not trained on its rows.
-        probabilities: of each class for each row, shape (rows, classes).
-
-    Returns:
-        Columns text, label, "the model says", "share it gives the label", the most likely first. `attrs["found"]` is
-        the number of all such labels, `attrs["rows"]` their row numbers.
-    """
-    names, labels = dataset.features["label"].names, np.array(dataset["label"][:])
-    present = np.unique(labels)  # cleanlab wants every class to occur
-    issues = find_label_issues(
-        labels=np.searchsorted(present, labels),
-        pred_probs=probabilities[:, present] / probabilities[:, present].sum(1, keepdims=True),
-        n_jobs=1,
-        return_indices_ranked_by="self_confidence",
-    )
-    rows = issues[:n]
-    table = pd.DataFrame(
-        {
-            "text": [dataset[int(i)]["text"] for i in rows],
-            "label": [names[i] for i in labels[rows]],
-            "the model says": [names[i] for i in probabilities[rows].argmax(1)],
-            "share it gives the label": probabilities[rows, labels[rows]],
-        }
-    )
-    table.attrs |= {"found": len(issues), "rows": issues.tolist()}
-    return table
 
 
 def remarks(reading: Mapping[str, float]) -> list[str]:
@@ -156,14 +93,16 @@ def guards(
     """Return what makes a result untrustworthy, and what is the likely cause; an empty list when nothing does.
 
     Args:
-        predicted: class ids that the model gives on an evaluation split.
+        predicted: class ids that the model gives on an evaluation split, or 0 and 1 for each label.
         scores: results of `score` on that split: `majority`, other baselines by their names in `RIVALS`, the model.
         labels: label names.
         reading: of the training texts, as for `remarks`.
         history: of the training, as for `still_rising`.
-        parts: of a cross-validation, the labels and the class ids of each fold's rows: each is of another model.
-        kept: class ids that the model that is kept gives, if it is none of those that were scored.
+        parts: of a cross-validation, the labels and the answers of each fold's rows: each is of another model.
+        kept: answers that the model that is kept gives, if it is none of those that were scored.
     """
+    predicted, kept = as_array(predicted), as_array(kept)
+    several = predicted.ndim == 2
     few, poor = [], []
     if len(predicted) < 50:
         few.append(
@@ -171,17 +110,19 @@ def guards(
         )
     (_, majority), *rivals, (_, own) = ((name, figures["macro_f1"]) for name, figures in scores.items())
     rival, best = max(rivals, key=lambda pair: pair[1])
-    classes = np.unique(predicted)
-    if len(classes) == 1:
-        poor.append(f"The model predicts a single class, {labels[classes[0]]}, for every text: it has learned nothing.")
-    single = sum(len(np.unique(ids)) == 1 < len(np.unique(true)) for true, ids in parts)
-    if len(classes) > 1 and single > len(parts) / 2:
-        poor.append(f"{single} of the {len(parts)} models that were scored predict a single class each.")
-    if len(classes) > 1 and len(np.unique(kept)) == 1:
-        poor.append(f"The model that is kept predicts a single class, {labels[kept[0]]}, for every text.")
+    answers = _different(predicted)
+    if answers == 1:
+        poor.append(f"The model {_one_answer(predicted[0], labels)}: it has learned nothing.")
+    single = sum(_different(ids) == 1 < _different(true) for true, ids in parts)
+    if answers > 1 and single > len(parts) / 2:
+        each = "give all their texts the same labels" if several else "predict a single class each"
+        poor.append(f"{single} of the {len(parts)} models that were scored {each}.")
+    if answers > 1 and _different(kept) == 1:
+        poor.append(f"The model that is kept {_one_answer(kept[0], labels)}.")
     if own <= majority:
+        always = "set of labels" if several else "class"
         poor.append(
-            f"Its macro F1 of {own:.3f} does not beat always answering the most frequent class ({majority:.3f})."
+            f"Its macro F1 of {own:.3f} does not beat always answering the most frequent {always} ({majority:.3f})."
         )
     elif own <= best and own < 1:
         poor.append(f"Its macro F1 of {own:.3f} does not beat {RIVALS[rival]} ({best:.3f}), which trains in seconds.")
@@ -193,6 +134,20 @@ def guards(
     if poor and rival == "linear_probe" and best > max(own, majority):
         causes.append("Until then take the linear probe itself: recipe probe trains, saves and registers it.")
     return [*few, *poor, *(causes if poor else [])]
+
+
+def _different(answers: Sequence) -> int:
+    """Return how many different answers there are: classes, or sets of labels."""
+    return len(np.unique(as_array(answers), axis=0))
+
+
+def _one_answer(answer: int | np.ndarray, labels: Sequence[str]) -> str:
+    """Return what a model does that answers everything alike."""
+    if np.ndim(answer) == 0:
+        return f"predicts a single class, {labels[answer]}, for every text"
+    if not answer.any():
+        return "gives no text any label"
+    return f"gives every text the same label{'s' if answer.sum() > 1 else ''}, {words(answer, labels)}"
 
 
 def _advice(majority: float, best: float, own: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .answers import as_array, same
 from .scores import compare
 
 
@@ -21,8 +22,8 @@ def beside_best(
     """Return how often a model is right on each kind of text, beside the most accurate of the others there.
 
     Args:
-        kinds, true: of each text: its kind, its class id.
-        answers: name of a model -> class ids, one a text; those of `model` and of at least one other.
+        kinds, true: of each text: its kind, its class id, or 0 and 1 for each label, all of which must be right.
+        answers: name of a model -> its answers, like `true`; those of `model` and of at least one other.
         model: the one that is asked about.
         seed, resamples: of the intervals, paired bootstraps over texts.
 
@@ -30,11 +31,11 @@ def beside_best(
         A row for each kind, in the order in which they come first: kind, texts, accuracy (of `model`), best (name of
         the other), best_accuracy, difference (of `model` minus the other), low and high (its 95 % interval).
     """
-    kinds, true, rows = np.asarray(kinds), np.asarray(true), []
-    ids = {name: np.asarray(some) for name, some in answers.items()}
+    kinds, true, rows = np.asarray(kinds), as_array(true), []
+    ids = {name: as_array(some) for name, some in answers.items()}
     for kind in dict.fromkeys(kinds.tolist()):
         here = kinds == kind
-        accuracy = {name: float((some == true)[here].mean()) for name, some in ids.items()}
+        accuracy = {name: float(same(true, some)[here].mean()) for name, some in ids.items()}
         best = max((name for name in ids if name != model), key=accuracy.get)
         gap = compare(true[here], ids[model][here], ids[best][here], seed, resamples)
         own = (kind, int(here.sum()), accuracy[model], best, accuracy[best])

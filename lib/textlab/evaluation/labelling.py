@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -14,17 +15,25 @@ DRAWN, SHARE = 10, 0.5
 LEAST_DOUBT = 1e-6
 
 
-def doubts(probabilities: np.ndarray) -> np.ndarray:
+def doubts(probabilities: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
     """Return how much a model doubts its answers: 1 where two classes are as likely, near 0 where one is certain.
 
-    It is 1 less the margin of the two likeliest classes (Scheffer et al. 2001).
+    It is 1 less the margin of the two likeliest classes (Scheffer et al. 2001). Where texts have several labels, that
+    of the label which is nearest to its threshold: 1 there, near 0 where each label is certain, or certainly not there.
 
     Args:
-        probabilities: of each class for each row, shape (rows, classes); two classes or more.
+        probabilities: of each class or label for each row, shape (rows, classes); two classes or more.
+        thresholds: of each label, from 0 to 1; None: a text has one label.
 
     >>> doubts(np.array([[0.5, 0.5, 0.0], [0.1, 0.1, 0.8]])).round(1).tolist()
     [1.0, 0.3]
+    >>> doubts(np.array([[0.9, 0.3], [0.9, 0.1]]), thresholds=[0.5, 0.2]).round(2).tolist()
+    [0.88, 0.5]
     """
+    if thresholds is not None:
+        limits = np.clip(thresholds, LEAST_DOUBT, 1 - LEAST_DOUBT)
+        away = np.where(probabilities < limits, 1 - probabilities / limits, (probabilities - limits) / (1 - limits))
+        return np.clip(1 - away.min(1), LEAST_DOUBT, 1)
     second, first = np.partition(probabilities, (-2, -1), axis=1)[:, -2:].T
     return np.clip(1 - (first - second), LEAST_DOUBT, 1)
 

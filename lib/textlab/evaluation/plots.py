@@ -153,7 +153,12 @@ def confusion(true: Sequence[int], predicted: Sequence[int], labels: Sequence[st
     """Draw a confusion matrix: rows are true labels, shaded by their share, with counts.
 
     Of more than `MOST_CLASSES` labels it shows the most frequent confusions instead, a bar each.
+
+    Raises:
+        ValueError: texts have several labels, of which none is taken for another.
     """
+    if np.ndim(true) > 1 or np.ndim(predicted) > 1:
+        raise ValueError("a confusion matrix is of one label a text; for several labels take per_class")
     if len(labels) > MOST_CLASSES:
         return _worst_confusions(np.asarray(true), np.asarray(predicted), labels, title)
     matrix = confusion_matrix(true, predicted, labels=range(len(labels)))

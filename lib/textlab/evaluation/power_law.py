@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .answers import same
+
 
 def more_labels(
     true: Sequence[int], answers: Mapping[int, Sequence[int]], seed: int = 0, resamples: int = 2000
@@ -19,8 +21,9 @@ def more_labels(
     interval covers that each size was trained once. It cannot cover that the power law may end.
 
     Args:
-        true: class ids of the rows that were answered.
-        answers: number of rows learned from -> class ids that the model of so many rows gives; two sizes or more.
+        true: class ids of the rows that were answered, or 0 and 1 for each label, shape (rows, labels); of several
+            labels all must be right.
+        answers: number of rows learned from -> what the model of so many rows answers; two sizes or more.
         seed: of the resampling.
         resamples: number of bootstrap samples.
 
@@ -36,7 +39,7 @@ def more_labels(
     (0.047, [100, 200, 400, 800])
     """
     sizes = np.array(sorted(answers))
-    wrong = np.stack([np.asarray(answers[size]) != np.asarray(true) for size in sizes])
+    wrong = np.stack([~same(true, answers[size]) for size in sizes])
     kinds, counts = np.unique(wrong, axis=1, return_counts=True)  # rows of one kind are interchangeable
     dice, total = np.random.default_rng(seed), counts.sum()
     drawn = np.vstack([counts, dice.multinomial(total, counts / total, size=resamples)])

@@ -82,8 +82,8 @@ def conclusion(runs: Runs, answers: Answers, seed: int = 0) -> str:
 
 def _how_sure(test: Mapping[str, Any] | None, metric: str) -> str:
     """Return whether a difference may be chance: where its 95 % interval has 0 in it."""
-    interval = {"accuracy": "difference_ci95", "macro_f1": "macro_f1_difference_ci95"}.get(metric)
-    if test is None or interval is None:
+    interval = "difference_ci95" if metric == "accuracy" else f"{metric}_difference_ci95"
+    if test is None or interval not in test:
         return "which was not tested"
     low, high = test[interval]
     return "which may be chance" if low <= 0 <= high else "which is hardly chance"
