@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [],
     {
-        "dataset": ["Data", "balance", "check", "labelled_texts", "load", "samples"],
+        "dataset": ["Data", "balance", "check", "label_words", "labelled_texts", "load", "samples"],
+        "label_sets": ["written"],
         "readers": ["stream_rows", "stream_texts"],
         "reading": ["common_length", "read"],
         "splits": ["drawn_by_class"],

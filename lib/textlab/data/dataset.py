@@ -195,7 +195,7 @@ def load(
     table, made = complete(table, seed, source) if fold is None else (table.assign(split="train"), [])
     names = _label_names(table, parts, several)
     if len(names) < 2:
-        raise InputError(f"dataset: {source} has one label only ({names[0]}); two or more are needed; check label_column")
+        raise InputError(f"dataset: {source} has one label only ({names[0]}); it takes two or more; check label_column")
     if labels == "ordered":
         _check_scale(names, parts, source)
     table, unknown = _drop_unknown(table, names, source, several)
@@ -372,12 +372,10 @@ def _read_snapshot(
     return parts, [f"Splits that are not used: {unused}."] if unused else []
 
 
-# The parts become one table (text, label, split, row, and stratum, by which rows are drawn), and that becomes the splits.
+# The parts become one table (text, label, split, row, and stratum, by which rows are drawn), and that the splits.
 
 
-def _named(
-    parts: dict[str, pd.DataFrame], source: str, several: bool
-) -> tuple[dict[str, pd.Series], list[str]]:
+def _named(parts: dict[str, pd.DataFrame], source: str, several: bool) -> tuple[dict[str, pd.Series], list[str]]:
     """Return split -> the label of each row as a name (of several, as `label_sets.written` writes them), and notes."""
     if several:
         return label_sets.read(parts, source, lambda value: label_names.name(value, source))
@@ -427,9 +425,7 @@ def _drop(table: pd.DataFrame, problem: str, bad: pd.Series) -> tuple[pd.DataFra
     return table[~bad], findings(problem, table[bad], "dropped")
 
 
-def _drop_unknown(
-    table: pd.DataFrame, names: list[str], source: str, several: bool
-) -> tuple[pd.DataFrame, list[dict]]:
+def _drop_unknown(table: pd.DataFrame, names: list[str], source: str, several: bool) -> tuple[pd.DataFrame, list[dict]]:
     """Drop validation and test rows under labels that a model trained on this data cannot know."""
     found = table["label"]
     is_known = found.map(lambda cell: {*json.loads(cell)} <= {*names}) if several else found.isin(names)

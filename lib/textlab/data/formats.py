@@ -257,7 +257,7 @@ class _Metadata(TypedDict, total=False):
 
 
 def _class_names(schema: pa.Schema, columns: list[str], name: str) -> dict[str, list[str] | None]:
-    """Return column -> the names of its classes, if the library datasets declared it as a ClassLabel or a list of it."""
+    """Return column -> the names of its classes, if datasets declares it as a ClassLabel or a list of it."""
     written = (schema.metadata or {}).get(b"huggingface", b"{}")
     features = strict_json.read_json(written, _Metadata, f"{name}: its metadata").get("info", {}).get("features") or {}
     classes = dict.fromkeys(columns)

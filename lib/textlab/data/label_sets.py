@@ -17,8 +17,6 @@ import pandas as pd
 
 from ..errors import InputError, show
 
-#: What the parameter `labels` accepts.
-KINDS = ("auto", "single", "several", "ordered")
 #: What may stand between the labels in a cell.
 SEPARATORS = (",", ";", "|", "#")
 #: What a column of a label holds.
@@ -32,7 +30,7 @@ def are_several(parts: Mapping[str, pd.DataFrame], labels: str) -> bool:
 
     Args:
         parts: split -> table with the column label.
-        labels: one of KINDS.
+        labels: one of `parameters.LABELS`.
     """
     if labels != "auto":
         return labels == "several"
@@ -88,7 +86,7 @@ def read(
 
     notes = []
     if counts[separator]:
-        notes.append(f"Several labels in a cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
+        notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
     return {split: part["label"].astype(object).map(labels).astype("str") for split, part in parts.items()}, notes
 
 

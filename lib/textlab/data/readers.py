@@ -95,9 +95,7 @@ def split_names(names: list[str]) -> dict[str, str]:
     }
 
 
-def pick_columns(
-    names: list[str], where: str, text_column: str, label_column: str, labels: str = "auto"
-) -> list[str]:
+def pick_columns(names: list[str], where: str, text_column: str, label_column: str, labels: str = "auto") -> list[str]:
     """Return the names of the text and the label column: those asked for, else the first usual ones.
 
     With several labels a text there may be a column for each label: those that `label_column` names, with commas

@@ -63,7 +63,8 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
     if own_store and "sweep_options" in rules:
         values["sweep_options"] = {"storage": store.sqlite_uri(folder / "studies.db")} | values.get("sweep_options", {})
     if "dataset" in values:
-        data.check(values["dataset"], values.get("text_column", ""), values.get("label_column", ""))
+        asked = {name: values[name] for name in ("text_column", "label_column", "labels") if name in values}
+        data.check(values["dataset"], **asked)
     return values
 
 

@@ -27,6 +27,8 @@ class Scores(TypedDict):
     weighted_f1: NotRequired[strict_json.Share]
     accuracy_ci95: NotRequired[Interval]
     macro_f1_ci95: NotRequired[Interval]
+    micro_f1: NotRequired[strict_json.Share]  # with several labels a text; accuracy is then that of whole answers
+    micro_f1_ci95: NotRequired[Interval]
 
 
 Baseline = Literal["majority", "tfidf_svm", "linear_probe"]
@@ -52,6 +54,7 @@ class DataFacts(Facts):
     """What is kept of a data set; with folds, test holds all of its rows."""
 
     rows: Rows
+    labels: NotRequired[Literal["several", "ordered"]]  # a text has one label otherwise
     folds: NotRequired[strict_json.Count]
     kept_rows: NotRequired[strict_json.Count]
 

@@ -18,10 +18,13 @@ from .search_space import with_space
 from .strict_yaml import read_yaml
 from .sweep_options import SWEEP_OPTIONS
 
+#: How many labels a text has: see `data.load`.
+LABELS = ("auto", "single", "several", "ordered")
 DATA = {
     "dataset": Rule(str),
     "text_column": Rule(str),
     "label_column": Rule(str),
+    "labels": Rule(str, choices=LABELS),
 }
 COMMON = {
     "seed": Rule(int, 0, 2**32 - 1),

@@ -51,7 +51,9 @@ def suited(
     256
     """
     if several and recipe.class_weights:
-        raise InputError("class_weights: got true; it is for one label a text, and here a text has several; leave it out")
+        raise InputError(
+            "class_weights: got true; it is for one label a text, and here a text has several; leave it out"
+        )
     contrasts = contrasts and not several
     texts = min(TEXTS, FEW_TEXTS + 32 * rows)
     wanted, reason = max(

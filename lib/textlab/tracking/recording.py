@@ -20,7 +20,7 @@ from mlflow.data.pandas_dataset import PandasDataset
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ..data import Data
+from ..data import Data, label_words
 from ..errors import InputError, first_line, without_secrets
 from ..machine import environment, processes
 from . import stale_runs, store
@@ -232,9 +232,9 @@ def log_environment() -> None:
 def data_inputs(data: Data) -> dict[str, PandasDataset]:
     """Return each split, by its name, as an MLflow dataset with the source's digest."""
     source = CodeDatasetSource(tags={"source": data.source.id, "sha256": data.source.sha256})
-    names, inputs = data.labels, {}
+    inputs = {}
     for split, rows in data.splits.items():
-        frame = pd.DataFrame({"text": rows["text"][:], "label": [names[i] for i in rows["label"]]})
+        frame = pd.DataFrame({"text": rows["text"][:], "label": label_words(rows)})
         inputs[split] = mlflow.data.from_pandas(frame, source=source, targets="label", name=data.source.id)
     return inputs
 

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cross_validation": ["decided", "train_and_answer"],
         "fewer_rows": ["FewerRows"],
         "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit", "fit_tokenizer"],
-        "inference": ["Classifier", "load_classifier", "probabilities"],
+        "inference": ["Classifier", "answers_of", "load_classifier", "probabilities"],
         "layers": ["layers_of"],
         "linear_probe": ["Probe"],
         "model": [

@@ -20,7 +20,7 @@ class Guard(TrainerCallback):
     """Stops a training whose loss shows that it has diverged, and says so when a model answers with one class only.
 
     Args:
-        n_classes: of the data; guessing has a loss of log(n_classes).
+        n_classes: of the data, or 2 where each label is told by itself; guessing has a loss of log(n_classes).
         majority: macro F1 on validation of always answering the most frequent class.
     """
 
@@ -42,7 +42,7 @@ class Guard(TrainerCallback):
         score, classes = metrics["eval_macro_f1"], metrics["eval_predicted_classes"]
         if classes == 1 or score <= self.majority:
             what = (
-                "answers every text with one class"
+                "gives every text the same answer"
                 if classes == 1
                 else f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
             )

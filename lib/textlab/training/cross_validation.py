@@ -109,7 +109,7 @@ def decided(texts: Data, chances: dict[str, np.ndarray]) -> tuple[dict[str, np.n
         Split -> class ids, or 1 for each label that a text has, shape (rows, labels); see `evaluation.decisions`.
     """
     true = {split: evaluation.truth(texts.splits[split]) for split in chances}
-    return evaluation.decisions(true, chances, texts.parts)
+    return evaluation.decisions(true, chances, texts.parts if "test" in chances else ())
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def build(
         if isinstance(callback, Progress):
             callback.save_seconds = plan.save_seconds
     n_classes = model.config.num_labels
-    guard = Guard(n_classes, _majority_f1(tokens, n_classes))
+    guard = Guard(2 if gives_several(model) else n_classes, _majority_f1(tokens, n_classes))
     trainer = TextTrainer(
         recipe=recipe,
         memory=memory,

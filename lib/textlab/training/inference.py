@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from ..data import written
 from ..errors import InputError
+from ..evaluation import decide
 from ..machine import environment
 from . import short_layer
-from .loading import computes_in, match, most_tokens, read_tokenizer, read_weights
+from .loading import computes_in, gives_several, match, most_tokens, read_tokenizer, read_weights
 from .text_kind import TextKind, read_kind
 
 #: Padded tokens a batch: what is fastest on a CPU and on a GPU.
@@ -34,12 +36,14 @@ class Classifier:
     tokenizer: PreTrainedTokenizerBase
     labels: list[str]  # a label's position is its id
     max_length: int  # tokens that it was trained with; longer texts are cut
+    thresholds: np.ndarray | None = None  # with several labels a text, from which probability on it has each
     kind: TextKind | None = None  # of the texts that it was trained on, where that is saved with it
 
     def table(self, texts: Sequence[str | None]) -> pd.DataFrame:
         """Return text, label and a column `p_<label>` for each label, in the order of the texts.
 
-        A text that is missing or blank gets no label, and NaN for the probabilities.
+        A text that is missing or blank gets no label, and NaN for the probabilities. Several labels are written as in
+        `["anger", "joy"]`, none as `[]`.
         """
         has_text = np.array([isinstance(text, str) and text.strip() != "" for text in texts], dtype=bool)
         known = np.flatnonzero(has_text)
@@ -47,9 +51,16 @@ class Classifier:
         names = np.full(len(texts), None, dtype=object)
         if len(known):
             chances[known] = probabilities(self.model, self.tokenizer, [texts[i] for i in known], self.max_length)
-            names[known] = np.array(self.labels, dtype=object)[chances[known].argmax(1)]
+            names[known] = self._written(decide(chances[known], self.thresholds))
         columns = {f"p_{label}": chances[:, i] for i, label in enumerate(self.labels)}
         return pd.DataFrame({"text": pd.Series(texts, dtype="str"), "label": pd.Series(names, dtype="str")} | columns)
+
+    def _written(self, answers: np.ndarray) -> np.ndarray:
+        """Return answers in words, shape (rows,)."""
+        labels = np.array(self.labels, dtype=object)
+        if self.thresholds is None:
+            return labels[answers]
+        return np.array([written(labels[np.flatnonzero(row)]) for row in answers], dtype=object)
 
     def states(self, texts: Sequence[str]) -> np.ndarray | None:
         """Return what the model makes of texts, none of them empty: see `mean_states`."""
@@ -71,8 +82,10 @@ def load_classifier(folder: Path, name: str) -> Classifier:
         missing = ", ".join(sorted(lacking))
         raise InputError(f"model: {name} has no trained classifier ({missing} missing); fine-tune it first")
     config = model.config
-    if config.num_labels == 1 or config.problem_type in ("regression", "multi_label_classification"):
-        raise InputError(f"model: {name} answers with numbers or several labels at once; accepted is one label a text")
+    several = gives_several(model)
+    if config.problem_type == "regression" or (config.num_labels == 1 and not several):
+        raise InputError(f"model: {name} answers with numbers; accepted are models that answer with labels")
+    thresholds = _thresholds(config, name) if several else None
     labels = [config.id2label.get(i) for i in range(config.num_labels)]
     written = [label.encode(errors="ignore").decode() if isinstance(label, str) else "" for label in labels]
     if written != labels or len(set(labels)) < len(labels):
@@ -90,7 +103,21 @@ def load_classifier(folder: Path, name: str) -> Classifier:
     if faults:
         warnings.warn(f"{name} did not pass its checks: {' '.join(faults)}", stacklevel=3)
     longest = min(tokenizer.model_max_length, most_tokens(model) or tokenizer.model_max_length)
-    return Classifier(model.to(environment.device()).eval(), tokenizer, labels, longest, kind)
+    return Classifier(model.to(environment.device()).eval(), tokenizer, labels, longest, thresholds, kind)
+
+
+def _thresholds(config: PreTrainedConfig, name: str) -> np.ndarray:
+    """Return the thresholds that are saved with a model of several labels, 0.5 where there are none."""
+    found = getattr(config, "thresholds", None)
+    if found is None:
+        return np.full(config.num_labels, 0.5)
+    is_list = isinstance(found, list) and len(found) == config.num_labels
+    if not is_list or not all(isinstance(one, (int, float)) and 0 <= one <= 1 for one in found):
+        raise InputError(
+            f"model: {name} has thresholds in its config.json that are no list of a number from 0 to 1 for each label; "
+            "mend or remove them"
+        )
+    return np.array(found, dtype=float)
 
 
 def probabilities(
@@ -102,6 +129,8 @@ def probabilities(
     exact: bool = False,
 ) -> np.ndarray:
     """Return class probabilities, shape (len(texts), classes), in the order of the texts.
+
+    Those of a text add up to 1, unless the model is one of several labels a text: then each label has its own.
 
     Batches are made of texts of similar length, so that little padding is computed. They are computed in the precision
     that the hardware is fast at. Close calls are computed again in fp32, so that the labels are those of fp32.
@@ -124,11 +153,15 @@ def probabilities(
     chances = _forward(model, tokenizer, rows, budget, precision)
     if precision != "fp32":
         off = _deviation(model, tokenizer, rows, budget, chances)
-        second, first = np.partition(chances, (-2, -1), axis=1)[:, -2:].T
-        close = np.flatnonzero(~(first - second >= np.maximum(CLOSE, 4 * off)))  # all, if one is no number
+        close = np.flatnonzero(~(_margins(model, chances) >= np.maximum(CLOSE, 4 * off)))  # all, if one is no number
         chances[close] = _forward(model, tokenizer, _take(rows, close), budget, "fp32")
     model.train(was_training)
     return chances
+
+
+def answers_of(model: PreTrainedModel, chances: np.ndarray) -> np.ndarray:
+    """Return the answers that a model's probabilities come to, as `evaluation.decide` does, by its own thresholds."""
+    return decide(chances, _thresholds(model.config, "the model") if gives_several(model) else None)
 
 
 def mean_states(
@@ -166,6 +199,14 @@ def mean_states(
     return means
 
 
+def _margins(model: PreTrainedModel, chances: np.ndarray) -> np.ndarray:
+    """Return by how much each text's answer is clear: the distance to the next answer, or to the nearest threshold."""
+    if gives_several(model):
+        return np.abs(chances - _thresholds(model.config, "the model")).min(1)
+    second, first = np.partition(chances, (-2, -1), axis=1)[:, -2:].T
+    return first - second
+
+
 def _deviation(model, tokenizer, rows: Mapping[str, list], budget: int, chances: np.ndarray) -> float:
     """Return by how much answers differ at most from those of fp32, in a sample of texts of all lengths."""
     order = np.argsort([len(row) for row in rows["input_ids"]], kind="stable")
@@ -179,12 +220,13 @@ def _take(rows: Mapping[str, list], chosen: Iterable[int]) -> dict[str, list]:
 
 
 def _forward(model, tokenizer, rows: Mapping[str, list], budget: int, precision: str) -> np.ndarray:
-    """Return class probabilities of tokenized texts; the softmax is computed in fp32."""
+    """Return class probabilities of tokenized texts; the softmax, or of several labels the sigmoid, is that of fp32."""
     chances = np.empty((len(rows["input_ids"]), model.config.num_labels), dtype=np.float32)
     with _computing(model, precision), short_layer.first_token_only(model):
         for batch in _batches([len(row) for row in rows["input_ids"]], budget):
             padded = tokenizer.pad(_take(rows, batch), return_tensors="pt").to(model.device)
-            chances[batch] = model(**padded).logits.float().softmax(-1).cpu().numpy()
+            logits = model(**padded).logits.float()
+            chances[batch] = (logits.sigmoid() if gives_several(model) else logits.softmax(-1)).cpu().numpy()
     return chances
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from datasets import DatasetDict
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from torch.nn.functional import layer_norm
 from transformers import PreTrainedTokenizerBase
 
+from .. import evaluation
 from ..data import drawn_by_class
 from ..hub import Source
 from ..machine import environment
@@ -55,8 +57,8 @@ class Probe:
             splits: each with columns text and label; the regression learns from train and answers the others.
 
         Returns:
-            `linear_probe` -> split -> class ids, one a row; empty for an architecture that gives no state for each
-            token.
+            `linear_probe` -> split -> answers, as `evaluation.decide` gives them; empty for an architecture that gives
+            no state for each token.
         """
         train = splits["train"]
         train = train.select(drawn_by_class(train["label"][:], MOST_ROWS, self._seed))
@@ -64,8 +66,12 @@ class Probe:
         states = {name: self._states(split["text"][:]) for name, split in splits.items()}
         if any(found is None for found in states.values()):
             return {}
-        answers = _regression(states["train"], np.array(train["label"][:]), self._seed)
-        return {"linear_probe": {name: answers.predict(found) for name, found in states.items() if name != "train"}}
+        true, others = evaluation.truth(train), [name for name in states if name != "train"]
+        if true.ndim == 2:
+            answer = _of_several(states["train"], true, self._seed)
+        else:
+            answer = _regression(states["train"], true, self._seed).predict
+        return {"linear_probe": {name: answer(states[name]) for name in others}}
 
     def _states(self, texts: Sequence[str]) -> np.ndarray | None:
         """Return the states of texts, shape (texts, hidden size)."""
@@ -92,3 +98,48 @@ def _regression(states: np.ndarray, ids: np.ndarray, seed: int) -> LogisticRegre
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
             chosen = search.fit(states[few], ids[few]).best_params_["C"]
     return LogisticRegression(C=chosen, max_iter=MOST_STEPS).fit(states, ids)
+
+
+def _of_several(states: np.ndarray, true: np.ndarray, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from states to answers: a logistic regression for each label, with thresholds chosen on train.
+
+    The strength of the regularisation, one for all labels, is the one whose probabilities have the least loss on the
+    parts of a cross-validation; those are what the thresholds are chosen by.
+
+    Args:
+        states: shape (rows, hidden size).
+        true: 0 and 1 for each label, shape (rows, labels).
+    """
+    few = np.random.default_rng(seed).permutation(len(true))[:ROWS_FOR_CHOICE]
+
+    def held_out(strength: float) -> np.ndarray:
+        chances = np.zeros((len(few), true.shape[1]))
+        for rest, part in KFold(FOLDS).split(few):
+            chances[part] = _one_against_rest(states[few[rest]], true[few[rest]], strength, 1e-2)(states[few[part]])
+        return chances
+
+    answered = {strength: held_out(strength) for strength in INVERSE_STRENGTHS}
+    chosen = min(answered, key=lambda strength: log_loss(true[few].ravel(), answered[strength].ravel()))
+    thresholds = evaluation.choose(true[few], answered[chosen])
+    chances = _one_against_rest(states, true, chosen)
+    return lambda found: evaluation.decide(chances(found), thresholds)
+
+
+def _one_against_rest(
+    states: np.ndarray, true: np.ndarray, strength: float, tolerance: float = 1e-4
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from states to the probability of each label, shape (rows, labels).
+
+    A label that all rows have, or none, has nothing to be told from: it gets 1, or 0.
+    """
+    models = {}
+    for label in np.flatnonzero(true.any(0) & ~true.all(0)):
+        models[label] = LogisticRegression(C=strength, max_iter=MOST_STEPS, tol=tolerance).fit(states, true[:, label])
+
+    def chances(found: np.ndarray) -> np.ndarray:
+        values = np.tile(true.all(0).astype(float), (len(found), 1))
+        for label, model in models.items():
+            values[:, label] = model.predict_proba(found)[:, 1]
+        return values
+
+    return chances

@@ -32,6 +32,8 @@ from .layers import example
 
 #: Nothing is asked of the Hub, and no code that a model brings along is run, also where somebody could be asked.
 SAFE = {"local_files_only": True, "trust_remote_code": False}
+#: The kind of a model, as its config names it, that answers with any number of labels.
+SEVERAL = "multi_label_classification"
 #: Most layers that a config may ask for, and most labels.
 MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
 #: Most tokens of a text that tokenizers can cut at, where nothing else limits a text.
@@ -253,6 +255,11 @@ def most_tokens(model: PreTrainedModel) -> int | None:
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     offset = getattr(table, "padding_idx", None)
     return limit if offset is None else limit - offset - 1
+
+
+def gives_several(model: PreTrainedModel) -> bool:
+    """Tell whether a model gives each label a probability of its own, and not all of them one together."""
+    return model.config.problem_type == SEVERAL
 
 
 def computes_in(model: PreTrainedModel, precision: str) -> bool:

@@ -7,9 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, List
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from .. import evaluation
 from ..data import common_length
 from ..errors import InputError
 from ..hub import Source
@@ -18,7 +19,7 @@ from ..settings import Recipe, suited
 from .contrast import contrasts
 from .fitting import Fit
 from .layers import freeze, switch_off_dropout
-from .loading import most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
+from .loading import SEVERAL, most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
 from .pooling import read_the_mean
 from .text_kind import FILE
 
@@ -139,9 +140,7 @@ def _renew_head(model: PreTrainedModel, seed: int) -> None:
             setattr(model, name, child)
 
 
-def save(
-    fitted: Fit, folder: Path, guards: Sequence[str] = (), thresholds: Sequence[float] | None = None
-) -> str:
+def save(fitted: Fit, folder: Path, guards: Sequence[str] = (), thresholds: Sequence[float] | None = None) -> str:
     """Save model and tokenizer so that `from_pretrained(folder)` loads them; return the weights' SHA-256.
 
     The kind of the texts that it learned from is saved beside them, where the fit has one.

@@ -37,7 +37,7 @@ def find_training(
         texts, source, recipe, seed, strict: of the training that is wanted.
 
     Returns:
-        The fit, and split -> class ids.
+        The fit, and split -> answers.
     """
     try:
         found, told = find(str(folder)), results.read(folder, "02_fine_tuning")
@@ -77,7 +77,7 @@ def find_training(
         if record.saved_files(folder / "model") != known.get("saved"):
             return None
         saved = hub.resolve_model(str(folder / "model"))
-        model = training.load_model(saved, texts.labels, recipe, seed, keep_head=True)
+        model = training.load_model(saved, texts.labels, recipe, seed, keep_head=True, several=texts.several)
         kind = training.text_kind.read_kind(saved.path, saved.id)
     except InputError:
         return None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NotRequired
 
+import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from .. import data, hub, machine
+from .. import data, evaluation, hub, machine
 from ..errors import InputError
 from ..machine import environment
 from ..notebooks import results
@@ -27,6 +28,8 @@ PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+#: A class id a row; or with several labels a text 0 or 1 for each label.
+Answers = list[Annotated[int, Field(ge=0)]] | list[list[Annotated[int, Field(ge=0, le=1)]]]
 Scored = Literal["validation", "test"]
 
 
@@ -92,9 +95,9 @@ class Predictions(TypedDict):
 
     rows_sha256: strict_json.Sha256
     labels: list[str]
-    true: list[Annotated[int, Field(ge=0)]]
-    predicted: list[Annotated[int, Field(ge=0)]]
-    other_seeds: NotRequired[dict[str, list[Annotated[int, Field(ge=0)]]]]
+    true: Answers
+    predicted: Answers
+    other_seeds: NotRequired[dict[str, Answers]]
 
 
 def make(
@@ -141,13 +144,13 @@ def make(
 
 
 def predictions(
-    texts: data.Data, split: str, predicted: Sequence[int], others: Mapping[int, Sequence[int]] | None = None
+    texts: data.Data, split: str, predicted: np.ndarray, others: Mapping[int, np.ndarray] | None = None
 ) -> dict[str, Any]:
     """Return the answers for a split with all that is needed to compare them row by row with another model's.
 
     Args:
-        predicted: class ids, one a row.
-        others: seed -> class ids of further trainings.
+        predicted: class ids, one a row; or 0 and 1 for each label, shape (rows, labels).
+        others: seed -> the same of further trainings.
 
     Returns:
         Keys rows_sha256, labels, true, predicted and, if there are any, other_seeds; plain JSON values.
@@ -155,10 +158,10 @@ def predictions(
     found = {
         "rows_sha256": texts.digests[split],
         "labels": list(texts.labels),
-        "true": list(map(int, texts.splits[split]["label"][:])),
-        "predicted": list(map(int, predicted)),
+        "true": evaluation.truth(texts.splits[split]).tolist(),
+        "predicted": predicted.tolist(),
     }
-    return found | ({"other_seeds": {str(seed): list(map(int, ids)) for seed, ids in others.items()}} if others else {})
+    return found | ({"other_seeds": {str(seed): ids.tolist() for seed, ids in others.items()}} if others else {})
 
 
 def saved_files(folder: Path) -> dict[str, str]:

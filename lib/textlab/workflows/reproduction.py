@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from .. import data, hub, machine, tracking
+from .. import data, evaluation, hub, machine, tracking, training
 from ..errors import InputError, TrainingError, first_line
 from ..machine import environment
 from ..notebooks import jobs
@@ -145,7 +146,8 @@ def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, An
         return
     here.texts = texts
     whole = record["notebook"] == "02_fine_tuning"  # which is repeated as a notebook, and not one training of it
-    if whole and not texts.folds and data.load(values["dataset"], *_columns(values), folds=None).folds:
+    columns, labels = _columns(values), values["labels"]
+    if whole and not texts.folds and data.load(values["dataset"], *columns, folds=None, labels=labels).folds:
         here.faults.append("data: its rows were split once and for all, and notebook 2 would cross-validate them now")
     here.add("data", record["data"]["sha256"][:12], texts.source.sha256[:12])
     for split in record["splits"] | texts.rows():
@@ -161,7 +163,8 @@ def _compare_data(here: Here, record: Mapping[str, Any], values: Mapping[str, An
 def _texts_of(record: Mapping[str, Any], values: Mapping[str, Any]) -> data.Data:
     """Return the data of a record, drawn as they were for its training."""
     drawn = record["params"]["seed"], values["max_train_rows"], record["data"].get("folds", 0)
-    return data.load(values["dataset"], *_columns(values), *drawn).turned(record.get("turn", 0))
+    found = data.load(values["dataset"], *_columns(values), *drawn, labels=values["labels"])
+    return found.turned(record.get("turn", 0))
 
 
 def _columns(values: Mapping[str, Any]) -> tuple[str, str]:
@@ -177,7 +180,8 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]]
     Args:
         run_id: of a registered training of notebook 3.
         tracking_uri: of its store.
-        pipeline: the model, which gives each text of a list a mapping with `label`.
+        pipeline: the model, which gives each text of a list a mapping with `label` and, for `top_k=None`, one with
+            `label` and `score` for each label.
         most: texts to answer at most.
     """
     record = tracking.recorded(run_id, tracking_uri)["record"]
@@ -190,9 +194,10 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]]
     if kept is None or kept["rows_sha256"] != texts.digests[split]:
         return f"its answers were not compared, for none are recorded for the {split} rows that are here"
     rows = texts.splits[split][:most]["text"]
-    again = [answer["label"] for answer in pipeline(rows)]
-    same = sum(kept["labels"][old] == new for old, new in zip(kept["predicted"], again))
-    return f"same label as recorded for {same} of {len(rows)} {split} texts"
+    scores = [{found["label"]: found["score"] for found in answer} for answer in pipeline(rows, top_k=None)]
+    chances = np.array([[one[name] for name in kept["labels"]] for one in scores])
+    same = evaluation.same(kept["predicted"][:most], training.answers_of(pipeline.model, chances)).sum()
+    return f"same label{'s' * texts.several} as recorded for {same} of {len(rows)} {split} texts"
 
 
 def _compare_model(here: Here, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -263,6 +268,7 @@ def _repeat_training(
 def _parameters(record: Mapping[str, Any], elsewhere: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters to repeat a run with: the recorded ones, Hub sources at the recorded revision."""
     values = {name: value for name, value in record["params"].items() if name != "resolved"}
+    values.setdefault("labels", "single")  # as it always was before that could be chosen
     values["recipe_options"] = chosen(record)  # what the recipe's own settings are may have changed since
     for kind, known in (("dataset", record["data"]), ("model", record["model"])):
         if hub.split_id(values[kind]) and "revision" in known:

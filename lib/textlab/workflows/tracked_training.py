@@ -34,7 +34,7 @@ class Training:
     """A training as it was recorded."""
 
     fit: Fit
-    answers: dict[str, np.ndarray]  # split -> class ids
+    answers: dict[str, np.ndarray]  # split -> as `evaluation.decisions` gives them
     scores: dict[str, Any]  # on validation, or on the split of the final score, as `evaluation.score` gives them
     record: dict[str, Any]  # as `record.make` returns it
 
@@ -54,7 +54,8 @@ class Workbench:
         environment.fix(cfg.seed, cfg.strict)
         self.cfg, self.out = cfg, out
         columns = cfg.text_column, cfg.label_column
-        self.texts = texts or data.load(cfg.dataset, *columns, cfg.seed, cfg.max_train_rows, folds=None)
+        rows = cfg.seed, cfg.max_train_rows
+        self.texts = texts or data.load(cfg.dataset, *columns, *rows, folds=None, labels=cfg.labels)
         self.source = source or hub.resolve_model(cfg.model)
         self.tokenizer = training.load_tokenizer(self.source)
         train = self.texts.splits["train"]
@@ -82,7 +83,7 @@ class Workbench:
         part = self.texts
         if fewer:  # drawn from all rows, as the record of a trial, which names `max_train_rows`, draws them again
             known = cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, rows
-            part = data.load(*known, folds=len(self.texts.folds) if self.texts.folds else 0)
+            part = data.load(*known, folds=len(self.texts.folds) if self.texts.folds else 0, labels=cfg.labels)
         return Workbench(cfg, self.out, part, self.source)
 
     @property
@@ -165,13 +166,13 @@ class Workbench:
             fitted, chances = training.train_and_answer(
                 self.texts, tokens, self.tokenizer, recipe, seed, plan, fresh, callbacks, [logger], self._memory
             )
-            answers = {split: found.argmax(1) for split, found in chances.items()}
         else:
             model, watching = self._fresh(recipe, seed), [logger, *callbacks]
             fitted = training.fit(model, self.tokenizer, tokens, recipe, seed, plan, watching, self._memory)
             rows = self.texts.splits["validation"]["text"][:]
-            chances = training.probabilities(fitted.model, self.tokenizer, rows, recipe.max_length)
-            answers = {"validation": chances.argmax(1)}
+            chances = {"validation": training.probabilities(fitted.model, self.tokenizer, rows, recipe.max_length)}
+        answers, thresholds = training.decided(self.texts, chances)
+        training.settle(fitted.model, [], thresholds)
         return self._end(fitted, answers, validate_at, final)
 
     def take_over(self, run_id: str, folder: Path) -> Training | None:
@@ -232,7 +233,7 @@ class Workbench:
             trained: what a final `train` has just returned.
 
         Returns:
-            The class ids, and the training with `scores` on that split and the longer record.
+            The answers, and the training with `scores` on that split and the longer record.
         """
         predicted = trained.answers[self.split]
         scores = evaluation.score(self.texts.splits[self.split], predicted, self.cfg.seed)
@@ -256,18 +257,18 @@ class Workbench:
             The version in the registry, and what the guards found.
         """
         split, labels = self.split, self.texts.labels
-        (predicted, final), true = self.finish(trained), self.texts.splits[split]["label"][:]
+        (predicted, final), true = self.finish(trained), evaluation.truth(self.texts.splits[split])
         reading = data.read(self.texts.splits["train"], self.tokenizer, trained.fit.recipe.max_length)
         compared = self.baselines | {"fine-tuned": final.scores}
         kept = self._answers_of_the_kept(trained.fit)
-        parts = self.texts.answering(predicted)
+        parts = [(true[rows], predicted[rows]) for rows in self.texts.parts]
         guards = evaluation.guards(predicted, compared, labels, reading, trained.fit.history, parts, kept)
         for name, scored in self.baselines.items():
             tracking.log_scores(f"{split}_{name}", scored)
             answers = record.predictions(self.texts, split, self._baseline_answers[name][split])
             tracking.log_predictions(answers, split, name)
         tracking.set_tags(guards=" ".join(guards) or "passed")
-        trained.fit.model.config.guards = guards
+        training.settle(trained.fit.model, guards)
         tracking.log_frame(evaluation.per_class(true, predicted, labels), "per_class.csv")
         tags = {
             tracking.SELECTION_METRIC: round(trained.scores["macro_f1"], 4),
@@ -286,7 +287,8 @@ class Workbench:
             {training.text_kind.FILE: kind.text()} if (kind := trained.fit.kind) else {},
         )
         tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
-        tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
+        if not self.texts.several:
+            tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         return version, guards
 
     def _answers_of_the_kept(self, fitted: Fit) -> np.ndarray:
@@ -294,7 +296,8 @@ class Workbench:
         if self.texts.folds is None:
             return np.array([], dtype=int)
         texts = self.texts.splits["test"]["text"][:]
-        kept = training.probabilities(fitted.model, self.tokenizer, texts, fitted.recipe.max_length).argmax(1)
+        chances = training.probabilities(fitted.model, self.tokenizer, texts, fitted.recipe.max_length)
+        kept = training.answers_of(fitted.model, chances)
         tracking.log_predictions(record.predictions(self.texts, "test", kept), "test", "kept")
         return kept
 
@@ -325,7 +328,7 @@ class Workbench:
     def _fresh(self, recipe: Recipe, seed: int) -> PreTrainedModel:
         key = seed, training.attention_of(recipe)
         if key not in self._models:
-            self._models = {key: training.read_model(self.source, self.texts.labels, *key)}
+            self._models = {key: training.read_model(self.source, self.texts.labels, *key, several=self.texts.several)}
         model = copy.deepcopy(self._models[key])
         training.prepare(model, recipe)
         return model
