@@ -223,10 +223,11 @@ def labelled_texts(source: str, text_column: str = "", label_column: str = "") -
     Raises:
         InputError: the source is missing, unreadable or empty, or lacks a column.
     """
-    _, parts, _ = _read(source, text_column, label_column, "single")
+    _, parts, _ = _read(source, text_column, label_column, "auto")
     found = set()
     for part in parts.values():
-        found.update(_texts(part["text"], source)[label_names.names(part["label"], source).notna()])
+        has_label = part["label"].astype(object).map(label_sets.is_list).notna().to_numpy()
+        found.update(_texts(part["text"], source)[has_label])
     return found
 
 

@@ -85,11 +85,18 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     lines = [
         f"# {model['source']}, fine-tuned on {data['source']}",
         "",
-        f"Puts a text under one of: {', '.join(labels)}.",
+        _answers(labels, data.get("labels") == "several"),
     ]
     for title, part in parts.items():
         lines += ["", f"## {title}", "", *part]
     return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
+
+
+def _answers(labels: Sequence[str], several: bool) -> str:
+    names = ", ".join(labels)
+    if several:
+        return f"Gives a text any number of these labels, each from its threshold in config.json on: {names}."
+    return f"Puts a text under one of: {names}."
 
 
 def read(folder: Path) -> tuple[str, str]:

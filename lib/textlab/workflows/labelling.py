@@ -138,18 +138,22 @@ def _uniform(text: str) -> float:
 
 
 def _answers(classifier: Classifier, texts: list[str]) -> pd.DataFrame:
-    """Return the two likeliest labels of texts, as guess, chance, other and other_chance, and the doubt."""
-    chances = classifier.table(texts).iloc[:, 2:].to_numpy()
-    best, rows, names = np.argsort(-chances, axis=1, kind="stable"), np.arange(len(texts)), np.array(classifier.labels)
-    return pd.DataFrame(
-        {
-            "guess": names[best[:, 0]],
-            "chance": chances[rows, best[:, 0]],
-            "other": names[best[:, 1]],
-            "other_chance": chances[rows, best[:, 1]],
-            "doubt": evaluation.doubts(chances),
-        }
-    )
+    """Return the model's guess for texts, between what it is unsure, in words, and its doubt."""
+    table, names, thresholds = classifier.table(texts), classifier.labels, classifier.thresholds
+    chances = table.iloc[:, 2:].to_numpy()
+    if thresholds is None:
+        best = np.argsort(-chances, axis=1, kind="stable")[:, :2]
+        unsure = [
+            " or ".join(f"{names[i]} {chance[i]:.2f}" for i in pair) for chance, pair in zip(chances, best, strict=True)
+        ]
+    else:
+        nearest = np.abs(chances - thresholds).argmin(1)
+        unsure = [
+            f"{names[i]} {chance[i]:.2f}, given from {thresholds[i]:.2f} on"
+            for chance, i in zip(chances, nearest, strict=True)
+        ]
+    doubt = evaluation.doubts(chances, thresholds)
+    return pd.DataFrame({"guess": table["label"], "unsure": unsure, "doubt": doubt})
 
 
 def _chosen(pool: _Pool, classifier: Classifier, n: int) -> tuple[pd.DataFrame, str]:
@@ -182,6 +186,5 @@ def _sheet(chosen: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _reason(row: pd.Series) -> str:
     """Return why a row is worth a label, in words."""
-    doubt = f"{row['guess']} {row['chance']:.2f} or {row['other']} {row['other_chance']:.2f}"
     alike = row.get("similar", 1) - 1
-    return f"{doubt}; {alike} like it" if alike else doubt
+    return f"{row['unsure']}; {alike} like it" if alike else row["unsure"]

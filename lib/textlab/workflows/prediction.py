@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,7 +82,7 @@ def predict_file(
     check_texts(source, first[0], classifier.labels)
     rows = unanswered = long = 0
     watch, line, started = Watch(classifier), machine.ProgressLine(), time.monotonic()
-    with machine.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier.labels) as write:
+    with machine.whole_file(target) as draft, _writer(draft, target.suffix.lower(), classifier) as write:
         for texts, share_read in itertools.chain([first], chunks):
             table = classifier.table(texts)
             write(table)
@@ -151,17 +152,25 @@ def so_far(rows: int, seconds: float, share_read: float) -> str:
 
 
 @contextmanager
-def _writer(path: Path, form: str, labels: Sequence[str]):
-    """Yield a function that appends a table of `Classifier.table` to a new file."""
-    columns = ["text", "label", *(f"p_{label}" for label in labels)]
+def _writer(path: Path, form: str, classifier: Classifier):
+    """Yield a function that appends a table of `Classifier.table` to a new file, but for csv with several labels as lists."""
+    columns = ["text", "label", *(f"p_{label}" for label in classifier.labels)]
+
+    def in_lists(table: pd.DataFrame) -> pd.DataFrame:
+        if classifier.thresholds is None:
+            return table
+        return table.assign(label=[None if pd.isna(one) else json.loads(one) for one in table["label"]])
+
     if form == ".parquet":
-        schema = pa.schema([(name, pa.string() if name in ("text", "label") else pa.float32()) for name in columns])
+        kinds = {"text": pa.string(), "label": pa.string() if classifier.thresholds is None else pa.list_(pa.string())}
+        schema = pa.schema([(name, kinds.get(name, pa.float32())) for name in columns])
         with pq.ParquetWriter(path, schema) as writer:
-            yield lambda table: writer.write_table(pa.Table.from_pandas(table, schema, preserve_index=False))
+            yield lambda table: writer.write_table(pa.Table.from_pandas(in_lists(table), schema, preserve_index=False))
         return
     with path.open("w", encoding="utf-8", newline="") as stream:
         if form == ".jsonl":
-            yield partial(pd.DataFrame.to_json, path_or_buf=stream, orient="records", lines=True, force_ascii=False)
+            options = {"path_or_buf": stream, "orient": "records", "lines": True, "force_ascii": False}
+            yield lambda table: in_lists(table).to_json(**options)
         else:
             pd.DataFrame(columns=columns).to_csv(stream, index=False, lineterminator="\n")
             yield partial(pd.DataFrame.to_csv, path_or_buf=stream, index=False, header=False, lineterminator="\n")

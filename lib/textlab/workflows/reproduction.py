@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,7 +171,7 @@ def _columns(values: Mapping[str, Any]) -> tuple[str, str]:
     return values["text_column"], values["label_column"]
 
 
-def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]], list[dict]], most: int = 50) -> str:
+def answers_again(run_id: str, tracking_uri: str, pipeline: Callable, most: int = 50) -> str:
     """Return in words for how many texts a model that was loaded gives the label that was recorded with its run.
 
     The texts are the first of the split that the run was finally scored on; after a cross-validation, the recorded
@@ -180,8 +180,7 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]]
     Args:
         run_id: of a registered training of notebook 3.
         tracking_uri: of its store.
-        pipeline: the model, which gives each text of a list a mapping with `label` and, for `top_k=None`, one with
-            `label` and `score` for each label.
+        pipeline: see `same_answers`.
         most: texts to answer at most.
     """
     record = tracking.recorded(run_id, tracking_uri)["record"]
@@ -193,11 +192,24 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable[[list[str]]
     kept = tracking.predictions(run_id, "test_kept" if texts.folds else split)
     if kept is None or kept["rows_sha256"] != texts.digests[split]:
         return f"its answers were not compared, for none are recorded for the {split} rows that are here"
-    rows = texts.splits[split][:most]["text"]
-    scores = [{found["label"]: found["score"] for found in answer} for answer in pipeline(rows, top_k=None)]
-    chances = np.array([[one[name] for name in kept["labels"]] for one in scores])
-    same = evaluation.same(kept["predicted"][:most], training.answers_of(pipeline.model, chances)).sum()
-    return f"same label{'s' * texts.several} as recorded for {same} of {len(rows)} {split} texts"
+    return same_answers(pipeline, kept, texts.splits[split][:most]["text"], split)
+
+
+def same_answers(pipeline: Callable, recorded: Mapping[str, Any], rows: Sequence[str], split: str = "") -> str:
+    """Return in words for how many texts a model gives the answers that were recorded.
+
+    Args:
+        pipeline: transformers' text classification with the model.
+        recorded: what `record.predictions` made, of a split that begins with these texts.
+        rows: the texts.
+        split: its name, for the sentence.
+    """
+    found = [{one["label"]: one["score"] for one in answer} for answer in pipeline(list(rows), top_k=None)]
+    chances = np.array([[scores[label] for label in recorded["labels"]] for scores in found])
+    again = training.answers_of(pipeline.model, chances)
+    same = evaluation.same(recorded["predicted"][: len(rows)], again).sum()
+    labels = "label" if again.ndim == 1 else "labels"
+    return f"same {labels} as recorded for {same} of {len(rows)} {split and split + ' '}texts"
 
 
 def _compare_model(here: Here, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
