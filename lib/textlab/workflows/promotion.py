@@ -13,7 +13,8 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
     """Make a version the `champion` unless it is not better than the present one; return whether it is, and a sentence.
 
     Better means more right answers on the same rows by a paired test (`evaluation.compare`, p below 0.05), and not
-    fewer on validation, where both have answered the same rows of it. A split that decides about champions again and
+    fewer on validation, where both have answered the same rows of it. With several labels a text, it means a macro F1
+    whose difference has an interval above 0, since thresholds are made for that and not for whole answers. A split that decides about champions again and
     again scores them a little too well.
 
     Args:
@@ -40,11 +41,11 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
             f"the same {split} rows. Choose another registered_model, or set the alias by hand."
         )
     measured = _measured(tests[split])
-    if tests[split]["difference"] <= 0 or tests[split]["p_value"] >= 0.05:
+    if not _is_better(tests[split]):
         return False, (
             f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured})."
         )
-    if tests["validation"] and tests["validation"]["difference"] < 0:
+    if tests["validation"] and tests["validation"][_difference(tests["validation"])] < 0:
         return False, (
             f"Version {version} is better than the champion, version {champions[0]}, on {split} ({measured}), but "
             f"worse on validation ({_measured(tests['validation'])}): one of the two is chance, so the champion stays."
@@ -53,8 +54,22 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
     return True, f"Version {version} is the champion instead of {champions[0]} ({measured})."
 
 
+def _difference(test: dict[str, Any]) -> str:
+    """Return which difference of a comparison decides."""
+    return "macro_f1_difference" if "micro_f1_difference" in test else "difference"
+
+
+def _is_better(test: dict[str, Any]) -> bool:
+    if _difference(test) == "macro_f1_difference":
+        return test["macro_f1_difference_ci95"][0] > 0
+    return test["difference"] > 0 and test["p_value"] < 0.05
+
+
 def _measured(test: dict[str, Any]) -> str:
-    low, high = test["difference_ci95"]
+    low, high = test[f"{_difference(test)}_ci95"]
+    if _difference(test) == "macro_f1_difference":
+        gap = test["macro_f1_difference"]
+        return f"macro F1 difference {gap:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
     p = evaluation.p_words(test["p_value"])
     return (
         f"accuracy difference {test['difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, "
