@@ -41,19 +41,6 @@ def choose(true: Sequence[Sequence[int]], chances: np.ndarray) -> np.ndarray:
     return thresholds
 
 
-def _best(true: np.ndarray, chances: np.ndarray) -> float:
-    """Return the threshold of the highest F1: the middle between the last probability that passes and the next one."""
-    values, number = np.unique(chances, return_inverse=True)
-    counts, found = np.bincount(number), np.bincount(number, weights=true)
-    passing, hits = counts[::-1].cumsum()[::-1], found[::-1].cumsum()[::-1]
-    if not true.any():
-        return 0.5
-    last = int((2 * hits / (passing + true.sum())).argmax())
-    below = values[last - 1] if last else 0.0
-    middle = (values[last] + below) / 2
-    return float(middle if middle > below else values[last])  # neighbours of the last bit have no middle
-
-
 def decide(chances: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
     """Return the answers that probabilities come to.
 
@@ -96,3 +83,16 @@ def decisions(
         if number == 0 and "validation" in chances:
             answers["validation"] = decide(chances["validation"], own)
     return answers, thresholds
+
+
+def _best(true: np.ndarray, chances: np.ndarray) -> float:
+    """Return the threshold of the highest F1: the middle between the last probability that passes and the next one."""
+    values, number = np.unique(chances, return_inverse=True)
+    counts, found = np.bincount(number), np.bincount(number, weights=true)
+    passing, hits = counts[::-1].cumsum()[::-1], found[::-1].cumsum()[::-1]
+    if not true.any():
+        return 0.5
+    last = int((2 * hits / (passing + true.sum())).argmax())
+    below = values[last - 1] if last else 0.0
+    middle = (values[last] + below) / 2
+    return float(middle if middle > below else values[last])  # neighbours of the last bit have no middle
