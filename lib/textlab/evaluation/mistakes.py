@@ -47,25 +47,6 @@ def worst_errors(
     return table
 
 
-def _answers(true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray | None) -> np.ndarray:
-    if predicted is None and true.ndim == 2:
-        raise ValueError("texts with several labels need `predicted`, the answers that thresholds came to")
-    return probabilities.argmax(1) if predicted is None else as_array(predicted)
-
-
-def _given(answers: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the probability of each row's class, shape (rows,), or of what is said of each label, (rows, labels)."""
-    if answers.ndim == 1:
-        return probabilities[np.arange(len(answers)), answers]
-    return np.where(answers, probabilities, 1 - probabilities)
-
-
-def _confidence(true: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the probability of each row's answer; of several labels, the highest of the wrong ones."""
-    sure = _given(predicted, probabilities)
-    return sure if true.ndim == 1 else np.where(predicted != true, sure, 0).max(1)
-
-
 def label_issues(
     dataset: Dataset, probabilities: np.ndarray, n: int = 10, predicted: np.ndarray | None = None
 ) -> pd.DataFrame:
@@ -94,6 +75,25 @@ def label_issues(
     )
     table.attrs |= {"found": len(issues), "rows": issues.tolist()}
     return table
+
+
+def _answers(true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray | None) -> np.ndarray:
+    if predicted is None and true.ndim == 2:
+        raise ValueError("texts with several labels need `predicted`, the answers that thresholds came to")
+    return probabilities.argmax(1) if predicted is None else as_array(predicted)
+
+
+def _given(answers: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the probability of each row's class, shape (rows,), or of what is said of each label, (rows, labels)."""
+    if answers.ndim == 1:
+        return probabilities[np.arange(len(answers)), answers]
+    return np.where(answers, probabilities, 1 - probabilities)
+
+
+def _confidence(true: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the probability of each row's answer; of several labels, the highest of the wrong ones."""
+    sure = _given(predicted, probabilities)
+    return sure if true.ndim == 1 else np.where(predicted != true, sure, 0).max(1)
 
 
 def _issues(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

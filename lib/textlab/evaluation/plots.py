@@ -106,10 +106,11 @@ def padding(tokens: pd.DataFrame) -> Figure:
 
 
 @literal
-def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
+def reliability(tables: dict[str, pd.DataFrame], several: bool = False) -> Figure:
     """Draw how often a model is right against how sure it is; the larger a dot, the more texts it stands for.
 
     Args:
+        several: whether a text may have several labels; then it is how often a label is there, against its probability.
         tables: name for the legend -> what `calibration.reliability` returns; a dot for each of its rows.
     """
     figure, axes = axes_of(4.6, 4.2)
@@ -121,8 +122,8 @@ def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
         axes.plot([], [], "o", color=f"C{i}", label=name)
     axes.set(
         title="Can the probabilities be believed?",
-        xlabel="probability of the answer",
-        ylabel="share of right answers",
+        xlabel="probability of a label" if several else "probability of the answer",
+        ylabel="share of texts that have it" if several else "share of right answers",
     )
     axes.set(xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
     axes.legend(loc="upper left")

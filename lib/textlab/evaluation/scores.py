@@ -39,7 +39,7 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
         With several labels a text micro_f1 and micro_f1_ci95, too.
 
     Raises:
-        ValueError: labels and answers differ in number, or one of them has several labels a text and the other one.
+        ValueError: labels and answers differ in number, or only one of them is of several labels a text.
 
     >>> from datasets import ClassLabel, Features
     >>> split = Dataset.from_dict({"label": [0, 0, 1, 1]}, Features({"label": ClassLabel(names=["sad", "glad"])}))
@@ -49,9 +49,8 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
     """
     true, n = truth(split), len(names(split))
     kinds, counts = _kinds(true, predicted)
-    if (
-        true.ndim == 1 and (kinds[:, -1] < n - 1).any()
-    ):  # the last kind gets what the others left, so which one it is decides the draw
+    if true.ndim == 1 and (kinds[:, -1] < n - 1).any():
+        # the last kind gets what the others left, so which one it is decides the draw
         kinds, counts = np.append(kinds, [[n - 1], [n - 1]], axis=1), np.append(counts, 0)
     values = _bootstrap(kinds, counts, n, np.random.default_rng(seed), resamples)
     return _figures(values[..., 0], _weighted_f1(true, predicted, n))

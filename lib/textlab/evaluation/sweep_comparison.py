@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from .sweep_analysis import Runs, alike, by_settings, default, pick
 
 #: Gives what was recorded for (run id, split or `<split>_<baseline>`), as `tracking.predictions` does.
 Answers = Callable[[str, str], Mapping[str, Any] | None]
-_COLUMNS = ["split", "difference", "low", "high", "p_value", "macro_f1_difference", "macro_f1_low", "macro_f1_high"]
+_COLUMNS = ["split", "difference", "low", "high", "p_value"]
 
 
 def against(runs: Runs, chosen: Mapping[str, Any], answers: Answers, seed: int = 0) -> pd.DataFrame:
@@ -31,31 +31,43 @@ def against(runs: Runs, chosen: Mapping[str, Any], answers: Answers, seed: int =
 
     Returns:
         Indexed by the other's name: split, difference (accuracy of the chosen one minus the other's), low, high and
-        p_value, and macro_f1_difference, macro_f1_low and macro_f1_high; only those whose answers were recorded for the
-        same rows. A baseline is compared on test if it can be.
+        p_value, and macro_f1_difference, macro_f1_low and macro_f1_high; with several labels a text the same of
+        micro_f1; only those whose answers were recorded for the same rows. A baseline is compared on test if it can be.
     """
     rows = {}
     for name, run_id, split, file in _opponents(runs, chosen):
         test = None if name in rows else paired(answers(chosen["run_id"], split), answers(run_id, file), seed)
         if test is not None:
             gaps = [test["difference"], *test["difference_ci95"], test["p_value"]]
-            rows[name] = [split, *gaps, test["macro_f1_difference"], *test["macro_f1_difference_ci95"]]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
+            rows[name] = dict(zip(_COLUMNS, [split, *gaps]))
+            for metric in ("macro_f1", "micro_f1"):
+                if f"{metric}_difference" in test:
+                    bounds = [test[f"{metric}_difference"], *test[f"{metric}_difference_ci95"]]
+                    rows[name] |= dict(zip(_of(metric), bounds))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=None if rows else [*_COLUMNS, *_of("macro_f1")])
+
+
+def _of(metric: str) -> list[str]:
+    """Return the columns of a difference of F1 and of its 95 % interval."""
+    return [f"{metric}_difference", f"{metric}_low", f"{metric}_high"]
 
 
 def comparison_table(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return what `against` does for reading: both differences, each with its 95 % interval, and p."""
+    """Return what `against` does for reading: the differences, each with its 95 % interval, and p."""
+    several = "micro_f1_difference" in tests
+    accuracy = "exact match" if several else "accuracy"
 
-    def gaps(metric: str) -> list[str]:
-        columns = [f"{metric}difference", f"{metric}low", f"{metric}high"]
+    def gaps(columns: Sequence[str]) -> list[str]:
         return ["{:+.3f}  ({:+.3f} to {:+.3f})".format(*row) for row in tests[columns].itertuples(index=False)]
 
+    micro_f1 = {"micro F1 difference": gaps(_of("micro_f1"))} if several else {}
     return pd.DataFrame(
         {
             "split": tests["split"],
-            "accuracy difference": gaps(""),
-            "macro F1 difference": gaps("macro_f1_"),
-            "p (McNemar, accuracy)": tests["p_value"].map(p_words),
+            f"{accuracy} difference": gaps(["difference", "low", "high"]),
+            "macro F1 difference": gaps(_of("macro_f1")),
+            **micro_f1,
+            f"p (McNemar, {accuracy})": tests["p_value"].map(p_words),
         }
     )
 

@@ -368,3 +368,23 @@ def test_the_conclusion_says_whether_the_sweep_found_better_settings(connected, 
     runs = comparable(METRIC)
     assert words in sweep_comparison.conclusion(runs, tracking.predictions)
     assert sweep_analysis.pick(runs)["x"] == 2 and sweep_analysis.default(runs)["x"] == 1
+
+
+def test_runs_with_several_labels_a_text_are_compared_by_exact_match_and_micro_f1_too():
+    true, poor = [[1, 0], [0, 0], [1, 1]] * 20, [[1, 0], [0, 1], [1, 0]] * 20
+    runs = grid()
+    best = sweep_analysis.winner(runs)
+
+    def answers(run_id, file):
+        said = true if run_id == best["run_id"] and file in ("validation", "test") else poor
+        return {"rows_sha256": "r", "labels": ["a", "b"], "true": true, "predicted": said}
+
+    tests = sweep_comparison.against(runs, best, answers, seed=7)
+    expected = evaluation.compare(true, true, poor, seed=7)
+    assert tests["micro_f1_difference"].unique().tolist() == [expected["micro_f1_difference"]]
+    assert tests[["micro_f1_low", "micro_f1_high"]].iloc[0].tolist() == expected["micro_f1_difference_ci95"]
+    shown = sweep_comparison.comparison_table(tests)
+    assert list(shown) == [
+        "split", "exact match difference", "macro F1 difference", "micro F1 difference", "p (McNemar, exact match)"
+    ]  # fmt: skip
+    assert shown["exact match difference"].iloc[0].startswith("+0.667  (+")
