@@ -78,7 +78,7 @@ def read(
         kind = is_list(cell)
         if kind is None:
             return None
-        if kind:
+        if kind or (isinstance(cell, str) and cell.lstrip().startswith("[")):
             values = _listed(cell, source) if isinstance(cell, str) else list(cell)
         else:
             values = str(cell).split(separator) if isinstance(cell, str) else [cell]

@@ -83,12 +83,12 @@ def _odd(table: pd.DataFrame, several: bool) -> list[dict]:
 def check_single(table: pd.DataFrame, source: str, labels: str = "auto") -> None:
     """Raise an InputError if rows seem to have several labels, unless the parameter `labels` says that they have one.
 
-    That is so if most labels are lists, or have parts that occur in other labels as well; or if of more than one label
-    in a hundred, and of `MANY` or more, each part is a label of other rows.
+    That is so if most labels are lists, or if one label in a hundred, and `MANY` or more, have parts that all occur in
+    other labels as well.
     """
-    counts = table["label"].value_counts()
     if labels != "auto":
         return
+    counts = table["label"].value_counts()
     parts = {name: _parts(name) for name in counts.index}
     shared = Counter(part for name, some in parts.items() for part in set(some) or {name})
     lists = [name for name in parts if name.startswith("[") and name.endswith("]")]
@@ -103,23 +103,16 @@ def check_single(table: pd.DataFrame, source: str, labels: str = "auto") -> None
         for name, some in parts.items()
         if all(shared[part] > 1 for part in some)
         and not free.isdisjoint(some)
-        and not re.fullmatch(r"[-+]?\d+,\d+", name)
+        and (not re.fullmatch(r"[-+]?\d+,\d+", name) or set(some) <= set(parts))
     ]
-    for group in (lists, several):
+    for group, enough in ((lists, len(table) / 2), (several, max(MANY, len(table) / 100))):
         example = next((name for name in group if parts[name]), None)
-        if example is not None and 2 * counts[group].sum() > counts.sum():
-            raise _ask(source, example)
-    joined = [name for name, some in parts.items() if some and set(some) <= set(parts)]
-    if counts[joined].sum() >= max(MANY, len(table) / 100):
-        raise _ask(source, joined[0])
-
-
-def _ask(source: str, example: str) -> InputError:
-    return InputError(
-        f"dataset: the label column of {source} holds several labels in one cell, such as {example!r}; set labels to "
-        "several if a text may have more than one, to single if each such cell is one label of its own, or "
-        "label_column to another"
-    )
+        if example is not None and counts[group].sum() >= enough:
+            raise InputError(
+                f"dataset: the label column of {source} holds several labels in one cell, such as {example!r}; set "
+                "labels to several if a text may have more than one, to single if each such cell is one label of its "
+                "own, or label_column to another"
+            )
 
 
 def _parts(name: str) -> list[str]:

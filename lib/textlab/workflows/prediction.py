@@ -153,7 +153,7 @@ def so_far(rows: int, seconds: float, share_read: float) -> str:
 
 @contextmanager
 def _writer(path: Path, form: str, classifier: Classifier):
-    """Yield a function that appends a table of `Classifier.table` to a new file; in csv alone a list is written as text."""
+    """Yield a function that appends a table of `Classifier.table` to a new file; only csv has lists as text."""
     columns = ["text", "label", *(f"p_{label}" for label in classifier.labels)]
 
     def in_lists(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,9 +13,9 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
     """Make a version the `champion` unless it is not better than the present one; return whether it is, and a sentence.
 
     Better means more right answers on the same rows by a paired test (`evaluation.compare`, p below 0.05), and not
-    fewer on validation, where both have answered the same rows of it. With several labels a text, it means a macro F1
-    whose difference has an interval above 0, since thresholds are made for that and not for whole answers. A split that decides about champions again and
-    again scores them a little too well.
+    fewer on validation, where both have answered the same rows of it. With several labels a text it means a higher
+    macro F1, by an interval of the paired difference that is above 0: thresholds are made for that, and not for whole
+    answers. A split that decides about champions again and again scores them a little too well.
 
     Args:
         name: of the registered model.

@@ -68,7 +68,6 @@ def test_words_for_a_missing_value_are_reported(tmp_path):
 @pytest.mark.parametrize(
     "labels",
     [
-        ["['joy']", "['joy', 'love']", "['anger']"],
         ["0,1,11", "0,3", "1,3,11"],
         ["a|b", "b|c", "a|c"],
         ["a; b", "a", "b; a"],

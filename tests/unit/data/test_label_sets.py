@@ -1,0 +1,167 @@
+"""Several labels a text: each way of writing them is read to the same, doubt is asked about, and rare labels are dealt."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+from conftest import error
+from textlab import data
+from textlab.data import label_sets
+
+NAMES = ["anger", "joy", "love"]
+SETS = [("joy",), ("joy", "love"), ("anger",), (), ("anger", "love")]
+ROWS = [(f"text {i} of many", SETS[i % 5]) for i in range(60)]
+
+
+def write(path, cells, column="labels"):
+    pd.DataFrame({"text": [text for text, _ in ROWS], column: cells}).to_csv(path, index=False)
+    return str(path)
+
+
+def pairs(found):
+    """Return text -> its labels, over all splits."""
+    return {
+        row["text"]: tuple(found.labels[i] for i in row["label"]) for split in found.splits.values() for row in split
+    }
+
+
+def as_columns(path):
+    table = pd.DataFrame({"id": range(60), "text": [text for text, _ in ROWS], "note": "0.5"})
+    for name in NAMES:
+        table[name] = [int(name in some) for _, some in ROWS]
+    table.to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "labels, cells",
+    [
+        ("auto", [json.dumps(some) for _, some in ROWS]),
+        ("auto", [str(list(some)) for _, some in ROWS]),
+        ("auto", [f"[{' '.join(some)}]" for _, some in ROWS]),
+        ("several", [json.dumps(some) for _, some in ROWS]),
+        *(("several", [mark.join(some) or "[]" for _, some in ROWS]) for mark in (",", ", ", "|", ";", "#")),
+    ],
+)
+def test_cells_with_several_labels_are_read(tmp_path, labels, cells):
+    found = data.load(write(tmp_path / "a.csv", cells), labels=labels)
+    assert found.several and found.labels == NAMES and pairs(found) == dict(ROWS)
+    assert found.record()["labels"] == "several" and found.quality["problem"].unique().tolist() == ["no label at all"]
+    assert any("1.20 labels a text: 40% of 60 texts have several, 12 have none." in note for note in found.notes)
+    taken_apart = any("are taken apart at each" in note for note in found.notes)
+    assert taken_apart == (labels == "several" and not cells[1].startswith("["))
+
+
+def test_lists_in_jsonl_parquet_and_declared_classes_are_read(tmp_path):
+    lines = [json.dumps({"text": text, "emotions": some}) for text, some in ROWS]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    assert pairs(data.load(str(tmp_path / "a.jsonl"))) == dict(ROWS)
+    texts, lists = [text for text, _ in ROWS], [list(some) for _, some in ROWS]
+    pq.write_table(pa.table({"text": texts, "label": pa.array(lists, pa.list_(pa.string()))}), tmp_path / "b.parquet")
+    assert pairs(data.load(str(tmp_path / "b.parquet"))) == dict(ROWS)
+    features = Features({"text": Value("string"), "label": List(ClassLabel(names=["love", "anger", "joy"]))})
+    Dataset.from_dict({"text": texts, "label": lists}, features).to_parquet(tmp_path / "c.parquet")
+    assert pairs(data.load(str(tmp_path / "c.parquet"))) == dict(ROWS)
+
+
+def test_columns_of_0_and_1_are_read_and_others_left_alone(tmp_path):
+    path = as_columns(tmp_path / "a.csv")
+    assert "or labels to several if they are columns of 0 and 1" in error(lambda: data.load(path))
+    found = data.load(path, labels="several")
+    assert found.labels == NAMES and pairs(found) == dict(ROWS)
+    some = data.load(path, label_column="joy, love", labels="several")
+    assert some.labels == ["joy", "love"] and pairs(some)[ROWS[4][0]] == ("love",)
+    assert "line 2: the label column 'note' holds '0.5'; accepted are 0 and 1" in error(
+        lambda: data.load(path, label_column="joy,note", labels="several")
+    )
+
+
+def test_a_blank_cell_is_no_label_to_learn_from_and_an_empty_list_is_a_label(tmp_path):
+    cells = ["", *(json.dumps(some) for _, some in ROWS[1:])]
+    found = data.load(write(tmp_path / "a.csv", cells))
+    assert ROWS[0][0] not in pairs(found) and pairs(found)[ROWS[3][0]] == ()
+    assert ("missing label", 1) in set(zip(found.quality["problem"], found.quality["rows"]))
+
+
+def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_path):
+    cells = [",".join(some) if len(some) > 1 and i < 20 else some[0] if some else "joy" for i, (_, some) in enumerate(ROWS)]
+    path = write(tmp_path / "a.csv", cells, "label")  # 8 of 60 rows
+    message = error(lambda: data.load(path))
+    assert "holds several labels in one cell, such as 'joy,love'; set labels to several" in message
+    one, several = (data.load(path, labels=labels) for labels in ("single", "several"))
+    assert not one.several and one.labels == ["anger", "anger,love", "joy", "joy,love", "love"][:2] + one.labels[2:]
+    assert several.labels == NAMES and pairs(several)[ROWS[4][0]] == ("anger", "love")
+
+
+@pytest.mark.parametrize(
+    "cell, part",
+    [('["joy", "lo', "no list of labels"), ('[["joy"]]', "lists in lists"), ("[0.5]", "numbers such as 0.5")],
+)
+def test_damaged_cells_are_refused(tmp_path, cell, part):
+    cells = [*(json.dumps(some) for _, some in ROWS[1:]), cell]
+    assert part in error(lambda: data.load(write(tmp_path / "a.csv", cells), labels="several"))
+
+
+def test_one_label_alone_is_nothing_to_tell_apart(tmp_path):
+    path = write(tmp_path / "a.csv", [json.dumps(["joy"] if i % 2 else []) for i in range(60)])
+    assert "has one label only (joy)" in error(lambda: data.load(path))
+
+
+def test_a_row_with_a_label_that_train_lacks_is_dropped_and_told(tmp_path):
+    for name, extra in (("train", []), ("test", [("new", '["joy", "hate"]')])):
+        rows = [(f"{name} {text}", json.dumps(some)) for text, some in ROWS] + extra
+        pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / f"{name}.csv", index=False)
+    found = data.load(str(tmp_path))
+    assert found.rows()["test"] == 60 and found.labels == NAMES
+    assert ("unknown label", "test", 1) in set(zip(*(found.quality[name] for name in ("problem", "split", "rows"))))
+
+
+def test_rare_labels_get_their_share_of_each_split_although_each_set_of_labels_is_rare(tmp_path):
+    dice = np.random.default_rng(1)
+    sets = [["rare"] * (i % 20 == 0) + [n for n in "abcdef" if dice.random() < 0.4] or ["a"] for i in range(600)]
+    pd.DataFrame({"text": [f"text {i}" for i in range(600)], "label": map(json.dumps, sets)}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    counts = data.balance(data.load(str(tmp_path / "a.csv")).splits).loc["rare"]
+    assert counts.tolist() == [24, 3, 3]
+    folds = data.load(str(tmp_path / "a.csv"), folds=None).folds
+    rare = np.array(["rare" in some for some in sets])
+    assert [int(rare[rows].sum()) for rows in folds.answered] == [6] * 5
+    less = data.load(str(tmp_path / "a.csv"), max_train_rows=240)
+    assert data.balance(less.splits).loc["rare", "train"] == 12
+
+
+def test_few_rows_are_cross_validated_and_one_answer_for_all_is_the_most_frequent_set(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", [json.dumps(some) for _, some in ROWS[:-1]] + ['["joy"]']), folds=None)
+    assert len(found.folds) == 5 and found.majority.tolist() == [0, 1, 0]
+    assert sorted(np.concatenate(found.parts)) == list(range(60))
+    fewer = found.fewer(20, 1)
+    assert fewer.rows()["train"] == 20 and set(fewer.splits["train"]["text"]) < set(found.splits["train"]["text"])
+
+
+def test_tables_for_readers_name_all_labels(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", [json.dumps(some) for _, some in ROWS]))
+    assert data.balance(found.splits).sum(axis=1).to_dict() == {"anger": 24, "joy": 24, "love": 24}
+    shown = data.samples(found.splits["train"], per_label=2, seed=1)
+    assert shown["text"].is_unique and {*shown["label"]} <= {label_sets.written(some) for some in SETS}
+    assert data.label_words(found.splits["test"]) == [
+        label_sets.written(dict(ROWS)[text]) for text in found.splits["test"]["text"]
+    ]
+
+
+def test_an_order_is_asked_for_where_nothing_tells_it(tmp_path):
+    names = ["bad", "fair", "good"]
+    path = write(tmp_path / "a.csv", [names[i % 3] for i in range(60)], "label")
+    assert "nothing tells the order of the labels" in error(lambda: data.load(path, labels="ordered"))
+    stars = data.load(write(tmp_path / "b.csv", [i % 3 + 9 for i in range(60)], "label"), labels="ordered")
+    assert stars.ordered and stars.labels == ["9", "10", "11"] and stars.record()["labels"] == "ordered"
+    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    rows = {"text": [text for text, _ in ROWS], "label": [i % 3 for i in range(60)]}
+    Dataset.from_dict(rows, features).to_parquet(tmp_path / "c.parquet")
+    assert data.load(str(tmp_path / "c.parquet"), labels="ordered").labels == names
+    assert not data.load(path).ordered
