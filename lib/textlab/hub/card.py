@@ -14,7 +14,7 @@ from .. import machine
 from ..errors import InputError, first_line
 from . import connection, download, sources
 
-METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}
+METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "micro_f1": "Micro F1"}
 
 
 def write_card(
@@ -39,7 +39,7 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
         headline: rows of the headline table, as `evaluation.headline_rows` returns them.
     """
     data, model = _public(measured["data"]), _public(measured["model"])
-    folds = data.get("folds")
+    folds, several = data.get("folds"), data.get("labels") == "several"
     splits = [split for split in ("test", "validation") if split in measured][: 1 if folds else 2]
     scored = f"{folds}-fold cross-validation" if folds else splits[0] if splits else "no split"
     scores = [
@@ -49,8 +49,8 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
             dataset_name=data["source"],
             dataset_split=scored if folds else split,
             dataset_revision=data.get("revision"),
-            metric_name=name,
-            metric_type=metric.removeprefix("macro_").removeprefix("weighted_"),
+            metric_name="Exact match" if metric == "accuracy" and several else name,
+            metric_type=metric.rpartition("_")[2],
             metric_value=round(measured[split][metric], 4),
         )
         for split in splits
@@ -68,7 +68,7 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     parts = {
         "Data": _list(data | {"rows": _rows(data)}),
         "Base model": _list(model),
-        f"Results {'by' if folds else 'on'} {scored}": _scores(headline, bool(measured.get("seeds"))),
+        f"Results {'by' if folds else 'on'} {scored}": _scores(headline, bool(measured.get("seeds")), several),
         "Limits": [
             f"- {limit}" for limit in [_about_seeds(measured), *measured.get("guards", []), *measured.get("notes", [])]
         ],
@@ -85,7 +85,7 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     lines = [
         f"# {model['source']}, fine-tuned on {data['source']}",
         "",
-        _answers(labels, data.get("labels") == "several"),
+        _answers(labels, several),
     ]
     for title, part in parts.items():
         lines += ["", f"## {title}", "", *part]
@@ -201,7 +201,7 @@ def _rows(data: Mapping[str, Any]) -> str:
     return ", ".join(f"{rows} {split}" for split, rows in data["rows"].items())
 
 
-def _scores(headline: Sequence[Mapping[str, Any]], over_seeds: bool) -> list[str]:
+def _scores(headline: Sequence[Mapping[str, Any]], over_seeds: bool, several: bool) -> list[str]:
     """Return the headline table in Markdown, baselines first."""
 
     def figure(row: Mapping[str, Any], metric: str) -> str:
@@ -214,7 +214,7 @@ def _scores(headline: Sequence[Mapping[str, Any]], over_seeds: bool) -> list[str
         for row in headline
     ]
     return [
-        "| | accuracy | macro F1 |",
+        f"| | {'exact match' if several else 'accuracy'} | macro F1 |",
         "|---|---|---|",
         *rows,
         "",

@@ -71,6 +71,7 @@ class Gap(TypedDict):
 
     baseline: Baseline
     difference_ci95: Interval
+    macro_f1_difference_ci95: NotRequired[Interval]
 
 
 class BesidePerson(TypedDict):

@@ -23,7 +23,7 @@ class Lead:
     split: str
     scores: Mapping[str, Any]
     baselines: Mapping[str, Mapping[str, Any]]  # name for readers -> scores on the same split
-    gaps: Mapping[str, list[float]]  # baseline -> 95 % interval of how much more accurate the model is
+    gaps: Mapping[str, list[float]]  # baseline -> 95 % interval of how much better the model is, by `measure`
     guards: list[str]  # what makes its figures untrustworthy
     trained: Mapping[str, Any]  # results of the notebook that trained it; empty where that is not known
     same: bool = False  # it has the weights of notebook 2's model
@@ -32,6 +32,11 @@ class Lead:
     def folds(self) -> int:
         """Number of folds of the cross-validation that the figures are of; 0 for those of a split."""
         return self.trained.get("data", {}).get("folds", 0) if self.split == "test" else 0
+
+    @property
+    def measure(self) -> str:
+        """What decides: accuracy, or macro F1 where texts have several labels, few of which are all told right."""
+        return "macro_f1" if _several(self.trained) else "accuracy"
 
     @property
     def data(self) -> str:
@@ -43,15 +48,15 @@ class Lead:
 
     def against_baselines(self) -> tuple[str, str]:
         """Return good, doubt or bad, and the sentence that says why."""
-        best = max(self.baselines, key=lambda name: self.baselines[name]["accuracy"], default=None)
+        best = max(self.baselines, key=lambda name: self.baselines[name][self.measure], default=None)
         if best is None:
             return "doubt", "It was compared with no baseline."
-        base = self.baselines[best]["accuracy"]
-        than, by = f"than the best baseline, {best}", f"{100 * (self.scores['accuracy'] - base):+.1f} points"
+        base = self.baselines[best][self.measure]
+        than, by = f"than the best baseline, {best}", f"{100 * (self.scores[self.measure] - base):+.1f} points"
         if best in self.gaps:
             (low, high), of = self.gaps[best], ""
-        elif "accuracy_ci95" in self.scores:
-            (low, high), of = (bound - base for bound in self.scores["accuracy_ci95"]), " of the model alone"
+        elif f"{self.measure}_ci95" in self.scores:
+            (low, high), of = (bound - base for bound in self.scores[f"{self.measure}_ci95"]), " of the model alone"
         else:
             return "doubt", f"It was not tested whether it is better {than} ({by})."
         by += f", 95 % interval{of} {100 * low:+.1f} to {100 * high:+.1f}"
@@ -60,6 +65,11 @@ class Lead:
         if high < 0:
             return "bad", f"That is worse {than} ({by})."
         return "doubt", f"It is not shown to be better {than} ({by})."
+
+
+def _several(outcome: Mapping[str, Any]) -> bool:
+    """Tell whether the texts of a notebook's data have several labels each."""
+    return outcome.get("data", {}).get("labels") == "several"
 
 
 def lead(outcomes: Outcomes) -> Lead | None:
@@ -78,7 +88,7 @@ def lead(outcomes: Outcomes) -> Lead | None:
             split=split,
             scores=scores.pop(_OWN),
             baselines=scores,
-            gaps={test["index"]: [test["low"], test["high"]] for test in tests},
+            gaps={} if _several(sweep) else {test["index"]: [test["low"], test["high"]] for test in tests},
             guards=[],  # with any, no version is promoted
             trained=sweep if run and {"data", "model"} <= sweep.keys() else {},
             same=digest is not None and digest == main.get("weights_sha256") and not main.get("seeds"),
@@ -87,13 +97,14 @@ def lead(outcomes: Outcomes) -> Lead | None:
         return None
     *baselines, own = rows
     test = {} if main.get("seeds") else main.get("versus", {})  # the test is of one seed's model
+    gap = test.get("macro_f1_difference_ci95" if _several(main) else "difference_ci95")
     return Lead(
         name=own["name"],
         role="model",
         split=own["split"],
         scores=own,
         baselines={row["name"]: row for row in baselines},
-        gaps={evaluation.BASELINES[test["baseline"]]: test["difference_ci95"]} if test else {},
+        gaps={evaluation.BASELINES[test["baseline"]]: gap} if gap else {},
         guards=main.get("guards", []),
         trained=main,
     )
@@ -104,7 +115,10 @@ def verdict(first: Lead, outcomes: Outcomes) -> tuple[str, str]:
     if first.guards:
         return "bad", f"{first.name} did not pass its checks on {first.data}: do not rely on it, nor on its figures."
     accuracy, (tone, sentence) = first.scores["accuracy"], first.against_baselines()
-    words = [f"{first.name} is right on {_percent(accuracy)} of {first.data}.", sentence]
+    told = f"is right on {_percent(accuracy)} of {first.data}"
+    if first.measure == "macro_f1":
+        told = f"has a macro F1 of {first.scores['macro_f1']:.3f} on {first.data}"
+    words = [f"{first.name} {told}.", sentence]
     people = outcomes["02_fine_tuning"].get("people") if comparable(first, outcomes) else None
     if people:
         paired = outcomes["02_fine_tuning"].get("beside_person") if first.same or first.role == "model" else None
@@ -204,7 +218,8 @@ def _fine_tuned(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
     own, guards = rows[-1], outcome.get("guards", [])
     checked = "It did not pass its checks" if guards else "It passed all checks"
     where = "by cross-validation" if "folds" in outcome["data"] else f"on {own['split']}"
-    return f"{checked}: accuracy {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} {where}."
+    right = "exact match" if _several(outcome) else "accuracy"
+    return f"{checked}: {right} {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} {where}."
 
 
 def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:

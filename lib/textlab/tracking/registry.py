@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -144,7 +145,7 @@ def _write_model(
             mlflow_model=about,
             pip_requirements=requirements,
             input_example=example,
-            model_config={"truncation": True, "max_length": tokenizer.model_max_length},  # texts are cut as in training
+            model_config=_asked(model, tokenizer),
             model_card=ModelCard(card) if card else None,
         )
         for name, content in beside.items():
@@ -155,6 +156,12 @@ def _write_model(
             draft.rename(place)
         else:
             client.log_model_artifacts(model_id, str(draft))
+
+
+def _asked(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Return what a pipeline is asked where MLflow serves it: texts cut as in training; of several labels, all."""
+    each = {"top_k": model.config.num_labels} if model.config.problem_type == "multi_label_classification" else {}
+    return {"truncation": True, "max_length": tokenizer.model_max_length} | each
 
 
 def load_model(uri: str):

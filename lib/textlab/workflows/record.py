@@ -25,7 +25,7 @@ from ..training import Fit
 SHARED = ("notebook", "params", "seed", "environment", "data", "model", "validation", "test", "weights_sha256")
 #: Parameters that say where a run is kept; they decide nothing, and may name machines.
 PLACES = ("output_dir", "tracking_uri", "sync_to", "sweep_options")
-METRICS = ("accuracy", "macro_f1", "weighted_f1")
+METRICS = ("accuracy", "macro_f1", "weighted_f1", "micro_f1")  # the last with several labels a text only
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 #: A class id a row; or with several labels a text 0 or 1 for each label.

@@ -1,4 +1,4 @@
-"""Several labels a text: each way of writing them is read to the same, doubt is asked about, and rare labels are dealt."""
+"""Several labels a text: each way of writing them is read to the same, doubt is asked about, rare ones are dealt."""
 
 import json
 
@@ -89,7 +89,9 @@ def test_a_blank_cell_is_no_label_to_learn_from_and_an_empty_list_is_a_label(tmp
 
 
 def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_path):
-    cells = [",".join(some) if len(some) > 1 and i < 20 else some[0] if some else "joy" for i, (_, some) in enumerate(ROWS)]
+    cells = [
+        ",".join(some) if len(some) > 1 and i < 20 else some[0] if some else "joy" for i, (_, some) in enumerate(ROWS)
+    ]
     path = write(tmp_path / "a.csv", cells, "label")  # 8 of 60 rows
     message = error(lambda: data.load(path))
     assert "holds several labels in one cell, such as 'joy,love'; set labels to several" in message

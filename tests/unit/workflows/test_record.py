@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     cfg.seed, cfg.tracking_uri = np.int64(3), "http://host"
     told = {
         "test": record.predictions(
-            texts, "test", np.zeros(texts.rows()["test"], dtype=int), {5: np.ones(texts.rows()["test"])}
+            texts, "test", np.zeros(texts.rows()["test"], dtype=int), {5: np.ones(texts.rows()["test"], dtype=int)}
         )
     }
     model = SimpleNamespace(num_parameters=lambda: 7)

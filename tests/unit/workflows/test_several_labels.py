@@ -1,0 +1,207 @@
+"""Several labels a text, all the way: trained, registered, loaded by plain transformers, predicted, promoted."""
+
+import json
+import shutil
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from conftest import error
+from textlab import data, evaluation, hub, settings, tracking, training, workflows
+from textlab.settings import parameters
+from textlab.workflows import promotion, record, reproduction
+
+WORDS = {"lovely": "joy", "awful": "anger", "dark": "fear"}
+ROWS = [
+    (" and ".join([*words, f"thing {i}"]), [WORDS[word] for word in words])
+    for i in range(24)
+    for words in (["lovely"], ["awful"], ["lovely", "awful"], ["dark", "awful"], [])
+]
+CHOSEN = {
+    "epochs": 30,
+    "batch_size": 8,
+    "learning_rate": 1e-2,
+    "max_length": 16,
+    "model": "tiny",
+    "recipe_options": {"precision": "fp32"},
+    "registered_model": "mine",
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("several")
+    pd.DataFrame({"text": [text for text, _ in ROWS], "labels": [json.dumps(some) for _, some in ROWS]}).to_csv(
+        folder / "mine.csv", index=False
+    )
+    values = parameters.defaults("03_mlflow_tracking") | CHOSEN | {"dataset": str(folder / "mine.csv")}
+    cfg = parameters.check("03_mlflow_tracking", values)
+    return workflows.Workbench(cfg, folder, data.load(cfg.dataset))
+
+
+@pytest.fixture
+def registered(bench, store):
+    """A training of the bench in a store of its own, registered: run id, training, version."""
+    tracking.connect(store, "tests")
+    with tracking.run("a training") as active:
+        trained = bench.train(active.info.run_id, bench.base, 1, final=True)
+        version, _ = bench.register(trained)
+    return active.info.run_id, trained, version
+
+
+@pytest.fixture(scope="module")
+def saved(bench, tmp_path_factory):
+    """The folder of a saved model, the training, and its probabilities for test."""
+    place, recipe, texts = tmp_path_factory.mktemp("model"), bench.base, bench.texts
+    tokens = data.tokenize(texts.splits, bench.tokenizer, recipe.max_length)
+    fitted, chances = training.train_and_answer(
+        texts, tokens, bench.tokenizer, recipe, 1, training.Unsaved(place / "scratch"),
+        lambda: training.load_model(bench.source, texts.labels, recipe, 1, several=True),
+    )  # fmt: skip
+    training.save(fitted, place / "model", thresholds=training.decided(texts, chances)[1])
+    return place / "model", fitted, chances["test"]
+
+
+def test_plain_transformers_gives_the_same_probabilities_and_thresholds_the_labels(bench, saved):
+    folder, _, chances = saved
+    rows = bench.texts.splits["test"]
+    tokenizer, model = (kind.from_pretrained(folder) for kind in (AutoTokenizer, AutoModelForSequenceClassification))
+    with torch.no_grad():
+        plain = model(**tokenizer(rows["text"][:], padding=True, return_tensors="pt")).logits.sigmoid().numpy()
+    assert plain == pytest.approx(chances, abs=1e-5)
+    whole = pipeline("text-classification", model=str(folder), top_k=None)(rows["text"][:])
+    found = [{one["label"]: one["score"] for one in answer} for answer in whole]
+    assert np.array([[one[name] for name in bench.texts.labels] for one in found]) == pytest.approx(chances, abs=1e-5)
+    table = workflows.predict(str(folder), rows["text"][:])
+    wanted = evaluation.decide(chances, model.config.thresholds)
+    assert table["label"].tolist() == [
+        data.written(bench.texts.labels[i] for i in np.flatnonzero(row)) for row in wanted
+    ]
+    assert evaluation.score(rows, wanted)["accuracy"] > 0.6
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_predictions_read_back_as_they_were_written(bench, saved, tmp_path, form):
+    source = tmp_path / "new.csv"
+    pd.DataFrame({"text": [*(text for text, _ in ROWS), "  "]}).to_csv(source, index=False)
+    workflows.predict_file(str(saved[0]), source, tmp_path / f"out.{form}")
+    found = data.load(str(tmp_path / f"out.{form}"), label_column="label")
+    assert found.several and found.labels == bench.texts.labels and sum(found.rows().values()) == len(ROWS)
+    table = workflows.predict(str(saved[0]), [text for text, _ in ROWS])
+    again = {
+        text: label for split in found.splits.values() for text, label in zip(split["text"], data.label_words(split))
+    }
+    assert again == dict(zip(table["text"], table["label"]))
+    blank = workflows.predict(str(saved[0]), ["", None])
+    assert blank.drop(columns="text").isna().all(axis=None)
+
+
+def test_the_answers_of_the_registry_are_the_recorded_ones_and_mlflow_serves_all_labels(registered, bench, store):
+    run, trained, version = registered
+    model = tracking.load_model(f"models:/mine/{version}")
+    assert workflows.answers_again(run, store, model) == "same labels as recorded for 12 of 12 test texts"
+    recorded = tracking.predictions(run, "test")
+    assert np.array(recorded["true"]).shape == (12, 3) and recorded["labels"] == bench.texts.labels
+    assert np.array_equal(recorded["predicted"], trained.answers["test"])
+    assert not record.prediction_fault("test", recorded, tracking.recorded(run, store)["record"])
+    served = mlflow.pyfunc.load_model(f"models:/mine/{version}").predict(bench.texts.splits["test"][:2]["text"])
+    chances = workflows.predict(f"models:/mine/{version}", bench.texts.splits["test"][:2]["text"], store)
+    for row in range(2):
+        given = {one["label"]: one["score"] for one in served.iloc[row]}
+        assert given == pytest.approx({name: chances[f"p_{name}"][row] for name in bench.texts.labels}, abs=1e-5)
+
+
+def test_a_repeat_from_the_record_gives_the_same(registered, store, tmp_path):
+    receipt = reproduction.reproduce(registered[0], tracking_uri=store, out=tmp_path / "again")
+    assert receipt.verdict == "REPRODUCED", receipt
+
+
+def test_a_better_version_is_promoted_by_macro_f1_and_not_by_whole_answers(registered, store, monkeypatch):
+    run, trained, version = registered
+    assert workflows.promote("mine", int(version), "test")[0]
+    with tracking.run("another") as active:
+        other = tracking.log_model(trained.fit.model, AutoTokenizer.from_pretrained(hub.resolve_model("tiny").path),
+                                   ["a"], "mine", {}, [], 1)  # fmt: skip
+    true = np.tile([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], (30, 1))
+    half = true.copy()
+    half[::4, 1] = 1  # not one whole answer of a kind is right, yet each label is there
+    none = np.where(true[:, [0]] == 1, true, 0)  # finds the first label alone
+    told = {run: half, active.info.run_id: none}
+
+    def recorded(run_id, split):
+        return {"rows_sha256": split, "labels": ["a", "b", "c"], "true": true, "predicted": told[run_id]}
+
+    monkeypatch.setattr(promotion, "predictions", recorded)
+    promoted, words = workflows.promote("mine", int(other), "test")
+    assert not promoted and "macro F1 difference -" in words
+    tracking.set_alias("mine", "champion", int(other))
+    promoted, words = workflows.promote("mine", int(version), "test")
+    assert promoted and "macro F1 difference +0." in words and "p " not in words.partition("(")[2]
+
+
+def test_a_model_without_thresholds_answers_from_a_half_on_and_odd_ones_are_refused(saved, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(saved[0], folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert len(config["thresholds"]) == 3 and config["problem_type"] == "multi_label_classification"
+    texts = [text for text, _ in ROWS[:5]]
+
+    def change(value):
+        (folder / "config.json").write_text(json.dumps({k: v for k, v in (config | value).items() if v is not None}))
+
+    change({"thresholds": None})
+    found = workflows.predict(str(folder), texts)
+    for row, label in enumerate(found["label"]):
+        assert {*json.loads(label)} == {name for name in WORDS.values() if found[f"p_{name}"][row] >= 0.5}
+    for odd in ([0.5], [0.5, 0.5, 2], "x", [None, 0.5, 0.5]):
+        change({"thresholds": odd})
+        assert "thresholds in its config.json that are no list" in error(workflows.predict, str(folder), texts)
+
+
+def test_what_is_made_for_one_label_is_left_out_and_said_or_refused(bench):
+    train = bench.texts.splits["train"]
+    recipe, why = training.suit(settings.make_recipe("short_text"), train, bench.tokenizer, bench.source)
+    assert (recipe.label_smoothing, recipe.contrastive) == (0.0, 0.0) and "is for one label a text" in why[
+        "contrastive"
+    ]
+    assert "not smoothed" in why["label_smoothing"]
+    weighed = settings.make_recipe("short_text", class_weights=True)
+    assert "class_weights: got true" in error(training.suit, weighed, train, bench.tokenizer, bench.source)
+
+
+def test_the_probe_tells_labels_apart_and_chooses_its_thresholds_on_train(bench):
+    source = hub.resolve_model("packaged")
+    probe = training.Probe(source, bench.texts.labels, training.load_tokenizer(source), 16, 1)
+    answers = probe(bench.texts.splits)["linear_probe"]
+    assert {*answers} == {"validation", "test"} and answers["test"].shape == (12, 3)
+    score = evaluation.score(bench.texts.splits["test"], answers["test"])
+    constant = evaluation.baselines(bench.texts.splits, 1)["majority"]["test"]
+    assert score["macro_f1"] > evaluation.score(bench.texts.splits["test"], constant)["macro_f1"] + 0.3
+
+
+def test_folds_answer_each_row_by_thresholds_of_the_others(bench, tmp_path):
+    texts = data.load(bench.cfg.dataset, folds=3)
+    recipe = settings.make_recipe("short_text", epochs=4, batch_size=8, learning_rate=1e-2, max_length=16)
+    tokens = data.tokenize(texts.splits, bench.tokenizer, 16)
+    _, chances = training.train_and_answer(
+        texts, tokens, bench.tokenizer, recipe, 1, training.Unsaved(tmp_path),
+        lambda: training.load_model(bench.source, texts.labels, recipe, 1, several=True),
+    )  # fmt: skip
+    answers, thresholds = training.decided(texts, chances)
+    true, rows = evaluation.truth(texts.splits["test"]), texts.parts[1]
+    others = np.setdiff1d(np.arange(len(true)), rows)
+    assert chances["test"].shape == true.shape and thresholds.shape == (3,)
+    own = evaluation.choose(true[others], chances["test"][others])
+    assert np.array_equal(answers["test"][rows], evaluation.decide(chances["test"][rows], own))
+
+
+def test_the_rows_to_label_next_come_with_lists_as_guesses(saved, tmp_path):
+    pd.DataFrame({"text": [f"{text}, so" for text, _ in ROWS]}).to_csv(tmp_path / "new.csv", index=False)
+    workflows.suggest_file(str(saved[0]), tmp_path / "new.csv", tmp_path / "to_label.csv", 5)
+    found = pd.read_csv(tmp_path / "to_label.csv")
+    assert len(found) == 5 and all({*json.loads(guess)} <= {*WORDS.values()} for guess in found["guess"])
+    assert found["reason"].str.contains("given from 0.").all()
