@@ -71,7 +71,6 @@ def read_model(
     source: Source, labels: Sequence[str], seed: int, attention: str, keep_head: bool = False
 ) -> PreTrainedModel:
     """Return a model as `load_model` does, but with its own dropout and nothing frozen."""
-    environment.quiet()
     torch.manual_seed(seed)
     config = {
         "num_labels": len(labels),
