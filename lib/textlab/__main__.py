@@ -453,4 +453,7 @@ def _lab(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        gc.freeze()  # else Python looks for garbage among all that is there before it ends, which takes over a second

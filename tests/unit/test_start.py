@@ -81,3 +81,12 @@ def test_a_start_is_not_spent_on_looking_for_garbage():
         text=True,
     )
     assert found.stdout.splitlines()[-1] == str(OBJECTS)
+
+
+def test_an_end_is_not_spent_on_looking_for_garbage():
+    code = (
+        "import atexit, gc, runpy\natexit.register(lambda: print('frozen', gc.get_freeze_count()))\n"
+        "runpy.run_module('textlab', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and int(done.stdout.rpartition("frozen ")[2]) > 10_000, done.stderr
