@@ -123,7 +123,7 @@ def parts(model: str, packages: Sequence[str]) -> dict[str, float]:
         took(name)
     if model:
         classifier = workflows.load(model)
-        took("the model: its class, tokenizer and weights, and checks of them")
+        took("the model, loaded and checked")
         workflows.predict(classifier, TEXTS)
         took("two answers")
     return seconds
