@@ -6,6 +6,7 @@ A verb imports its rooms when it runs: they take seconds to load, too long for a
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.metadata
 import os
 import signal
@@ -19,6 +20,9 @@ from .errors import IncompleteError, InputError, first_line, one_line
 from .machine import expanded, outputs_root, project_root
 from .settings import parameters, read_yaml
 
+#: New objects after which the garbage collector looks at them. By Python's 700 it spends a seventh of a start walking
+#: through what the imports have made, and finds nothing.
+OBJECTS = 50_000
 #: Verb -> its function, what it says of itself, and its arguments as those of `add_argument`.
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, str], tuple]] = {}
 
@@ -30,6 +34,7 @@ class _Parser(argparse.ArgumentParser):  # sub-parsers are of this class too
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
+    gc.set_threshold(OBJECTS)
     parser = _Parser(
         prog="textlab",
         description="Run the notebooks as jobs, use what they trained, carry models, data and runs to and fro.",
@@ -448,4 +453,7 @@ def _lab(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        gc.freeze()  # else Python looks for garbage among all that is there before it ends, which takes over a second

@@ -6,8 +6,13 @@ import sys
 import pytest
 
 from conftest import ROOT
+from textlab import hub, settings, training
+from textlab.__main__ import OBJECTS
 
 HEAVY = {"torch", "transformers", "datasets", "mlflow", "pandas", "sklearn", "matplotlib", "papermill", "optuna"}
+HEAVY |= {"pydantic", "nbconvert", "gradio", "sqlalchemy"}
+#: The command line, which ends with an exit status in place of the process.
+MAIN = "from textlab.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
 
 
 def imported(code: str, *arguments: str) -> set[str]:
@@ -30,11 +35,58 @@ def test_importing_the_rooms_imports_nothing_heavy_and_says_nothing():
     "arguments", [["--help"], ["predict", "--help"], ["demo", "--help"], ["run", "02", "-p", "epochs", "many"]]
 )
 def test_help_and_an_error_about_a_parameter_are_there_at_once(arguments):
-    code = "from textlab.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
-    assert imported(code, *arguments) == set()
+    assert imported(MAIN, *arguments) == set()
 
 
-def test_a_prediction_with_a_folder_needs_no_mlflow_and_nothing_that_trains():
-    answer = "    workflows.predict('nowhere/at/all', ['a'])"
-    code = f"from textlab import workflows\ntry:\n{answer}\nexcept ValueError:\n    pass"
-    assert imported(code) <= {"torch", "transformers", "pandas"}
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a tiny classifier, and beside it a file with two texts."""
+    folder = tmp_path_factory.mktemp("run") / "model"
+    source = hub.resolve_model("tiny")
+    training.load_model(source, ["bad", "good"], settings.Recipe(), seed=1).save_pretrained(folder)
+    training.load_tokenizer(source).save_pretrained(folder)
+    (folder.parent / "texts.txt").write_text("one\ntwo\n", encoding="utf-8")
+    return folder
+
+
+def test_a_prediction_with_a_folder_needs_no_mlflow_and_nothing_that_trains(model):
+    texts, answers = model.parent / "texts.txt", model.parent / "answers.csv"
+    assert imported(MAIN, "predict", str(model), str(texts), "-o", str(answers)) <= {
+        "torch",
+        "transformers",
+        "pandas",
+        "pydantic",
+    }
+    assert answers.read_text(encoding="utf-8").startswith("text,label,p_bad,p_good\none,")
+
+
+@pytest.mark.parametrize("verb", ["predict", "suggest"])
+def test_what_is_wrong_with_a_file_or_the_name_of_a_model_is_said_before_torch_is_imported(model, verb):
+    texts, answers = model.parent / "texts.txt", model.parent / f"{verb}.csv"
+    for arguments in ([model, "missing.txt", "-o", answers], [model.parent / "nothing", texts, "-o", answers]):
+        assert imported(MAIN, verb, *map(str, arguments)) <= {"pandas", "pydantic"}
+
+
+def test_a_notebook_as_a_job_begins_without_what_its_kernel_imports_itself(tmp_path):
+    """Down to the line that says that it runs: the kernel imports the rest, and what runs it waits."""
+    code = "from textlab.notebooks import jobs\njobs.prepare('03_mlflow_tracking', {'dataset': 'packaged'}, "
+    heavy = imported(f"import pathlib\n{code}pathlib.Path({str(tmp_path)!r}), own_store=True)")
+    assert heavy <= {"papermill", "pandas", "pydantic", "sqlalchemy"}
+
+
+def test_a_start_is_not_spent_on_looking_for_garbage():
+    found = subprocess.run(
+        [sys.executable, "-c", f"{MAIN}\nimport gc\nprint(gc.get_threshold()[0])", "--version"],
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.splitlines()[-1] == str(OBJECTS)
+
+
+def test_an_end_is_not_spent_on_looking_for_garbage():
+    code = (
+        "import atexit, gc, runpy\natexit.register(lambda: print('frozen', gc.get_freeze_count()))\n"
+        "runpy.run_module('textlab', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and int(done.stdout.rpartition("frozen ")[2]) > 10_000, done.stderr

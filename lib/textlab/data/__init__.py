@@ -6,10 +6,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [],
     {
-        "dataset": ["Data", "balance", "check", "label_words", "labelled_texts", "load", "samples"],
+        "dataset": ["Data", "balance", "label_words", "labelled_texts", "load", "samples"],
         "label_sets": ["written"],
         "readers": ["stream_rows", "stream_texts"],
         "reading": ["common_length", "read"],
+        "source": ["check"],
         "splits": ["drawn_by_class"],
         "tokens": ["lengths", "row_lengths", "tokenize"],
         "word_count": ["count_words"],

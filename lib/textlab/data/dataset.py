@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from . import formats, label_names, label_sets, ratings, readers
 from .folds import Folds, dealt, in_folds
 from .quality import check_single, findings, quality
 from .readers import SPLITS
+from .source import files_of, form_of
 from .splits import complete, cut, drawn_by_class
 
 
@@ -231,16 +231,6 @@ def labelled_texts(source: str, text_column: str = "", label_column: str = "") -
     return found
 
 
-def check(source: str, text_column: str = "", label_column: str = "", labels: str = "auto") -> None:
-    """Raise the InputError that `load` would raise for the files, formats, columns or first rows of a source.
-
-    Of a Hub id or an address only the spelling is checked.
-    """
-    if _form(source) == "path":
-        for files in _split_files(source).values():
-            readers.probe_files(files, text_column, label_column, labels)
-
-
 def label_words(split: Dataset) -> list[str]:
     """Return the name of each row's label; of several labels, as `label_sets.written` writes them."""
     feature, labels = split.features["label"], split["label"][:]
@@ -271,46 +261,11 @@ def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
 # Packaged data has further columns, and a part `elsewhere`, which is not cleaned.
 
 
-def _form(source: str) -> str:
-    """Return what a source is: `packaged`, `address`, `path` or `hub`."""
-    if re.match("packaged(:|$)", source):
-        ratings.part_of(source)
-        return "packaged"
-    if hub.is_address(source):
-        return "address"
-    if source.strip() and os.path.exists(os.path.expanduser(source)):
-        return "path"
-    words = source.split()
-    if len(words) > 1 and all(os.path.exists(os.path.expanduser(word)) for word in words):
-        raise InputError(
-            f"dataset: got {len(words)} paths, {source!r}; accepted is one: put the files into one folder, as "
-            "train.csv, train_2.csv and so on, and give the folder"
-        )
-    looks_like_path = source.startswith(("/", ".", "~")) or source.split("@")[0].count("/") > 1
-    if looks_like_path or Path(source).suffix.lower() in formats.FORMATS:
-        raise InputError(
-            f"dataset: the file or folder {source!r} does not exist; check the path (a relative one starts at "
-            "the working directory), or use packaged or owner/name[@revision]"
-        )
-    if not hub.split_id(source):
-        raise InputError(
-            f"dataset: got {source!r}; accepted are packaged, an existing file or folder, an https address, "
-            "or owner/name[@revision]; use one of these"
-        )
-    return "hub"
-
-
-def _split_files(source: str) -> dict[str, list[Path]]:
-    """Return split -> its files, of a file or folder."""
-    path = Path(source).expanduser()
-    return readers.split_files(path) if path.is_dir() else {"all": [path]}
-
-
 def _read(
     source: str, text_column: str, label_column: str, labels: str
 ) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
     """Return the source, its parts and notes."""
-    form = _form(source)
+    form = form_of(source)
     if form == "packaged":
         origin = hub.packaged_data()
         return replace(origin, id=source), *ratings.parts(origin.path, ratings.part_of(source))
@@ -318,7 +273,7 @@ def _read(
         origin = hub.resolve(source, kind="dataset")
         return origin, *_read_snapshot(origin, text_column, label_column, labels)
     origin = hub.https_data(source) if form == "address" else None
-    groups = readers.split_files(origin.path) if origin else _split_files(source)
+    groups = readers.split_files(origin.path) if origin else files_of(source)
     parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."

@@ -8,6 +8,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     {
         "https_file": ["https_data", "is_address"],
         "packaged_data": ["packaged_data"],
-        "sources": ["PACKAGED", "PINNED", "Source", "resolve", "resolve_model", "sources_table", "split_id"],
+        "sources": [
+            "PACKAGED",
+            "PINNED",
+            "Source",
+            "model_folder",
+            "resolve",
+            "resolve_model",
+            "sources_table",
+            "split_id",
+        ],
     },
 )

@@ -105,18 +105,29 @@ def resolve_model(spec: str) -> Source:
         return _packaged_model()
     if spec == "tiny":
         return _tiny_model()
-    folder = Path(os.path.expanduser(spec))
-    if spec.strip() and os.path.exists(folder):
-        if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
-            raise InputError(f"model: {spec} is not a model folder: it needs config.json and *.safetensors")
-        return Source(spec, "model", None, folder.resolve(), hash_files(folder))
-    if "/" in spec and "@" not in spec and folder.parent.is_dir():
+    if folder := model_folder(spec):
+        return Source(spec, "model", None, folder, hash_files(folder))
+    if "/" in spec and "@" not in spec and Path(os.path.expanduser(spec)).parent.is_dir():
         raise InputError(
             f"model: there is no {spec}; check its spelling, or write owner/name@main for a model of the Hub"
         )
     if split_id(spec):
         return resolve(spec, kind="model")
     raise InputError(f"model: got {spec!r}; accepted are packaged, tiny, an existing folder, or owner/name[@revision]")
+
+
+def model_folder(spec: str) -> Path | None:
+    """Return the folder that a `model` parameter names, without the digests of its files; None if it is no path.
+
+    Raises:
+        InputError: there is something else at the path.
+    """
+    folder = Path(os.path.expanduser(spec))
+    if spec in ("packaged", "tiny") or not spec.strip() or not os.path.exists(folder):
+        return None
+    if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+        raise InputError(f"model: {spec} is not a model folder: it needs config.json and *.safetensors")
+    return folder.resolve()
 
 
 def resolve(spec: str, kind: str) -> Source:

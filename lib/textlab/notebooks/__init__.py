@@ -3,5 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["jobs", "results"], {"display": ["notice", "quote", "setup", "text_table", "tidy"]}
+    __name__, ["jobs", "results"], {"display": ["quote", "setup", "text_table", "tidy"], "notices": ["notice"]}
 )

@@ -1,9 +1,7 @@
-"""What a notebook shows: its set-up table, notices, quotations, tables for people."""
+"""What a notebook shows: its set-up table, quotations, tables for people."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -29,28 +27,6 @@ def setup(seed: int, strict: bool = False) -> pd.DataFrame:
     shown |= {package: facts[package] for package in ("torch", "transformers", "datasets", "mlflow")}
     shown |= {"device": f"{facts['device']}, {facts['threads']} threads", "precision": facts["precision"], "seed": seed}
     return pd.DataFrame({"value": shown.values()}, index=list(shown))
-
-
-class Notice:
-    """A coloured box in a notebook; where there is only text, a line that begins with `MARK`."""
-
-    MARK = "notice: "
-
-    def __init__(self, messages: Sequence[str], colour: str) -> None:
-        self.messages, self.colour = messages, colour
-
-    def __repr__(self) -> str:
-        return f"{self.MARK}{' '.join(self.messages)}"
-
-    def _repr_html_(self) -> str:
-        style = f"border:2px solid {self.colour};border-left-width:10px;padding:8px 12px;margin:8px 0"
-        return f'<div style="{style}">{"<br>".join(html.escape(message) for message in self.messages)}</div>'
-
-
-def notice(messages: str | Sequence[str], kind: str = "bad") -> Notice | None:
-    """Return a box for a notebook: red for `bad`, amber for `note`; None when there are no messages."""
-    messages = [message for message in ([messages] if isinstance(messages, str) else messages) if message]
-    return Notice(messages, {"bad": "#B3261E", "note": "#B26A00"}[kind]) if messages else None
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,8 +17,9 @@ from papermill.exceptions import PapermillExecutionError
 from .. import data, machine
 from ..errors import InputError
 from ..settings import parameters
-from ..tracking import store
-from . import display, pages, results
+from ..tracking import addresses
+from . import pages, results
+from .notices import Notice
 
 #: Kind of an outcome -> exit status; any other kind is a failed job.
 _STATUS = {"": 0, InputError.__name__: 2, KeyboardInterrupt.__name__: 130}
@@ -59,9 +60,10 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
         )
     values["output_dir"] = str(folder)
     if own_store and "tracking_uri" in rules and not values.get("tracking_uri"):
-        values["tracking_uri"] = store.store_uri(folder / "mlflow")
+        values["tracking_uri"] = addresses.store_uri(folder / "mlflow")
     if own_store and "sweep_options" in rules:
-        values["sweep_options"] = {"storage": store.sqlite_uri(folder / "studies.db")} | values.get("sweep_options", {})
+        own = {"storage": addresses.sqlite_uri(folder / "studies.db")}
+        values["sweep_options"] = own | values.get("sweep_options", {})
     if "dataset" in values:
         asked = {name: values[name] for name in ("text_column", "label_column", "labels") if name in values}
         data.check(values["dataset"], **asked)
@@ -135,7 +137,8 @@ def provide_runs(tracking_uri: str, experiment: str) -> None:
         InputError: notebook 3 failed.
     """
     notebook = "03_mlflow_tracking"
-    if tracking_uri or experiment != parameters.defaults(notebook)["experiment"] or store.exists(store.default_uri()):
+    usual = not tracking_uri and experiment == parameters.defaults(notebook)["experiment"]
+    if not usual or addresses.exists(addresses.default_uri()):
         return
     print("There are no runs yet, so notebook 3 makes some first. That takes about 3 minutes.", flush=True)
     folder = machine.output_dir("", notebook)
@@ -215,7 +218,7 @@ def _log(
 def _text(output: nbformat.NotebookNode) -> str:
     """Return what an output adds to the log: all that was printed, and of what was displayed only notices."""
     shown = output.get("data", {}).get("text/plain", "")
-    return output.get("text", f"{shown}\n" if shown.startswith(display.Notice.MARK) else "")
+    return output.get("text", f"{shown}\n" if shown.startswith(Notice.MARK) else "")
 
 
 def _one_line(text: str) -> str:

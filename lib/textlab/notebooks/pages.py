@@ -12,8 +12,7 @@ import jinja2
 import nbformat
 from bleach.css_sanitizer import CSSSanitizer
 
-from .. import machine
-from ..tracking import store
+from .. import machine, tracking
 from . import results, story
 
 #: What each notebook answers, as the index shows it.
@@ -98,10 +97,10 @@ def _commands(folder: Path, outcomes: story.Outcomes, lead: story.Lead | None) -
     """Return what one may do with a run now, each with its command; FOLDER stands for the folder of the run."""
     main, analysis = (outcomes.get(name, {}) for name in ("02_fine_tuning", "04_sweep_analysis"))
     use, repeat = [], []
-    if lead and lead.role == "champion":
-        uri = store.locate(analysis.get("params", {}).get("tracking_uri", ""))
-        here = {store.default_uri(): "", store.store_uri(folder / "mlflow"): " --tracking-uri FOLDER"}
-        where = here.get(uri, f" --tracking-uri {store.named(uri)}")
+    if lead and lead.role == "champion":  # only now is a store wanted, and with it MLflow, which takes seconds
+        uri = tracking.store.locate(analysis.get("params", {}).get("tracking_uri", ""))
+        here = {tracking.store.default_uri(): "", tracking.store.store_uri(folder / "mlflow"): " --tracking-uri FOLDER"}
+        where = here.get(uri, f" --tracking-uri {tracking.store.named(uri)}")
         model = shlex.quote(f"models:/{analysis['champion']['name']}@champion")
         use.append(("Label texts with the champion", f"predict {model} texts.csv -o labelled.csv{where}"))
         if lead.trained and not lead.same:

@@ -3,8 +3,15 @@
 YAML as people write it, and JSON from outside (`strict_json`), are read strictly.
 """
 
-from . import parameters, strict_json
-from .recipe import RECIPE, RECIPES, Recipe, from_params, make_recipe
-from .strict_yaml import read_yaml
-from .suiting import suited
-from .sweep_options import SweepOptions
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["parameters", "strict_json"],
+    {
+        "recipe": ["RECIPE", "RECIPES", "Recipe", "from_params", "make_recipe"],
+        "strict_yaml": ["read_yaml"],
+        "suiting": ["suited"],
+        "sweep_options": ["SweepOptions"],
+    },
+)

@@ -20,7 +20,7 @@ for _name, _value in {
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["server", "store", "sync"],
+    ["addresses", "server", "store", "sync"],
     {
         "queries": [
             "final_scores",

@@ -8,10 +8,28 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from .. import machine
 from ..errors import InputError
 
+#: How a store's file is called, unless a user names another one in an SQLite URI.
+FILE_NAME = "mlflow.db"
 #: The most letters of an address.
 LONGEST = 2000
+
+
+def default_uri() -> str:
+    """Return the address of the project's own store, an SQLite file under the outputs folder."""
+    return store_uri(machine.outputs_root() / "mlflow")
+
+
+def store_uri(folder: Path) -> str:
+    """Return the address of the SQLite store in a folder."""
+    return sqlite_uri(Path(folder) / FILE_NAME)
+
+
+def exists(uri: str) -> bool:
+    """Tell whether a local store has been made."""
+    return file_of(uri).is_file()
 
 
 def sqlite_uri(file: Path) -> str:

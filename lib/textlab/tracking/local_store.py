@@ -22,12 +22,10 @@ from sqlalchemy import create_engine
 
 from .. import machine
 from ..errors import InputError, first_line, show
-from .addresses import sqlite_uri
+from .addresses import FILE_NAME, sqlite_uri
 
 #: The tag of an experiment whose artifacts lie beside the store's file and move with it.
 PORTABLE_TAG = "textlab.portable"
-#: How a store's file is called, unless a user names another one in an SQLite URI.
-FILE_NAME = "mlflow.db"
 _ADDRESS_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),

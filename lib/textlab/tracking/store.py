@@ -23,8 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import machine
 from ..errors import InputError, first_line, without_secrets
 from . import local_store
-from .addresses import file_of, parsed, sqlite_uri
-from .local_store import FILE_NAME
+from .addresses import FILE_NAME, default_uri, file_of, parsed, sqlite_uri, store_uri
 
 #: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
 OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
@@ -32,21 +31,6 @@ OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
 PROBE_SECONDS = 5
 #: Databases that MLflow would try for two minutes, by drivers that take a limit of seconds.
 PROBED = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "mysql", "mysql+pymysql", "mysql+mysqldb")
-
-
-def default_uri() -> str:
-    """Return the address of the project's own store, an SQLite file under the outputs folder."""
-    return store_uri(machine.outputs_root() / "mlflow")
-
-
-def store_uri(folder: Path) -> str:
-    """Return the address of the SQLite store in a folder."""
-    return sqlite_uri(Path(folder) / FILE_NAME)
-
-
-def exists(uri: str) -> bool:
-    """Tell whether a local store has been made."""
-    return file_of(uri).is_file()
 
 
 def locate(text: str, unpacked: Path | None = None) -> str:

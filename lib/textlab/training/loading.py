@@ -28,6 +28,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .. import hub
 from ..errors import InputError, first_line
+from ..machine import environment
 from .layers import example
 
 #: Nothing is asked of the Hub, and no code that a model brings along is run, also where somebody could be asked.
@@ -129,7 +130,8 @@ def read_weights(folder: Path, name: str, attention: str, **values: Any) -> tupl
 
 
 def read_config(folder: Path, name: str) -> PretrainedConfig:
-    """Return a model's config."""
+    """Return a model's config, which is read before anything else of it; from here on libraries are quiet."""
+    environment.quiet()
     with one_line_errors(name):
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         limits = {key: MOST_LAYERS for key in values if "layer" in key} | {"num_labels": MOST_LABELS}

@@ -83,7 +83,6 @@ def read_model(
     several: bool = False,
 ) -> PreTrainedModel:
     """Return a model as `load_model` does, but with its own dropout and nothing frozen."""
-    environment.quiet()
     torch.manual_seed(seed)
     config = {
         "num_labels": len(labels),

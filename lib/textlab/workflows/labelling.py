@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import data, evaluation, machine
+from .. import data, evaluation, machine, training
 from ..errors import InputError
-from ..training import Classifier
 from .prediction import CHUNK, check_target, check_texts, load, so_far
 
 
@@ -79,14 +78,14 @@ class _Pool:
     empty: int = 0
     labelled: int = 0
 
-    def fill(self, chunks: Iterable[tuple[pd.DataFrame, float]], classifier: Classifier) -> None:
+    def fill(self, chunks: Iterable[tuple[pd.DataFrame, float]], classifier: training.Classifier) -> None:
         """Take in the rows of a file, as `data.stream_rows` yields them."""
         line, started = machine.ProgressLine(), time.monotonic()
         for table, share_read in chunks:
             self.add(table, classifier)
             line.show(so_far(self.rows, time.monotonic() - started, share_read))
 
-    def add(self, table: pd.DataFrame, classifier: Classifier) -> None:
+    def add(self, table: pd.DataFrame, classifier: training.Classifier) -> None:
         """Take in some rows of a file, the text in the first column."""
         plain = table.iloc[:, 0].fillna("").map(_plain)
         empty, labelled = plain == "", plain.isin(self.known) | self._filled(table)
@@ -137,7 +136,7 @@ def _uniform(text: str) -> float:
     return (int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:6]) + 0.5) / 2**48
 
 
-def _answers(classifier: Classifier, texts: list[str]) -> pd.DataFrame:
+def _answers(classifier: training.Classifier, texts: list[str]) -> pd.DataFrame:
     """Return the model's guess for texts, between what it is unsure, in words, and its doubt."""
     table, names, thresholds = classifier.table(texts), classifier.labels, classifier.thresholds
     chances = table.iloc[:, 2:].to_numpy()
@@ -156,7 +155,7 @@ def _answers(classifier: Classifier, texts: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"guess": table["label"], "unsure": unsure, "doubt": doubt})
 
 
-def _chosen(pool: _Pool, classifier: Classifier, n: int) -> tuple[pd.DataFrame, str]:
+def _chosen(pool: _Pool, classifier: training.Classifier, n: int) -> tuple[pd.DataFrame, str]:
     """Return the rows to write, the best first, and what is to be said about them."""
     if len(pool.best) <= n:
         return _by_doubt(pool.best), f", which are all; {n:,} were asked for" * (len(pool.best) < n)

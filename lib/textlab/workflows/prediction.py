@@ -1,4 +1,8 @@
-"""A trained model's answers: for a few texts in Python, or for a file of millions in bounded memory."""
+"""A trained model's answers: for a few texts in Python, or for a file of millions in bounded memory.
+
+The room of training takes seconds to import: it is named as `training.X` where a model is there, so that what is wrong
+with a file, or with the name of a model, is said at once.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import data, hub, machine, tracking
+from .. import data, hub, machine, tracking, training
 from ..errors import InputError
-from ..machine import environment
-from ..training import Classifier, load_classifier
 from .watch import Watch
 
 #: Rows that are read, sorted by length and written at a time.
@@ -29,7 +31,9 @@ OUTPUTS = (".csv", ".jsonl", ".parquet")
 _TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
 
 
-def predict(model: str | Path | Classifier, texts: Iterable[str | None], tracking_uri: str = "") -> pd.DataFrame:
+def predict(
+    model: str | Path | training.Classifier, texts: Iterable[str | None], tracking_uri: str = ""
+) -> pd.DataFrame:
     """Return what a trained model says about texts: columns text, label and `p_<label>` for each label.
 
     Warns if the texts are of another kind than those that the model was trained on.
@@ -47,7 +51,7 @@ def predict(model: str | Path | Classifier, texts: Iterable[str | None], trackin
     texts = [None if pd.api.types.is_scalar(text) and pd.isna(text) else text for text in texts]
     if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
         raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
-    classifier = model if isinstance(model, Classifier) else load(str(model), tracking_uri)
+    classifier = _loaded(model, tracking_uri)
     watch, parts = Watch(classifier), []
     for start in range(0, len(texts), CHUNK):
         part = texts[start : start + CHUNK]
@@ -58,7 +62,7 @@ def predict(model: str | Path | Classifier, texts: Iterable[str | None], trackin
 
 
 def predict_file(
-    model: str | Classifier, source: Path, target: Path, text_column: str = "", tracking_uri: str = ""
+    model: str | Path | training.Classifier, source: Path, target: Path, text_column: str = "", tracking_uri: str = ""
 ) -> str:
     """Write a model's answers for each row of a file, in its order; return a sentence about what was done.
 
@@ -78,7 +82,7 @@ def predict_file(
     check_target(source, target, OUTPUTS)
     chunks = data.stream_texts(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
-    classifier = model if isinstance(model, Classifier) else load(model, tracking_uri)
+    classifier = _loaded(model, tracking_uri)
     check_texts(source, first[0], classifier.labels)
     rows = unanswered = long = 0
     watch, line, started = Watch(classifier), machine.ProgressLine(), time.monotonic()
@@ -97,7 +101,13 @@ def predict_file(
     return closing + (f"; {long:,} have a text of several lines" if long else "")
 
 
-def load(model: str, tracking_uri: str = "") -> Classifier:
+def _loaded(model: str | Path | training.Classifier, tracking_uri: str) -> training.Classifier:
+    named = isinstance(model, str | Path)
+    # A name needs no room of training: see above.
+    return model if not named and isinstance(model, training.Classifier) else load(str(model), tracking_uri)
+
+
+def load(model: str, tracking_uri: str = "") -> training.Classifier:
     """Return a trained classifier on the fastest device here, and warn of what its guards found after its training.
 
     Args:
@@ -109,20 +119,19 @@ def load(model: str, tracking_uri: str = "") -> Classifier:
         InputError: it is not there, cannot be read, or was never trained to classify.
     """
     with located(model, tracking_uri) as folder:
-        return load_classifier(folder, model)
+        return training.load_classifier(folder, model)
 
 
 @contextmanager
 def located(model: str, tracking_uri: str = "") -> Iterator[Path]:
     """Yield the folder of a model, which may be gone behind the context; arguments and errors as for `load`."""
-    environment.quiet()
     with TemporaryDirectory() as scratch:
         if _TRACKED.fullmatch(model) and not Path(model).exists():
             yield tracking.model_folder(model, Path(scratch), tracking_uri)
         else:
-            place = machine.expanded(model)
-            inside = place / "model"
-            yield hub.resolve_model(str(inside) if (inside / "config.json").is_file() else model).path
+            inside = machine.expanded(model) / "model"
+            spec = str(inside) if (inside / "config.json").is_file() else model
+            yield hub.model_folder(spec) or hub.resolve_model(spec).path
 
 
 def check_target(source: Path, target: Path, accepted: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 
+from .. import training
 from ..evaluation import kinds
-from ..training import Classifier, text_kind
 
 #: Different texts of a part of the input that are looked at, evenly spread.
 SAMPLE = 128
@@ -19,11 +19,11 @@ MORE_WORDS, MORE_PIECES = 1.5, 1.3
 class Watch:
     """What a model is given to answer, part after part; without a saved kind of texts nothing is watched or said."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: training.Classifier) -> None:
         self._known, self._seen = classifier.kind, None
         if self._known is not None:
             features = len(self._known.mean)
-            self._seen = text_kind.Gathered(classifier.model, classifier.tokenizer, features)
+            self._seen = training.text_kind.Gathered(classifier.model, classifier.tokenizer, features)
 
     def see(self, texts: Sequence[str | None]) -> None:
         """Take a sample of some more texts into account; those that are missing or blank are passed over."""
@@ -31,7 +31,7 @@ class Watch:
             return
         different = list(dict.fromkeys(text for text in texts if isinstance(text, str) and text.strip()))
         if different:
-            self._seen.add([different[i] for i in text_kind.spread(len(different), SAMPLE).tolist()])
+            self._seen.add([different[i] for i in training.text_kind.spread(len(different), SAMPLE).tolist()])
 
     def tell(self) -> None:
         """Warn in one line if the texts so far are of another kind than those that the model was trained on."""
