@@ -45,9 +45,8 @@ def main() -> None:
 
 def compared(asked: training.Classifier, texts: list[str], with_gradients: bool) -> dict:
     """Return, for each way to weigh words, its seconds a text and for each number of words the deletion test."""
-    model = (asked.model, asked.tokenizer)
     started = time.monotonic()
-    tables = training.word_weights(*model, texts, asked.max_length)
+    tables = training.word_weights(asked.model, asked.tokenizer, texts, asked.max_length)
     weights = {"leaving out": [table["weight"].dropna().to_numpy() for table in tables]}
     seconds = {"leaving out": (time.monotonic() - started) / len(texts)}
     if with_gradients:
@@ -58,17 +57,20 @@ def compared(asked: training.Classifier, texts: list[str], with_gradients: bool)
     dice, tests = np.random.default_rng(0), {way: {"seconds": value} for way, value in seconds.items()}
     for most in MOST:
         drawn = [[dice.permutation(len(read)) for read in weights["leaving out"]] for _ in range(DRAWS)]
-        falls = {
-            way: [training.without_words(*model, texts, asked.max_length, tables, order, most) for order in several]
-            for way, several in ({"at random": drawn} | {way: [order] for way, order in orders.items()}).items()
-        }
-        for way in orders:
-            tests[way][str(most)] = evaluation.deletion_test(falls[way][0], np.stack(falls["at random"]))
+        at_random = np.stack([falls(asked, texts, tables, order, most) for order in drawn])
+        found = {way: falls(asked, texts, tables, order, most) for way, order in orders.items()}
+        for way, fall in found.items():
+            tests[way][str(most)] = evaluation.deletion_test(fall, at_random)
         if with_gradients:  # the two ways on the same texts
-            pair = evaluation.deletion_test(falls["integrated gradients"][0], np.stack(falls["leaving out"]))
+            pair = evaluation.deletion_test(found["integrated gradients"], found["leaving out"][None])
             tests["integrated gradients"][str(most)]["beyond_leaving_out"] = pair["difference"]
             tests["integrated gradients"][str(most)]["beyond_leaving_out_ci95"] = pair["difference_ci95"]
     return tests
+
+
+def falls(asked: training.Classifier, texts: list[str], tables: list, order: list, most: float) -> np.ndarray:
+    """Return by how much the answers to texts fall without the first words of an order; see `without_words`."""
+    return training.without_words(asked.model, asked.tokenizer, texts, asked.max_length, tables, order, most)
 
 
 def gradients(asked: training.Classifier, text: str, table) -> np.ndarray:
