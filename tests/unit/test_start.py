@@ -38,3 +38,12 @@ def test_a_prediction_with_a_folder_needs_no_mlflow_and_nothing_that_trains():
     answer = "    workflows.predict('nowhere/at/all', ['a'])"
     code = f"from textlab import workflows\ntry:\n{answer}\nexcept ValueError:\n    pass"
     assert imported(code) <= {"torch", "transformers", "pandas"}
+
+
+def test_that_a_push_needs_a_token_is_said_without_torch(tmp_path, monkeypatch):
+    for name in ("config.json", "model.safetensors", "README.md"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    code = "import sys\nfrom textlab.__main__ import main\nassert main(sys.argv[1:]) == 2"
+    assert imported(code, "push", str(tmp_path), "owner/name", "--space") <= {"pandas"}
