@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._create(json.loads(body))
             case ["api", "validate-yaml"]:
                 self._json({"errors": [], "warnings": []})
-            case ["api", "models", owner, name, "preupload", "main"]:
+            case ["api", "models" | "spaces", owner, name, "preupload", "main"]:
                 self._json(
                     {
                         "files": [
@@ -149,11 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
                         ]
                     }
                 )
-            case ["api", "models", owner, name, "commit", "main"]:
-                self._commit(self._find("model", owner, name), [json.loads(line) for line in body.splitlines()])
+            case ["api", "models" | "spaces" as plural, owner, name, "commit", "main"]:
+                self._commit(self._find(plural[:-1], owner, name), [json.loads(line) for line in body.splitlines()])
             case ["api", "models" | "datasets" as plural]:
                 self._list(plural[:-1], query)
-            case ["api", "models" | "datasets" as plural, owner, name, *rest]:
+            case ["api", "models" | "datasets" | "spaces" as plural, owner, name, *rest]:
                 repo = self._find(plural[:-1], owner, name)
                 self._api(repo, *rest, paths=form.get("paths"), recursive=query.get("recursive") == ["true"])
             case ["datasets", owner, name, "resolve", revision, *path]:
@@ -174,18 +174,19 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refusal(401, "")
         self.server.standin.repositories.append(
             repository(
-                "model",
+                wanted.get("type", "model"),
                 f"{wanted['organization']}/{wanted['name']}" if wanted.get("organization") else wanted["name"],
                 {},
             )
-            | {"private": wanted.get("private") or wanted.get("visibility") == "private"}
+            | {"private": wanted.get("private") or wanted.get("visibility") == "private", "sdk": wanted.get("sdk")}
         )
         self._json({"url": f"{self.server.standin.address}/{self.server.standin.repositories[-1]['id']}"})
 
     def _commit(self, repo: dict, lines: list[dict]) -> None:
         if not self._allowed():
             raise _Refusal(403, "")
-        repo["files"] |= {
+        gone = {line["value"]["path"] for line in lines if line["key"] == "deletedFile"}
+        repo["files"] = {path: content for path, content in repo["files"].items() if path not in gone} | {
             line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"
         }
         self._json(
@@ -332,7 +333,7 @@ def repository(
     card: dict | None = None,
     index: list | None = None,
 ) -> dict:
-    """Return a repository of kind `model` or `dataset`; its revision is a digest of its name and file names.
+    """Return a repository of kind `model`, `dataset` or `space`; its revision is a digest of its name and file names.
 
     `weights` is a number of parameters, `size` in bytes, `card` the metadata of the card and `index` its model-index.
     """

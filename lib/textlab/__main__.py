@@ -374,21 +374,25 @@ def _bundle(chosen: argparse.Namespace) -> int:
 
 
 @_verb(
-    "upload a fine-tuned model with its card to the Hub",
-    "Upload a model folder of a run, into a private repository. HF_TOKEN has to hold a token that may write.",
-    "push outputs/demo/model owner/name",
+    "upload a fine-tuned model with its card to the Hub, or a page to try it as a Space",
+    "Upload a model folder of a run, into a private repository. HF_TOKEN has to hold a token that may write.\n"
+    "With --space, what is uploaded is the page of `demo`, with the model in it, as a Space of the Hub.",
+    """push outputs/demo/model owner/name
+       push outputs/demo/model owner/name --space""",
     _arg("model", type=_folder, metavar="MODEL", help="folder of a saved model, such as outputs/demo/model"),
     _arg("repo", metavar="owner/name"),
+    _arg("--space", action="store_true", help="upload a page to try the model, and not the model alone"),
     _arg("--public", action="store_true", help="everybody may see a repository that is made now"),
     _arg("--yes", action="store_true", help="overwrite without asking"),
 )
 def _push(chosen: argparse.Namespace) -> int:
-    from .hub import card
+    from . import hub, workflows
 
     def agree(question: str) -> bool:
         return chosen.yes or sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
-    print(card.push(chosen.model, chosen.repo, chosen.public, agree))
+    push = workflows.push_space if chosen.space else hub.push_model
+    print(push(chosen.model, chosen.repo, chosen.public, agree))
     return 0
 
 

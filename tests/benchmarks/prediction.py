@@ -28,6 +28,7 @@ from transformers import pipeline
 from textlab import data, hub, machine, settings, training, workflows
 from textlab.evaluation import plots
 from textlab.machine import environment
+from textlab.workflows.watch import Watch
 
 
 def main() -> None:
@@ -57,6 +58,7 @@ def main() -> None:
         found = {"model": chosen.model, "machine": platform.machine(), "environment": environment.fingerprint()}
         if chosen.sample:
             found["throughput"] = throughput(model, texts[: chosen.sample], chosen.repeats)
+        found["watch"] = {rows: watching(model, texts[:rows]) for rows in (100, 2048)}
         found["files"] = [file_run(model, texts, rows, Path(scratch)) for rows in chosen.rows]
     machine.write_text(chosen.out / "prediction.json", json.dumps(found, indent=1) + "\n")
     draw(found, chosen.out / "prediction.png")
@@ -70,6 +72,20 @@ def fresh(name: str, folder: Path) -> str:
     tokenizer.save_pretrained(folder)
     training.load_model(source, ["negative", "neutral", "positive"], recipe, seed=0).save_pretrained(folder)
     return str(folder)
+
+
+def watching(model: str, texts: list[str]) -> float:
+    """Return which share of the processor time of answering texts goes into `Watch`, with the model loaded."""
+    classifier = workflows.load(model)
+    classifier.table(texts[:20])  # the first answers take longer
+    started = time.process_time()
+    classifier.table(texts)
+    answered = time.process_time()
+    watch = Watch(classifier)
+    watch.see(texts)
+    watch.tell()
+    ended = time.process_time()
+    return (ended - answered) / (ended - started)
 
 
 def throughput(model: str, texts: list[str], repeats: int) -> dict:

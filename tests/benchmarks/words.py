@@ -45,10 +45,9 @@ def main() -> None:
 
 def compared(asked: training.Classifier, texts: list[str], with_gradients: bool) -> dict:
     """Return, for each way to weigh words, its seconds a text and for each number of words the deletion test."""
-    model = (asked.model, asked.tokenizer)
     started = time.monotonic()
-    tables = training.word_weights(*model, texts, asked.max_length)
-    weights = {"leaving out": [table["weight"].fillna(0).to_numpy() for table in tables]}
+    tables = training.word_weights(asked.model, asked.tokenizer, texts, asked.max_length)
+    weights = {"leaving out": [table["weight"].dropna().to_numpy() for table in tables]}
     seconds = {"leaving out": (time.monotonic() - started) / len(texts)}
     if with_gradients:
         started = time.monotonic()
@@ -57,16 +56,25 @@ def compared(asked: training.Classifier, texts: list[str], with_gradients: bool)
     orders = {way: [np.argsort(-one, kind="stable") for one in several] for way, several in weights.items()}
     dice, tests = np.random.default_rng(0), {way: {"seconds": value} for way, value in seconds.items()}
     for most in MOST:
-        drawn = [[dice.permutation(len(table)) for table in tables] for _ in range(DRAWS)]
-        falls = [training.without_words(*model, texts, asked.max_length, tables, order, most) for order in drawn]
-        for way, order in orders.items():
-            fall = training.without_words(*model, texts, asked.max_length, tables, order, most)
-            tests[way][str(most)] = evaluation.deletion_test(fall, np.stack(falls))
+        drawn = [[dice.permutation(len(read)) for read in weights["leaving out"]] for _ in range(DRAWS)]
+        at_random = np.stack([falls(asked, texts, tables, order, most) for order in drawn])
+        found = {way: falls(asked, texts, tables, order, most) for way, order in orders.items()}
+        for way, fall in found.items():
+            tests[way][str(most)] = evaluation.deletion_test(fall, at_random)
+        if with_gradients:  # the two ways on the same texts
+            pair = evaluation.deletion_test(found["integrated gradients"], found["leaving out"][None])
+            tests["integrated gradients"][str(most)]["beyond_leaving_out"] = pair["difference"]
+            tests["integrated gradients"][str(most)]["beyond_leaving_out_ci95"] = pair["difference_ci95"]
     return tests
 
 
+def falls(asked: training.Classifier, texts: list[str], tables: list, order: list, most: float) -> np.ndarray:
+    """Return by how much the answers to texts fall without the first words of an order; see `without_words`."""
+    return training.without_words(asked.model, asked.tokenizer, texts, asked.max_length, tables, order, most)
+
+
 def gradients(asked: training.Classifier, text: str, table) -> np.ndarray:
-    """Return what each word of a text weighs by integrated gradients of the answer's logit."""
+    """Return what each word that is read of a text weighs by integrated gradients of the answer's logit."""
     read = asked.tokenizer(text, truncation=True, max_length=asked.max_length, return_offsets_mapping=True)
     ids, embed = torch.tensor(read["input_ids"]), asked.model.get_input_embeddings()
     special = torch.isin(ids, torch.tensor(asked.tokenizer.all_special_ids))
@@ -81,7 +89,7 @@ def gradients(asked: training.Classifier, text: str, table) -> np.ndarray:
     for (start, end), piece in zip(read["offset_mapping"], pieces):
         if end > start:
             weights[np.flatnonzero((table["start"] < end) & (table["end"] > start))[0]] += piece
-    return weights
+    return weights[: table["weight"].count()]
 
 
 if __name__ == "__main__":

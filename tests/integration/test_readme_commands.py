@@ -96,7 +96,8 @@ PROMISED = {
     r"tests/house\.py": ([], r"boxes \d+, floors \d+"),
     r"bundle create": (["emotion.zip"], "dair-ai/emotion"),
     r"bundle add": ([], "owner/name"),
-    r"textlab push": ([], "commit"),
+    r"textlab push (?!.*--space)": ([], "commit"),
+    r"textlab push .*--space": ([], "/spaces/owner/name"),
 }
 
 
@@ -231,7 +232,7 @@ def test_a_command_does_what_readme_says(command, clone):
         local_store.pack(clone.folder / "outputs" / "try" / "mlflow" / "mlflow.db", clone.folder / "runs.zip")
     if "textlab push" in command:
         clone.hub.repositories.clear()  # else the model of README's bundle, of the same name, is there already
-    if re.search(r"textlab (lab|ui)", here):
+    if re.search(r"textlab (lab|ui|demo)", here):
         status, said = clone.visit(here)
         assert status == 200, said
         return

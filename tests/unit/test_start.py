@@ -90,3 +90,12 @@ def test_an_end_is_not_spent_on_looking_for_garbage():
     )
     done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and int(done.stdout.rpartition("frozen ")[2]) > 10_000, done.stderr
+
+
+def test_that_a_push_needs_a_token_is_said_without_torch(tmp_path, monkeypatch):
+    for name in ("config.json", "model.safetensors", "README.md"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    code = "import sys\nfrom textlab.__main__ import main\nassert main(sys.argv[1:]) == 2"
+    assert imported(code, "push", str(tmp_path), "owner/name", "--space") <= {"pandas"}

@@ -4,10 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["bundle", "candidates", "card", "connection", "download"],
+    ["bundle", "candidates", "card", "connection", "download", "push"],
     {
         "https_file": ["https_data", "is_address"],
         "packaged_data": ["packaged_data"],
+        "push": ["push_model"],
         "sources": [
             "PACKAGED",
             "PINNED",

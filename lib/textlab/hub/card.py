@@ -1,18 +1,17 @@
-"""The model card of a fine-tuned model, written from what was measured, and the model's way to the Hub."""
+"""The model card of a fine-tuned model: written from what was measured, and read back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
-from huggingface_hub import EvalResult, ModelCard, ModelCardData, constants
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from yaml import YAMLError
 
 from .. import machine
-from ..errors import InputError, first_line
-from . import connection, download, sources
+from ..errors import first_line
+from . import sources
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "micro_f1": "Micro F1"}
 
@@ -123,53 +122,6 @@ def read(folder: Path) -> tuple[str, str]:
 
 def _split(result: EvalResult) -> str:
     return f"{result.dataset_split} of " if result.dataset_split else ""
-
-
-def push(folder: Path, repo: str, public: bool, agree: Callable[[str], bool]) -> str:
-    """Upload a saved model with its card to the Hub and return the address of the commit.
-
-    Args:
-        folder: as `training.save` makes it, with a card.
-        repo: `owner/name`; made if it is missing, private unless `public`.
-        agree: gets a question and returns the answer, before an existing repository is overwritten.
-
-    Raises:
-        InputError: there is no token, no model with a card, no Hub, the Hub refuses, or the answer was no.
-    """
-    folder = machine.expanded(folder)
-    if missing := [name for name in ("config.json", "model.safetensors", "README.md") if not (folder / name).is_file()]:
-        raise InputError(f"push: {folder} has no {', '.join(missing)}; give the folder `model` of a run of notebook 2")
-    if sources.split_id(repo) != (repo, None):
-        raise InputError(f"push: got {repo!r}; accepted is owner/name")
-    if not huggingface_hub.get_token():
-        raise InputError(
-            "push: needs a token that may write; make one in your settings on the Hub and put it into HF_TOKEN"
-        )
-    if why := connection.unreachable(constants.ENDPOINT):
-        raise InputError(f"push: {connection.endpoint()} cannot be reached ({why}); nothing was uploaded")
-    connection.bound_calls(60)
-    api = huggingface_hub.HfApi()
-    try:
-        there = api.repo_exists(repo)
-        if there and not agree(f"{repo} is there already. Overwrite the model in it?"):
-            raise InputError(
-                f"push: {repo} is there already, and nothing was uploaded; give --yes to overwrite its model"
-            )
-        if not there:
-            api.create_repo(repo, private=not public)
-        return api.upload_folder(
-            repo_id=repo,
-            folder_path=folder,
-            allow_patterns=download.FILES["model"],
-            commit_message="Upload a fine-tuned model",
-        ).commit_url
-    except InputError:
-        raise
-    except connection.UNREACHED as error:
-        raise InputError(
-            f"push: {connection.endpoint()} refuses {repo} ({connection.reason(error)}); see whether the token may "
-            "write there, and run again"
-        ) from None
 
 
 def _public(source: Mapping[str, Any]) -> dict[str, Any]:

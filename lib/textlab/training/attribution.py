@@ -69,12 +69,12 @@ def without_words(
     Args:
         tables: what `word_weights` returned for the texts.
         orders: for each text the numbers of its words, those to leave out first in front.
-        most: how many words; below 1 their share of the text's words, a word at least.
+        most: how many words; below 1 their share of those in the text's order, a word at least.
     """
     fewer = []
     for text, table, order in zip(texts, tables, orders):
         read = text[: table["end"][table["weight"].notna()].max()]
-        gone = order[: int(most) if most >= 1 else max(1, round(most * len(table)))]
+        gone = order[: int(most) if most >= 1 else max(1, round(most * len(order)))]
         fewer.append(_without(read, table["start"].tolist(), set(gone.tolist())))
     left = _ask(model, tokenizer, fewer, max_length)
     answers = [table.attrs["answer"] for table in tables]

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +28,9 @@ FILE = "training_texts.json"
 MOST_TEXTS, FEWEST_TEXTS = 5000, 20
 #: Directions in the space of the token embeddings along which texts are measured, and texts for each of them.
 DIRECTIONS, TEXTS_A_DIRECTION = 64, 4
-#: Texts that are read at a time.
-PART = 256
+#: Texts that are read at a time, and the letters of each that are turned into tokens: all of a long one would cost more
+#: than a model's answer to what it reads of it.
+PART, HEAD = 256, 512
 #: Words and pieces a word come first among the features.
 BESIDE = 2
 
@@ -49,7 +50,8 @@ class TextKind:
     """The mean and the spread of some features of texts, and the scripts that they are written in.
 
     The features of a text are the logarithm of its words, that of its pieces a word, and the mean of its token
-    embeddings along some directions, which are random, but always the same.
+    embeddings along some directions, which are random, but always the same. They are those of its first `HEAD` letters,
+    the number of words multiplied by how many times as long it is.
     """
 
     texts: int  # that were looked at
@@ -149,11 +151,15 @@ class Gathered:
 
     def add(self, texts: Sequence[str]) -> None:
         """Take some more texts into account, none of them blank."""
-        features = self._features(texts)
+        stripped = [text.strip() for text in texts]
+        heads = [text[:HEAD] for text in stripped]
+        features = self._features(heads, [max(len(text) / HEAD, 1) for text in stripped])
         self._count += len(features)
         self._sum += features.sum(0)
         self._products += features.T @ features
-        self._letters.update(map(_script, filter(str.isalpha, "".join(texts))))
+        for letter, times in Counter("".join(heads)).items():
+            if letter.isalpha():
+                self._letters[_script(letter)] += times
 
     def kind(self) -> TextKind:
         """Return the kind of all texts so far; there has to be one."""
@@ -172,16 +178,20 @@ class Gathered:
         """Number of letters so far."""
         return self._letters.total()
 
-    def _features(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the features of texts, shape (texts, features)."""
+    def _features(self, heads: list[str], times: list[float]) -> np.ndarray:
+        """Return the features of texts, shape (texts, features), from their first letters.
+
+        Args:
+            times: how many times as long each text is as these letters.
+        """
         options = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
-        ids = self._tokenizer(list(texts), verbose=False, **options)["input_ids"]
+        ids = self._tokenizer(heads, verbose=False, **options)["input_ids"]
         pieces = np.array([len(row) for row in ids])
         starts, place = np.cumsum(pieces) - pieces, self._embeddings.device
         flat = torch.tensor([i for row in ids for i in row], dtype=torch.long, device=place)
         bags = torch.nn.functional.embedding_bag(flat, self._embeddings, torch.from_numpy(starts).to(place))
-        words = np.maximum([count_words(text) for text in texts], 1)
-        beside = np.log(np.stack([words, np.maximum(pieces, 1) / words], axis=1))
+        words = np.maximum([count_words(text) for text in heads], 1)
+        beside = np.log(np.stack([words * times, np.maximum(pieces, 1) / words], axis=1))
         return np.hstack([beside, bags.double().cpu().numpy() @ self._directions])
 
 
@@ -200,7 +210,6 @@ def _directions(size: int) -> np.ndarray:
     return np.random.RandomState(0).standard_normal((size, DIRECTIONS)) / np.sqrt(size)
 
 
-@lru_cache(65536)
 def _script(letter: str) -> str:
     """Return the script of a letter, as the first word of its name in Unicode.
 

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["record"],
     {
-        "demo": ["serve_demo"],
+        "demo": ["push_space", "serve_demo", "serve_space"],
         "labelling": ["suggest_file"],
         "prediction": ["load", "predict", "predict_file"],
         "promotion": ["promote"],

@@ -161,7 +161,7 @@ def so_far(rows: int, seconds: float, share_read: float) -> str:
 
 
 @contextmanager
-def _writer(path: Path, form: str, classifier: Classifier):
+def _writer(path: Path, form: str, classifier: training.Classifier):
     """Yield a function that appends a table of `Classifier.table` to a new file; only csv has lists as text."""
     columns = ["text", "label", *(f"p_{label}" for label in classifier.labels)]
 

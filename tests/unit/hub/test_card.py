@@ -1,15 +1,9 @@
-"""Tests of textlab.card: a card that says what was measured, and pushing to a stand-in Hub."""
-
-import os
-import subprocess
-import sys
+"""Tests of textlab.card: a card that says what was measured, and its way back."""
 
 import pytest
 from huggingface_hub import ModelCard
 
-from conftest import error, serve
-from standin_hub import repository
-from textlab import __main__, evaluation, hub
+from textlab import evaluation, hub
 from textlab.hub import candidates, card
 
 SCORES = {
@@ -40,22 +34,11 @@ MEASURED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_cache(hub_at):
-    """Let every test begin with an empty cache and a Hub that refuses."""
-
-
 @pytest.fixture
 def model(tmp_path):
     """A folder as training.save makes it, with a card."""
     folder = tmp_path / "model"
     folder.mkdir()
-    for name, content in {
-        "config.json": b"{}",
-        "model.safetensors": b"weights",
-        "training_args.bin": b"pickle",
-    }.items():
-        (folder / name).write_bytes(content)
     card.write_card(folder, MEASURED, ["sad", "glad"], evaluation.headline_rows(MEASURED))
     return folder
 
@@ -107,45 +90,6 @@ def test_only_a_data_set_of_the_hub_is_named_as_one(tmp_path):
     assert "\ndatasets:" not in written and "- source: packaged\n- revision: vaderSentiment 2.5\n" in written
 
 
-@pytest.fixture
-def token(standin, monkeypatch):
-    standin.token = "hf_marker"
-    monkeypatch.setenv("HF_TOKEN", "hf_marker")
-    return standin
-
-
-def test_a_push_makes_a_private_repository(token, model):
-    address = card.push(model, "owner/mine", public=False, agree=lambda question: False)
-    made = token.repositories[-1]
-    assert address.startswith(f"{token.address}/owner/mine/commit/") and made["private"] is True
-    assert sorted(made["files"]) == ["README.md", "config.json", "model.safetensors"]
-    assert made["files"]["README.md"] == (model / "README.md").read_bytes()
-
-
-def test_a_public_one_only_when_asked(token, model):
-    card.push(model, "owner/mine", public=True, agree=lambda question: False)
-    assert not token.repositories[-1]["private"]
-
-
-def test_it_asks_before_it_overwrites(token, model):
-    old = serve(token, repository("model", "owner/mine", {"config.json": b"old"}))
-    asked = []
-    message = error(card.push, model, "owner/mine", public=False, agree=lambda question: asked.append(question))
-    assert "nothing was uploaded" in message and "--yes" in message and old["files"] == {"config.json": b"old"}
-    assert asked == ["owner/mine is there already. Overwrite the model in it?"]
-    card.push(model, "owner/mine", public=False, agree=lambda question: True)
-    assert old["files"]["config.json"] == b"{}"
-
-
-def test_what_a_push_needs(standin, model, monkeypatch, tmp_path):
-    assert "put it into HF_TOKEN" in error(card.push, model, "owner/mine", False, None) and standin.requests == []
-    assert "accepted is owner/name" in error(card.push, model, "mine", False, None)
-    assert "has no config.json, model.safetensors, README.md" in error(card.push, tmp_path, "owner/mine", False, None)
-    monkeypatch.setenv("HF_TOKEN", "hf_marker")  # one that the Hub does not know
-    message = error(card.push, model, "owner/mine", False, None)
-    assert "refuses owner/mine" in message and "hf_marker" not in message
-
-
 def test_a_card_is_read_back(model, tmp_path):
     told, text = card.read(model)
     assert told == "By its card, on test of dair-ai/emotion: Accuracy 0.9275, Macro F1 0.88, Weighted F1 0.929."
@@ -170,27 +114,3 @@ def test_a_card_is_read_back(model, tmp_path):
 def test_a_card_of_another_hand_is_no_error(tmp_path, content, told):
     (tmp_path / "README.md").write_bytes(content)
     assert told in card.read(tmp_path)[0]
-
-
-def test_the_verb(token, model, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", open(os.devnull))
-    assert __main__.main(["push", str(model), "owner/mine"]) == 0
-    assert __main__.main(["push", str(model), "owner/mine"]) == 2  # nobody there to ask
-    assert __main__.main(["push", str(model), "owner/mine", "--yes"]) == 0
-    shown = capsys.readouterr()
-    assert (
-        shown.out.count("/owner/mine/commit/") == 2
-        and "give --yes" in shown.err
-        and "hf_marker" not in shown.out + shown.err
-    )
-
-
-def test_without_a_hub_nothing_hangs(model):
-    done = subprocess.run(
-        [sys.executable, "-m", "textlab", "push", model, "owner/mine"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"HF_TOKEN": "hf_marker"},
-    )
-    assert done.returncode == 2 and "nothing was uploaded" in done.stderr and "hf_marker" not in done.stderr

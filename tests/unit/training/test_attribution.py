@@ -103,6 +103,14 @@ def test_words_are_left_out_in_order(tools, most, left):
     assert fall == pytest.approx([whole.max() - without[whole.argmax()]], abs=1e-5)
 
 
+def test_a_share_is_one_of_the_words_that_are_read(tools):
+    read, behind = "one two three four five six", "so very good isn't it " * 5
+    tables = training.word_weights(*tools, [read, f"{read} {behind}"], 8)
+    orders = [np.arange(table["weight"].count()) for table in tables]
+    alone, cut = training.without_words(*tools, [read, f"{read} {behind}"], 8, tables, orders, 0.5)
+    assert len(orders[1]) == 6 and cut == pytest.approx(alone, abs=1e-5)
+
+
 def test_the_heaviest_words_are_left_out_and_as_many_random_ones_that_are_read(tools):
     texts = ["so very good, isn't it?", "one two three four five six so very good isn't it"]
     heavy, at_random = training.deletions(*tools, texts, 8, most=1, seed=1, draws=40)

@@ -48,6 +48,14 @@ def test_parts_give_what_the_whole_gives(tiny):
     assert (parts.texts, parts.letters) == (whole.texts, whole.letters) == (gathered.count, {"LATIN": 1.0})
 
 
+def test_a_long_text_is_judged_by_its_first_letters_and_its_length(tiny, monkeypatch):
+    monkeypatch.setattr(text_kind, "HEAD", 20)
+    short = text_kind.kind_of(*tiny, [f"  {i:03} a fine long days" for i in range(60)])
+    long = text_kind.kind_of(*tiny, [f"  {i:03} a fine long days{' х' * 20}" for i in range(60)])
+    assert short.words == pytest.approx(5) and long.words == pytest.approx(15)  # of 20 letters and of 60
+    assert long.mean[1:] == pytest.approx(short.mean[1:]) and long.letters == {"LATIN": 1.0}
+
+
 def test_texts_without_letters_words_or_tokens_have_a_kind(tiny):
     kind = text_kind.kind_of(*tiny, ["\u200b", "\x07", "123", "☺", "中文 слово"] * 5)
     assert np.isfinite(kind.mean).all() and np.isfinite(kind.covariance).all()

@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def known(folder):
-    return start.learn(str(folder))
+    return start.learn(folder, str(folder))
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_card_is_shown(folder, tmp_path):
     measured = {"data": {"source": "mine.csv", "rows": {"train": 9, "test": 3}}, "model": {"source": "tiny"}, "seed": 1}
     measured |= {"test": {"accuracy": 0.75}}
     hub.card.write_card(tmp_path / "model", measured, LABELS, [])
-    known = start.learn(str(tmp_path))
+    known = start.learn(tmp_path / "model", "mine")
     assert known.figures == "By its card, on test of mine.csv: Accuracy 0.75." and "## Limits" in known.card
 
 

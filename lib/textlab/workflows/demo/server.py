@@ -16,10 +16,13 @@ from ...machine import processes
 
 #: Names of this machine. Another name that leads here is that of an attacker who lets it (DNS rebinding).
 HOSTS = ["127.0.0.1", "localhost"]
-#: How the page looks.
-STYLE = Path(__file__).with_name("page.css")
-#: Largest file that can be uploaded.
-LARGEST = "20mb"
+#: How the page looks, and how large a file may be that is uploaded.
+LOOK = {
+    "footer_links": [],
+    "run_history": False,
+    "max_file_size": "20mb",
+    "css_paths": Path(__file__).with_name("page.css"),
+}
 #: What the page may ask for: this server, and what is inside the page itself.
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
@@ -53,9 +56,7 @@ def guarded(page: gradio.Blocks) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.add_middleware(OwnPages)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
-    return gradio.mount_gradio_app(
-        app, page, path="", footer_links=[], run_history=False, max_file_size=LARGEST, css_paths=STYLE
-    )
+    return gradio.mount_gradio_app(app, page, path="", **LOOK)
 
 
 def serve(page: gradio.Blocks, port: int, browse: bool) -> int:

@@ -6,7 +6,8 @@ import importlib.util
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,9 @@ import pandas as pd
 
 from ...errors import InputError, one_line
 from ...hub import card
-from ...machine import processes
+from ...machine import environment, processes
 from ...training import Classifier, load_classifier, word_weights
+from .. import demo  # whose page and server are imported when they are used: Gradio need not be installed
 from ..prediction import located
 
 
@@ -61,23 +63,51 @@ def serve_demo(model: str, port: int = 7860, tracking_uri: str = "", browse: boo
     """
     if not importlib.util.find_spec("gradio"):
         raise InputError("demo: gradio is not installed; install it with .venv/bin/pip install -e '.[demo]'")
-    known = learn(model, tracking_uri)
-    with TemporaryDirectory() as scratch:  # what visitors upload is gone when the page is closed
-        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": scratch}
-        from . import page, server  # gradio takes seconds, need not be installed, and reads these variables
-
+    with located(model, tracking_uri) as folder:
+        known = learn(folder, model)
+    with _scratch() as scratch:
         try:
-            return server.serve(page.build(known, Path(scratch)), processes.free_port(port), browse)
+            return demo.server.serve(demo.page.build(known, scratch), processes.free_port(port), browse)
         except KeyboardInterrupt:
             return 0
 
 
-def learn(model: str, tracking_uri: str = "") -> Known:
-    """Return a model with what is known of it; arguments and errors as for `prediction.load`."""
-    with located(model, tracking_uri) as folder, warnings.catch_warnings(record=True) as caught:
+def serve_space(folder: Path, name: str) -> None:
+    """Serve the page of a model as a Space of the Hub does: at the address and port that its variables say.
+
+    Args:
+        folder, name: see `learn`.
+    """
+    known = learn(folder, name)
+    with _scratch() as scratch:
+        demo.page.build(known, scratch).launch(quiet=True, **demo.server.LOOK)
+
+
+def learn(folder: Path, name: str) -> Known:
+    """Return a model with what is known of it.
+
+    Args:
+        folder: of the saved model, with its card if it has one.
+        name: of the model, for its page and for messages.
+
+    Raises:
+        InputError: the model cannot be used.
+    """
+    environment.quiet()
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        loaded = load_classifier(folder, model)
-        figures, text = card.read(folder)
-    shared = Shared(loaded.model, loaded.tokenizer, loaded.labels, loaded.max_length, loaded.kind)
+        loaded = load_classifier(folder, name)
+    figures, text = card.read(folder)
     told = [one_line(one.message) for one in caught if issubclass(one.category, UserWarning)]
-    return Known(model, shared, told, figures, text)
+    return Known(name, Shared(**vars(loaded)), told, figures, text)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield a folder for what visitors upload, which is gone when the page is closed, and tell Gradio of it.
+
+    Gradio reads these variables when it is imported, which comes later.
+    """
+    with TemporaryDirectory() as folder:
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
+        yield Path(folder)
