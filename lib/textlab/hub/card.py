@@ -84,14 +84,15 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     lines = [
         f"# {model['source']}, fine-tuned on {data['source']}",
         "",
-        _answers(labels, several),
+        about_labels(labels, several),
     ]
     for title, part in parts.items():
         lines += ["", f"## {title}", "", *part]
     return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
 
 
-def _answers(labels: Sequence[str], several: bool) -> str:
+def about_labels(labels: Sequence[str], several: bool) -> str:
+    """Return in a sentence what a model answers with."""
     names = ", ".join(labels)
     if several:
         return f"Gives a text any number of these labels, each from its threshold in config.json on: {names}."

@@ -13,7 +13,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from conftest import error
 from textlab import data, evaluation, hub, settings, tracking, training, workflows
 from textlab.settings import parameters
-from textlab.workflows import promotion, record, reproduction
+from textlab.workflows import demo, promotion, record, reproduction
+from textlab.workflows.demo import answers
 
 WORDS = {"lovely": "joy", "awful": "anger", "dark": "fear"}
 ROWS = [
@@ -197,6 +198,15 @@ def test_folds_answer_each_row_by_thresholds_of_the_others(bench, tmp_path):
     assert chances["test"].shape == true.shape and thresholds.shape == (3,)
     own = evaluation.choose(true[others], chances["test"][others])
     assert np.array_equal(answers["test"][rows], evaluation.decide(chances["test"][rows], own))
+
+
+def test_the_page_tells_which_labels_a_text_gets(saved):
+    known = demo.learn(saved[0], "mine")
+    told, chances, parts = answers.answer(known, "lovely and awful thing")
+    table = workflows.predict(str(saved[0]), ["lovely and awful thing"])
+    assert chances == pytest.approx({name: table[f"p_{name}"][0] for name in known.classifier.labels}, abs=1e-6)
+    assert all(f"{name} ({chances[name]:.2f})" in told for name in json.loads(table["label"][0]))
+    assert "".join(part for part, _ in parts) == "lovely and awful thing"
 
 
 def test_the_rows_to_label_next_come_with_lists_as_guesses(saved, tmp_path):

@@ -35,10 +35,34 @@ def answer(known: Known, text: str) -> tuple[str, dict[str, float], Marked]:
     if len(text) > MOST_LETTERS:
         told = f"This text has {len(text):,} letters; accepted are {MOST_LETTERS:,}. Longer ones go into a file."
         return paragraph(told), {}, []
-    row = known.classifier.table([text]).iloc[0]
-    chances = {label: float(row[f"p_{label}"]) for label in known.classifier.labels}
-    words = known.classifier.words(text)
-    return paragraph(f"{verdict(chances)} {about_words(words)}"), chances, marked(text, words)
+    row, classifier = known.classifier.table([text]).iloc[0], known.classifier
+    chances = {label: float(row[f"p_{label}"]) for label in classifier.labels}
+    words = classifier.words(text)
+    if classifier.thresholds is None:
+        told = f"{verdict(chances)} {about_words(words)}"
+    else:
+        thresholds = dict(zip(classifier.labels, classifier.thresholds, strict=True))
+        told = f"{labels_given(chances, thresholds)} {about_words(words, classifier.labels[words.attrs['answer']])}"
+    return paragraph(told), chances, marked(text, words)
+
+
+def labels_given(chances: dict[str, float], thresholds: dict[str, float]) -> str:
+    """Return in a sentence which labels a text gets, and which one is a close call.
+
+    >>> labels_given({"sad": 0.2, "glad": 0.8, "calm": 0.4}, {"sad": 0.5, "glad": 0.5, "calm": 0.38})
+    'glad (0.80), calm (0.40). A close call: calm is given from 0.38 on.'
+    >>> labels_given({"sad": 0.2, "glad": 0.1}, {"sad": 0.5, "glad": 0.5})
+    'None of the labels; the nearest is sad, with 0.20 where it is given from 0.50 on.'
+    """
+    given = sorted((label for label in chances if chances[label] >= thresholds[label]), key=lambda one: -chances[one])
+    nearest = min(chances, key=lambda label: abs(chances[label] - thresholds[label]))
+    if not given:
+        least = f"with {chances[nearest]:.2f} where it is given from {thresholds[nearest]:.2f} on"
+        return f"None of the labels; the nearest is {nearest}, {least}."
+    told = ", ".join(f"{label} ({chances[label]:.2f})" for label in given) + "."
+    if 2 * abs(chances[nearest] - thresholds[nearest]) < CLOSE:
+        told += f" A close call: {nearest} is given from {thresholds[nearest]:.2f} on."
+    return told
 
 
 def verdict(chances: dict[str, float]) -> str:
@@ -53,8 +77,8 @@ def verdict(chances: dict[str, float]) -> str:
     return f"{first}, with a probability of {high:.2f}."
 
 
-def about_words(words: pd.DataFrame) -> str:
-    """Return what the table of `word_weights` says, in one or two sentences."""
+def about_words(words: pd.DataFrame, label: str = "that") -> str:
+    """Return what the table of `word_weights` says, of the likeliest label, in one or two sentences."""
     heaviest, probability = words.loc[words["weight"].idxmax()], words.attrs["probability"]
     unread = int(words["weight"].isna().sum())
     cut = f" The last {unread:,} words are not read: the text is too long for the model." if unread else ""
@@ -62,7 +86,7 @@ def about_words(words: pd.DataFrame) -> str:
         return "It is the only word." + cut
     if heaviest["weight"] < LEAST:
         return "No word decides alone: without any one of them the answer stays as likely." + cut
-    return f"Without “{heaviest['word']}” that would be {max(probability - heaviest['weight'], 0):.2f}." + cut
+    return f"Without “{heaviest['word']}” {label} would be {max(probability - heaviest['weight'], 0):.2f}." + cut
 
 
 def marked(text: str, words: pd.DataFrame) -> Marked:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import SpaceCardData, constants
 
 from ... import machine
-from ...hub import download, push
+from ...hub import card, download, push
 from .. import demo  # whose parts are imported when they are used: torch takes too long for a line about a token
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _README = """---
 
 # {title}
 
-Puts a text under one of: {labels}. {figures}
+{labels} {figures}
 
 {warnings}[The model's card](model/README.md) says what it was trained and measured on. The folder `textlab` holds the
 library that shows the page. Elsewhere than in a Space it runs with Python {python} by
@@ -106,7 +106,7 @@ def _readme(known: Known) -> str:
     return _README.format(
         settings=settings.to_yaml(),
         title=title,
-        labels=", ".join(known.classifier.labels),
+        labels=card.about_labels(known.classifier.labels, known.classifier.thresholds is not None),
         figures=known.figures,
         warnings="".join(f"**{warning}**\n\n" for warning in known.warnings),
         python=python,
