@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--onnx", action="store_true", help="compare with ONNX Runtime, too, with dynamic int8")
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="file sizes of the memory table")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
     chosen = parser.parse_args()
     if chosen.onnx and (lacking := [name for name in ONNX if importlib.util.find_spec(name) is None]):
         parser.error(f"--onnx needs packages that are not here; install them: pip install {' '.join(lacking)}")
