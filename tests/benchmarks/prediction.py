@@ -5,11 +5,16 @@
 
 All variants run in one process, in turn, on the same model, texts and threads, so that their ratios can be compared
 also where other jobs disturb the machine. Files: `prediction.json` and `prediction.png`.
+
+With `--onnx` the model is also exported, its products are made dynamic int8, and ONNX Runtime answers. That needs the
+packages onnx, onnxscript and onnxruntime, which the library does not: run it in an environment of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import inspect
 import itertools
 import json
 import os
@@ -19,16 +24,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from transformers import pipeline
+from transformers import AutoModelForSequenceClassification, pipeline
 
 from textlab import data, hub, machine, settings, training, workflows
 from textlab.evaluation import plots
 from textlab.machine import environment
 from textlab.workflows.watch import Watch
+
+#: What `--onnx` needs beside this project's packages.
+ONNX = ("onnx", "onnxscript", "onnxruntime")
 
 
 def main() -> None:
@@ -41,9 +50,12 @@ def main() -> None:
         "--sample", type=int, default=1000, help="texts of the comparison with the pipeline; 0 leaves it out"
     )
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--onnx", action="store_true", help="compare with ONNX Runtime, too, with dynamic int8")
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="file sizes of the memory table")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
     chosen = parser.parse_args()
+    if chosen.onnx and (lacking := [name for name in ONNX if importlib.util.find_spec(name) is None]):
+        parser.error(f"--onnx needs packages that are not here; install them: pip install {' '.join(lacking)}")
     if chosen.texts:
         texts = [
             text for part, _ in data.stream_texts(chosen.texts, "", 2048) for text in part if text and text.strip()
@@ -57,7 +69,7 @@ def main() -> None:
         )
         found = {"model": chosen.model, "machine": platform.machine(), "environment": environment.fingerprint()}
         if chosen.sample:
-            found["throughput"] = throughput(model, texts[: chosen.sample], chosen.repeats)
+            found["throughput"] = throughput(model, texts[: chosen.sample], chosen.repeats, chosen.onnx)
         found["watch"] = {rows: watching(model, texts[:rows]) for rows in (100, 2048)}
         found["files"] = [file_run(model, texts, rows, Path(scratch)) for rows in chosen.rows]
     machine.write_text(chosen.out / "prediction.json", json.dumps(found, indent=1) + "\n")
@@ -88,21 +100,16 @@ def watching(model: str, texts: list[str]) -> float:
     return (ended - answered) / (ended - started)
 
 
-def throughput(model: str, texts: list[str], repeats: int) -> dict:
+def throughput(model: str, texts: list[str], repeats: int, onnx: bool = False) -> dict:
     """Return texts/s of each variant (median, lowest, highest), and the share of labels that equal the pipeline's."""
     classifier = workflows.load(model)
-    usual = pipeline("text-classification", model=model, device=environment.device())
-    cut = {"truncation": True, "max_length": classifier.max_length}
-    variants = {
-        "pipeline, as it comes": lambda: [row["label"] for row in usual(texts, **cut)],
-        "pipeline, batch_size=32": lambda: [row["label"] for row in usual(texts, batch_size=32, **cut)],
-        "textlab.predict": lambda: workflows.predict(classifier, texts)["label"].tolist(),
-    }
-    usual(texts[:8], **cut), workflows.predict(classifier, texts[:64])  # warm up
+    variants = variants_of(model, classifier, onnx)
+    for variant in variants.values():
+        variant(texts[:64])  # warm up
     speeds, labels = {name: [] for name in variants}, {}
     for _, (name, variant) in itertools.product(range(repeats), variants.items()):
         started = time.perf_counter()
-        labels[name] = variant()
+        labels[name] = variant(texts)
         speeds[name].append(len(texts) / (time.perf_counter() - started))
         print(f"{name}: {speeds[name][-1]:.1f} texts/s", flush=True)
     plain = next(iter(variants))
@@ -125,6 +132,90 @@ def throughput(model: str, texts: list[str], repeats: int) -> dict:
         "threads": torch.get_num_threads(),
         "texts_per_second": rows,
     }
+
+
+def variants_of(model: str, classifier: training.Classifier, onnx: bool) -> dict[str, Callable[[list[str]], list[str]]]:
+    """Return what is compared: functions that give the label of each text; the pipeline as it comes is the first."""
+    usual = pipeline("text-classification", model=model, device=environment.device())
+    cut = {"truncation": True, "max_length": classifier.max_length}
+
+    def piped(texts: list[str], **options: int) -> list[str]:
+        return [row["label"] for row in usual(texts, **cut, **options)]
+
+    def in_batches(texts: list[str]) -> list[str]:
+        return piped(texts, batch_size=32)
+
+    def exact(texts: list[str]) -> list[str]:
+        tools = classifier.model, classifier.tokenizer
+        chances = training.probabilities(*tools, texts, classifier.max_length, exact=True)
+        return [classifier.labels[i] for i in chances.argmax(1)]
+
+    variants = {
+        "pipeline, as it comes": piped,
+        "pipeline, batch_size=32": in_batches,
+        "pipeline, batch_size=32, sorted": lambda texts: by_length(in_batches, texts),
+        "textlab, in fp32": exact,
+        "textlab.predict": lambda texts: workflows.predict(classifier, texts)["label"].tolist(),
+    }
+    return variants | ({"ONNX Runtime, int8": in_onnx(model, classifier)} if onnx else {})
+
+
+def by_length(answer: Callable[[list[str]], Sequence[str]], texts: list[str]) -> list[str]:
+    """Return the answers to texts in their order, when they are asked for from the shortest to the longest."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    given = dict(zip(order, answer([texts[i] for i in order]), strict=True))
+    return [given[i] for i in range(len(texts))]
+
+
+def in_onnx(model: str, classifier: training.Classifier) -> Callable[[list[str]], list[str]]:
+    """Return a function that answers through ONNX Runtime, with dynamic int8, in sorted batches of 32 texts."""
+    import onnxruntime  # not among the packages of this project
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, small = Path(scratch) / "model.onnx", Path(scratch) / "int8.onnx"
+        export(model, whole)
+        quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True)
+        session = onnxruntime.InferenceSession(small, options, providers=["CPUExecutionProvider"])
+    wanted = [given.name for given in session.get_inputs()]
+
+    def answer(texts: list[str]) -> list[str]:
+        labels = []
+        for start in range(0, len(texts), 32):
+            batch = classifier.tokenizer(
+                texts[start : start + 32],
+                truncation=True,
+                max_length=classifier.max_length,
+                padding=True,
+                return_token_type_ids=True,
+                return_tensors="np",
+            )
+            logits = session.run(["logits"], {name: batch[name] for name in wanted})[0]
+            labels += [classifier.labels[i] for i in logits.argmax(1)]
+        return labels
+
+    return lambda texts: by_length(answer, texts)
+
+
+def export(model: str, file: Path) -> None:
+    """Write a model as ONNX, for batches of any number of texts of any length."""
+    plain = AutoModelForSequenceClassification.from_pretrained(model, attn_implementation="eager", dtype=torch.float32)
+    ids = torch.arange(5, 29).view(2, 12)
+    taken = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
+    accepted = inspect.signature(plain.forward).parameters
+    taken = {name: values for name, values in taken.items() if name in accepted}
+    sizes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens", max=512)}
+    torch.onnx.export(
+        plain.eval(),
+        kwargs=taken,
+        f=file,
+        dynamo=True,
+        verbose=False,
+        output_names=["logits"],
+        dynamic_shapes=dict.fromkeys(taken, sizes),
+    )
 
 
 def file_run(model: str, texts: list[str], rows: int, scratch: Path) -> dict:
