@@ -98,15 +98,21 @@ def measure(source: str, size: int, draw: int, ways: Sequence[str], python: str)
 
 
 def trained(texts: data.Data, asked: Dataset, model: hub.Source, recipe: str, seed: int) -> np.ndarray:
-    """Return the class ids of a model that is trained by a recipe."""
+    """Return the answers of a model that is trained by a recipe."""
     tokenizer = training.load_tokenizer(model)
     suited, _ = training.suit(make_recipe(recipe), texts.splits["train"], tokenizer, model)
     tokens = data.tokenize(texts.splits, tokenizer, suited.max_length)
     with tempfile.TemporaryDirectory() as folder:
         plan = training.Resumable(Path(folder)) if suited.keep == "best" else training.Unsaved(Path(folder))
-        fresh = training.load_model(model, texts.labels, suited, seed)
+        fresh = training.load_model(model, texts.labels, suited, seed, several=texts.several)
         fitted = training.fit(fresh, tokenizer, tokens, suited, seed, plan)
-    return training.probabilities(fitted.model, tokenizer, asked["text"][:], suited.max_length).argmax(1)
+
+    def chances(rows: Dataset) -> np.ndarray:
+        return training.probabilities(fitted.model, tokenizer, rows["text"][:], suited.max_length)
+
+    validation = texts.splits["validation"]
+    thresholds = evaluation.choose(evaluation.truth(validation), chances(validation)) if texts.several else None
+    return evaluation.decide(chances(asked), thresholds)
 
 
 def setfit(parts: dict[str, Dataset], model: Path, seed: int, python: str) -> list[int]:
