@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict, List
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import (
@@ -160,6 +160,8 @@ def fit(
     if not any(isinstance(callback, Progress) for callback in callbacks):
         callbacks = [Progress(), *callbacks]
     plan = dataclasses.replace(plan, folder=place)
+    if gives_several(model):
+        begin_at_frequencies(model, evaluation.truth(tokens["train"]))
     trainer = build(model, tokenizer, tokens, recipe, seed, plan, callbacks, memory)
     if newest:
         notes.append(f"Training went on from {newest.name}, which an interrupted run of the same training had left.")
@@ -174,6 +176,22 @@ def fit(
     rate = len(tokens["train"]) * state.epoch / seconds
     known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings)
     return Fit(trainer.model, recipe, seed, *known, trainer)
+
+
+@torch.no_grad()
+def begin_at_frequencies(model: PreTrainedModel, true: np.ndarray) -> None:
+    """Let a new head give each label the probability of its share of the rows.
+
+    From 0.5 on, all labels that are rare would first push all texts the same way, and what the pretrained model tells
+    apart would be lost on it.
+
+    Args:
+        true: 0 and 1 for each label, shape (rows, labels).
+    """
+    shares = (true.sum(0) + 1) / (len(true) + 2)
+    linear = [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part.bias is not None]
+    for head in [part for part in linear if part.out_features == len(shares)][-1:]:
+        head.bias.copy_(torch.from_numpy(logit(shares)))
 
 
 def build(

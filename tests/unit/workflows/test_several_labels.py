@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from conftest import error
 from textlab import data, evaluation, hub, settings, tracking, training, workflows
 from textlab.settings import parameters
+from textlab.training import fitting
 from textlab.workflows import demo, promotion, record, reproduction
 from textlab.workflows.demo import answers
 
@@ -161,6 +162,14 @@ def test_a_model_without_thresholds_answers_from_a_half_on_and_odd_ones_are_refu
     for odd in ([0.5], [0.5, 0.5, 2], "x", [None, 0.5, 0.5]):
         change({"thresholds": odd})
         assert "thresholds in its config.json that are no list" in error(workflows.predict, str(folder), texts)
+
+
+def test_a_new_head_begins_at_the_share_of_each_label(bench):
+    model = training.load_model(bench.source, bench.texts.labels, bench.base, 1, several=True)
+    true = evaluation.truth(bench.texts.splits["train"])
+    fitting.begin_at_frequencies(model, true)
+    chances = training.probabilities(model, bench.tokenizer, [text for text, _ in ROWS], 16)
+    assert chances.mean(0) == pytest.approx(true.mean(0), abs=0.05) and true.mean(0).ptp() > 0.1
 
 
 def test_what_is_made_for_one_label_is_left_out_and_said_or_refused(bench):
