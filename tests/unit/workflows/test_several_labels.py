@@ -24,9 +24,9 @@ ROWS = [
     for words in (["lovely"], ["awful"], ["lovely", "awful"], ["dark", "awful"], [])
 ]
 CHOSEN = {
-    "epochs": 30,
+    "epochs": 60,
     "batch_size": 8,
-    "learning_rate": 1e-2,
+    "learning_rate": 3e-3,
     "max_length": 16,
     "model": "tiny",
     "recipe_options": {"precision": "fp32"},
@@ -169,7 +169,7 @@ def test_a_new_head_begins_at_the_share_of_each_label(bench):
     true = evaluation.truth(bench.texts.splits["train"])
     fitting.begin_at_frequencies(model, true)
     chances = training.probabilities(model, bench.tokenizer, [text for text, _ in ROWS], 16)
-    assert chances.mean(0) == pytest.approx(true.mean(0), abs=0.05) and true.mean(0).ptp() > 0.1
+    assert chances.mean(0) == pytest.approx(true.mean(0), abs=0.05) and np.ptp(true.mean(0)) > 0.1
 
 
 def test_what_is_made_for_one_label_is_left_out_and_said_or_refused(bench):
