@@ -214,7 +214,7 @@ def test_rules_and_parameters_cell_agree(notebook):
     assert set(cell) == set(known)
     for name, found in cell.items():
         kind = known[name].type.__name__
-        assert found["inferred_type_name"] == (f"Optional[{kind}]" if known[name].optional else kind), name
+        assert found["inferred_type_name"] == kind and (found["default"] == "None") == known[name].optional, name
         assert found["help"], f"{name} has no help"
         default = yaml.safe_load(found["default"].replace("None", "null").replace("True", "true"))
         convert(name, default, known[name])

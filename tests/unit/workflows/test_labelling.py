@@ -17,7 +17,7 @@ LABELS = ["bad", "good"]
 class Doubting:
     """Stand for a model by one that takes the number in a text for its doubt, and its first letter for meaning."""
 
-    labels = LABELS
+    labels, thresholds = LABELS, None
     asked = 0
 
     def table(self, texts):
