@@ -12,13 +12,17 @@ from .answers import as_array
 #: simulated data of 200 to 3,000 rows, own thresholds of labels with 3 to 9 texts raise macro F1 by 2 to 6 points and
 #: cost up to 1 point of micro F1; those of labels with 1 or 2 texts cost up to 6.
 FEW = 3
+#: The least threshold, as a share of that of all labels together. The highest F1 of a label that is not told apart is
+#: that of giving it to every text. Without a floor, `relief` of GoEmotions went to 680 of 5,427 texts and was right on
+#: 3; with it, micro F1 is 0.538 and not 0.499, exact match 0.378 and not 0.309, macro F1 0.365 and not 0.375.
+LEAST = 0.5
 
 
 def choose(true: Sequence[Sequence[int]], chances: np.ndarray) -> np.ndarray:
     """Return the thresholds that give each label its highest F1 on these rows (Lipton et al. 2014).
 
     A label that fewer than `FEW` of the rows have gets the one threshold that is best for all labels together, by their
-    micro F1. Choose on rows that are not scored afterwards.
+    micro F1; none gets less than `LEAST` of that. Choose on rows that are not scored afterwards.
 
     Args:
         true: 0 and 1 for each label, shape (rows, labels).
@@ -35,9 +39,10 @@ def choose(true: Sequence[Sequence[int]], chances: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"labels and probabilities must be of one shape (rows, labels): got {true.shape}, {chances.shape}"
         )
-    thresholds = np.full(true.shape[1], _best(true.ravel(), chances.ravel()))
+    shared = _best(true.ravel(), chances.ravel())
+    thresholds = np.full(true.shape[1], shared)
     for label in np.flatnonzero(true.sum(0) >= FEW):
-        thresholds[label] = _best(true[:, label], chances[:, label])
+        thresholds[label] = max(_best(true[:, label], chances[:, label]), LEAST * shared)
     return thresholds
 
 

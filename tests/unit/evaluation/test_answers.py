@@ -72,9 +72,18 @@ def test_a_rare_label_gets_the_threshold_that_suits_all_together():
     assert 0 < absent[4] < 1 and np.isfinite(absent).all()
 
 
+def test_a_label_that_is_not_told_apart_does_not_go_to_every_text():
+    dice = np.random.default_rng(1)
+    true = np.stack([np.arange(400) % 4 == 0, np.arange(400) % 20 == 0], axis=1).astype(np.int8)
+    chances = np.stack([np.where(true[:, 0], 0.9, 0.1), dice.uniform(0.04, 0.06, 400)], axis=1)
+    found = evaluation.choose(true, chances)
+    assert found[0] == pytest.approx(0.5) and found[1] == pytest.approx(0.25)
+    assert evaluation.decide(chances, found)[:, 1].sum() == 0
+
+
 def test_thresholds_stay_between_0_and_1_wherever_the_probabilities_lie():
     true = np.array([[1, 1, 1], [0, 1, 0]] * 10)
-    chances = np.array([[1.0, 1.0, np.nextafter(0.5, 1)], [0.0, 0.0, 0.5]] * 10)
+    chances = np.array([[1.0, 1.0, np.nextafter(0.5, 1)], [0.0, 0.6, 0.5]] * 10)
     found = evaluation.choose(true, chances)
     assert ((found >= 0) & (found <= 1)).all()
     assert evaluation.decide(chances, found).tolist() == true.tolist()  # even two neighbours are told apart
