@@ -5,7 +5,7 @@ Those of a sweep come from `sweep_plots`, those of what people think from `agree
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,17 @@ MOST_BARS = 200
 
 
 @literal
-def class_balance(balance: pd.DataFrame) -> Figure:
-    """Draw the share of each class in each split, from a table of rows (index class, columns splits).
+def class_balance(balance: pd.DataFrame, rows: Mapping[str, int] | None = None) -> Figure:
+    """Draw the share of each class in each split.
 
     Of more than `MOST_CLASSES` it shows the most frequent and the rarest, as the first split has them.
+
+    Args:
+        balance: numbers of rows (index class, columns splits).
+        rows: of each split; None: each row is of one class.
     """
     figure, axes = axes_of(6.5, 3.2)
-    shares, title = balance / balance.sum() * 100, "How often each label occurs"
+    shares, title = balance / pd.Series(rows or balance.sum()) * 100, "How often each label occurs"
     shares.index = names(shares.index)
     if len(shares) > MOST_CLASSES:
         half = MOST_CLASSES // 2
@@ -192,14 +196,15 @@ def _worst_confusions(true: np.ndarray, predicted: np.ndarray, labels: Sequence[
 
 
 @literal
-def intervals(scores: dict[str, dict], metrics: Sequence[str] = ("accuracy", "macro_f1"), title: str = "") -> Figure:
+def intervals(scores: dict[str, dict], metrics: Sequence[str] = (), title: str = "") -> Figure:
     """Draw each model's metrics as dots, with 95 % intervals where they were measured.
 
     Args:
         scores: model name -> what `scores.score` returns, from top to bottom.
-        metrics: one panel each.
+        metrics: one panel each; empty: accuracy and macro F1, or micro and macro F1 where each has both.
         title: of the whole figure.
     """
+    metrics = metrics or ("micro_f1" if all("micro_f1" in one for one in scores.values()) else "accuracy", "macro_f1")
     figure, panels = panels_of(7, 0.9 + 0.5 * len(scores), columns=len(metrics))
     names = list(reversed(scores))
     for axes, metric in zip(panels, metrics):

@@ -4,6 +4,7 @@ import json
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_recall_fscore_support
@@ -286,3 +287,13 @@ def test_no_label_is_taken_for_another():
     with pytest.raises(ValueError, match="a confusion matrix is of one label a text"):
         plots.confusion(TRUE, TRUE, NAMES, "test")
     plots.probabilities(["a", "b", "c", "d"], CHANCES, NAMES)
+
+
+def test_figures_of_several_labels_show_shares_of_texts_and_micro_f1():
+    balance = pd.DataFrame({"train": [6, 8]}, index=pd.Index(["joy", "anger"], name="label"))
+    heights = [bar.get_height() for bar in plots.class_balance(balance, {"train": 10}).axes[0].patches]
+    assert heights == pytest.approx([60, 80])
+    scores = {"micro_f1": 0.5, "macro_f1": 0.4, "accuracy": 0.3}
+    assert [axes.get_title() for axes in plots.intervals({"one": scores}).axes] == ["micro F1", "macro F1"]
+    del scores["micro_f1"]
+    assert [axes.get_title() for axes in plots.intervals({"one": scores}).axes] == ["accuracy", "macro F1"]
