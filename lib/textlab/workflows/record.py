@@ -144,7 +144,7 @@ def make(
 
 
 def predictions(
-    texts: data.Data, split: str, predicted: np.ndarray, others: Mapping[int, np.ndarray] | None = None
+    texts: data.Data, split: str, predicted: Sequence, others: Mapping[int, Sequence] | None = None
 ) -> dict[str, Any]:
     """Return the answers for a split with all that is needed to compare them row by row with another model's.
 
@@ -159,9 +159,10 @@ def predictions(
         "rows_sha256": texts.digests[split],
         "labels": list(texts.labels),
         "true": evaluation.truth(texts.splits[split]).tolist(),
-        "predicted": predicted.tolist(),
+        "predicted": np.asarray(predicted).tolist(),
     }
-    return found | ({"other_seeds": {str(seed): ids.tolist() for seed, ids in others.items()}} if others else {})
+    further = {str(seed): np.asarray(answers).tolist() for seed, answers in (others or {}).items()}
+    return found | ({"other_seeds": further} if further else {})
 
 
 def saved_files(folder: Path) -> dict[str, str]:
