@@ -16,7 +16,7 @@ import pytest
 with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
     import torch
 
-from textlab import tracking
+from textlab import hub, settings, tracking, training
 from textlab.errors import InputError
 from textlab.hub import connection
 from textlab.tracking import store as stores
@@ -110,6 +110,14 @@ def standin(hub_at):
 
 
 @pytest.fixture
+def token(standin, monkeypatch):
+    """A stand-in Hub that takes the token which the environment holds."""
+    standin.token = "hf_marker"
+    monkeypatch.setenv("HF_TOKEN", "hf_marker")
+    return standin
+
+
+@pytest.fixture
 def black_hole():
     """An address that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -128,6 +136,20 @@ def spread_answers(model, tokenizer, texts, scale=1000):
         model.classifier.weight.mul_(scale)
         tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
         model.classifier.bias -= model.eval()(**tokens).logits.mean(0)
+
+
+def save_tiny(folder, labels, texts=(), max_length=None, **config):
+    """Save a tiny classifier with a fresh head; with texts, its answers differ from one of these to the other."""
+    source = hub.resolve_model("tiny")
+    model, tokenizer = training.load_model(source, labels, settings.Recipe(), seed=1), training.load_tokenizer(source)
+    if max_length:
+        tokenizer.model_max_length = max_length
+    if texts:
+        spread_answers(model, tokenizer, list(texts))
+    model.config.update(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def error(function, *args, **options) -> str:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 import browser
-from textlab import hub, settings, training, workflows
+from conftest import save_tiny
+from textlab import workflows
 
 pytest.importorskip("gradio", reason="the optional group `demo` is not installed")
 pytestmark = [pytest.mark.slow, browser.needed]
@@ -29,9 +30,7 @@ ANSWER, DONE = "document.querySelector('#answer p')", "document.querySelector('#
 def folder(tmp_path_factory):
     """The folder of a tiny classifier whose card holds a picture from elsewhere and a script."""
     folder = tmp_path_factory.mktemp("run") / "model"
-    source = hub.resolve_model("tiny")
-    training.load_model(source, ["bad", "good"], settings.Recipe(), seed=1).save_pretrained(folder)
-    training.load_tokenizer(source).save_pretrained(folder)
+    save_tiny(folder, ["bad", "good"])
     (folder / "README.md").write_text("# Mine\n\n![x](http://192.0.2.1/x.png)\n\n<script>document.title=3</script>")
     return folder
 

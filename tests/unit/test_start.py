@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT
-from textlab import hub, settings, training
+from conftest import ROOT, save_tiny
 from textlab.__main__ import OBJECTS
 
 HEAVY = {"torch", "transformers", "datasets", "mlflow", "pandas", "sklearn", "matplotlib", "papermill", "optuna"}
@@ -42,9 +41,7 @@ def test_help_and_an_error_about_a_parameter_are_there_at_once(arguments):
 def model(tmp_path_factory):
     """The folder of a tiny classifier, and beside it a file with two texts."""
     folder = tmp_path_factory.mktemp("run") / "model"
-    source = hub.resolve_model("tiny")
-    training.load_model(source, ["bad", "good"], settings.Recipe(), seed=1).save_pretrained(folder)
-    training.load_tokenizer(source).save_pretrained(folder)
+    save_tiny(folder, ["bad", "good"])
     (folder.parent / "texts.txt").write_text("one\ntwo\n", encoding="utf-8")
     return folder
 

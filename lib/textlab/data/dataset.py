@@ -23,6 +23,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from .. import hub, machine
 from ..errors import InputError, first_line
+from ..settings import parameters
 from . import formats, label_names, label_sets, ratings, readers
 from .folds import Folds, dealt, in_folds
 from .quality import check_single, findings, quality
@@ -57,8 +58,7 @@ class Data:
     @property
     def labels(self) -> list[str]:
         """The label names; a label's position is its id."""
-        feature = self.splits["train"].features["label"]
-        return (feature.feature if self.several else feature).names
+        return _classes(self.splits["train"]).names
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -174,6 +174,8 @@ def load(
     >>> texts.rows(), texts.labels
     ({'train': 600, 'validation': 440, 'test': 803}, ['negative', 'neutral', 'positive'])
     """
+    if labels not in parameters.LABELS:
+        raise InputError(f"labels: got {labels!r}; accepted are {', '.join(parameters.LABELS)}")
     origin, parts, notes = _read(source, text_column, label_column, labels)
     elsewhere = parts.pop("elsewhere", None)
     several = label_sets.are_several(parts, labels)
@@ -232,16 +234,21 @@ def labelled_texts(source: str, text_column: str = "", label_column: str = "") -
 
 def label_words(split: Dataset) -> list[str]:
     """Return the name of each row's label; of several labels, as `label_sets.written` writes them."""
-    feature, labels = split.features["label"], split["label"][:]
-    if isinstance(feature, List):
-        return [label_sets.written(feature.feature.names[i] for i in ids) for ids in labels]
-    return feature.int2str(labels)
+    classes, labels = _classes(split), split["label"][:]
+    if isinstance(split.features["label"], List):
+        return [label_sets.written(classes.int2str(ids)) for ids in labels]
+    return classes.int2str(labels)
+
+
+def _classes(split: Dataset) -> ClassLabel:
+    """Return what is declared of the labels of a split, one or several a text."""
+    feature = split.features["label"]
+    return feature.feature if isinstance(feature, List) else feature
 
 
 def balance(splits: DatasetDict) -> pd.DataFrame:
     """Return the number of rows that have a label, indexed by label name, one column per split."""
-    feature = splits["train"].features["label"]
-    names = (feature.feature if isinstance(feature, List) else feature).names
+    names = _classes(splits["train"]).names
     ids = {name: split.to_pandas()["label"].explode().dropna().astype(int) for name, split in splits.items()}
     counts = {name: np.bincount(found, minlength=len(names)) for name, found in ids.items()}
     return pd.DataFrame(counts, index=pd.Index(names, name="label"))

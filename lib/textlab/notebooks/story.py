@@ -39,6 +39,11 @@ class Lead:
         return "macro_f1" if _several(self.trained) else "accuracy"
 
     @property
+    def right(self) -> str:
+        """What its accuracy is called."""
+        return _right(self.trained)
+
+    @property
     def data(self) -> str:
         """What the figures were measured on."""
         data = self.trained.get("data", {})
@@ -70,6 +75,11 @@ class Lead:
 def _several(outcome: Mapping[str, Any]) -> bool:
     """Tell whether the texts of a notebook's data have several labels each."""
     return outcome.get("data", {}).get("labels") == "several"
+
+
+def _right(outcome: Mapping[str, Any]) -> str:
+    """Return what accuracy is called on a notebook's data."""
+    return "exact match" if _several(outcome) else "accuracy"
 
 
 def lead(outcomes: Outcomes) -> Lead | None:
@@ -218,8 +228,7 @@ def _fine_tuned(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
     own, guards = rows[-1], outcome.get("guards", [])
     checked = "It did not pass its checks" if guards else "It passed all checks"
     where = "by cross-validation" if "folds" in outcome["data"] else f"on {own['split']}"
-    right = "exact match" if _several(outcome) else "accuracy"
-    return f"{checked}: {right} {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} {where}."
+    return f"{checked}: {_right(outcome)} {own['accuracy']:.3f} and macro F1 {own['macro_f1']:.3f} {where}."
 
 
 def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:

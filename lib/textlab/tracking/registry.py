@@ -25,6 +25,7 @@ from mlflow.utils.uri import is_local_uri
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, pipeline
 
 from ..errors import InputError, first_line
+from ..training import gives_several
 from . import store
 from .patience import patient
 from .queries import equals
@@ -160,7 +161,7 @@ def _write_model(
 
 def _asked(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """Return what a pipeline is asked where MLflow serves it: texts cut as in training; of several labels, all."""
-    each = {"top_k": model.config.num_labels} if model.config.problem_type == "multi_label_classification" else {}
+    each = {"top_k": model.config.num_labels} if gives_several(model) else {}
     return {"truncation": True, "max_length": tokenizer.model_max_length} | each
 
 

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fitting": ["Fit", "Resumable", "Unsaved", "build", "fit", "fit_tokenizer"],
         "inference": ["Classifier", "answers_of", "load_classifier", "probabilities"],
         "layers": ["layers_of"],
+        "loading": ["gives_several"],
         "linear_probe": ["Probe"],
         "model": [
             "attention_of",

@@ -27,13 +27,6 @@ def model(tmp_path):
     return folder
 
 
-@pytest.fixture
-def token(standin, monkeypatch):
-    standin.token = "hf_marker"
-    monkeypatch.setenv("HF_TOKEN", "hf_marker")
-    return standin
-
-
 def test_a_push_makes_a_private_repository(token, model):
     address = push.push_model(model, "owner/mine", public=False, agree=lambda question: False)
     made = token.repositories[-1]

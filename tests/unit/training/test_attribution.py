@@ -43,6 +43,15 @@ def test_a_word_weighs_what_the_answer_loses_without_it(tools):
     assert table["weight"].abs().max() > 0.01
 
 
+def test_a_model_that_was_saved_and_loaded_again_names_the_same_words(tools, tmp_path):
+    for part in tools:
+        part.save_pretrained(tmp_path)
+    loaded = training.load_classifier(tmp_path, "mine")
+    again = training.word_weights(loaded.model, loaded.tokenizer, TEXTS, 24)
+    for before, after in zip(training.word_weights(*tools, TEXTS, 24), again, strict=True):
+        assert after.equals(before) and after.attrs == before.attrs
+
+
 def test_texts_do_not_depend_on_each_other(tools):
     texts = ["one", "two words", "and now three words"]
     together = training.word_weights(*tools, texts, 24)

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import error, spread_answers
-from textlab import hub, settings, training, workflows
+from conftest import error, save_tiny
+from textlab import hub, training, workflows
 
 pytest.importorskip("gradio", reason="the optional group `demo` is not installed")
 from starlette.testclient import TestClient
@@ -26,16 +26,8 @@ HOSTILE = '<img src=x onerror=alert(1)> & "more"'
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The folder of a tiny classifier whose answers differ from text to text, without a card."""
-    folder = tmp_path_factory.mktemp("run") / "model"
-    source = hub.resolve_model("tiny")
-    model = training.load_model(source, LABELS, settings.Recipe(), seed=1)
-    tokenizer = training.load_tokenizer(source)
-    tokenizer.model_max_length = 24
-    spread_answers(model, tokenizer, ["a b", "far away", "x"])
-    model.config.guards = ["It predicts a <single> class."]
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    texts, guards = ["a b", "far away", "x"], ["It predicts a <single> class."]
+    return save_tiny(tmp_path_factory.mktemp("run") / "model", LABELS, texts, max_length=24, guards=guards)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import torch
 from transformers import pipeline
 
 import textlab
-from conftest import spread_answers
+from conftest import save_tiny
 from textlab import data, hub, settings, tracking, training, workflows
 from textlab.__main__ import main
 from textlab.data import readers
@@ -39,15 +39,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The folder of a tiny classifier whose answers differ from text to text."""
-    folder = tmp_path_factory.mktemp("run") / "model"
-    source = hub.resolve_model("tiny")
-    made = training.load_model(source, LABELS, settings.Recipe(), seed=1)
-    tokenizer = training.load_tokenizer(source)
-    tokenizer.model_max_length = 24
-    spread_answers(made, tokenizer, TEXTS)
-    made.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("run") / "model", LABELS, TEXTS, max_length=24)
 
 
 @pytest.fixture(scope="module")

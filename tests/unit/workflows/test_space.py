@@ -13,9 +13,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from conftest import error, serve, spread_answers
+from conftest import error, save_tiny, serve
 from standin_hub import repository
-from textlab import __main__, hub, settings, training, workflows
+from textlab import __main__, hub, workflows
 from textlab.hub import push
 from textlab.machine import processes
 from textlab.workflows.demo import space, start
@@ -28,24 +28,11 @@ TEXTS = ["so good", "far away from all that, and <b>long</b>", "x"]
 def model(tmp_path_factory):
     """The folder of a tiny classifier that did not pass its checks, with its card and a file that is not pushed."""
     folder = tmp_path_factory.mktemp("run") / "model"
-    source = hub.resolve_model("tiny")
-    model = training.load_model(source, LABELS, settings.Recipe(), seed=1)
-    tokenizer = training.load_tokenizer(source)
-    spread_answers(model, tokenizer, TEXTS)
-    model.config.guards = ["It predicts a single class."]
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_tiny(folder, LABELS, TEXTS, guards=["It predicts a single class."])
     measured = {"data": {"source": "mine.csv", "rows": {"test": 3}}, "model": {"source": "tiny"}, "seed": 1}
     hub.card.write_card(folder, measured | {"test": {"accuracy": 0.75}}, LABELS, [])
     (folder / "optimizer.pt").write_bytes(b"pickle")
     return folder
-
-
-@pytest.fixture
-def token(standin, monkeypatch):
-    standin.token = "hf_marker"
-    monkeypatch.setenv("HF_TOKEN", "hf_marker")
-    return standin
 
 
 def pushed(model, repo="owner/mine", public=False, agree=lambda question: False):
