@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["agreement", "elsewhere", "kinds", "ordered", "plots", "sweep_analysis", "sweep_comparison"],
     {
-        "answers": ["names", "same", "truth", "words"],
+        "answers": ["accuracy_name", "names", "same", "truth", "words"],
         "baseline_models": ["baselines"],
         "calibration": ["compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],

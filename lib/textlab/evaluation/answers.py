@@ -52,6 +52,11 @@ def as_array(answers: Sequence) -> np.ndarray:
     return array.astype(np.int8)
 
 
+def accuracy_name(several: bool) -> str:
+    """Return what the share of right answers is called; where a text may have several labels, all have to be right."""
+    return "exact match" if several else "accuracy"
+
+
 def same(true: Sequence, predicted: Sequence) -> np.ndarray:
     """Return for each row whether the answer is right: the class, or exactly the labels that the text has.
 

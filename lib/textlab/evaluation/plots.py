@@ -15,6 +15,7 @@ from sklearn.metrics import confusion_matrix
 
 from .agreement_plots import against_people as against_people
 from .agreement_plots import people as people
+from .answers import accuracy_name
 from .canvas import axes_of, literal, logarithmic, name_columns, names, panels_of, part_names, shown, words
 from .canvas import use_style as use_style
 from .sweep_plots import budget as budget
@@ -81,8 +82,12 @@ def text_lengths(lengths: pd.DataFrame, max_length: int) -> Figure:
 
 
 @literal
-def more_labels(curve: pd.DataFrame) -> Figure:
-    """Draw accuracy over the rows learned from, and how it goes on, from the table of `evaluation.more_labels`."""
+def more_labels(curve: pd.DataFrame, several: bool = False) -> Figure:
+    """Draw accuracy over the rows learned from, and how it goes on, from the table of `evaluation.more_labels`.
+
+    Args:
+        several: whether a text may have several labels; then accuracy is called exact match.
+    """
     figure, axes = axes_of(5.5, 3.4)
     measured = curve.dropna(subset=["accuracy"])
     axes.fill_between(curve["rows"], curve["low"], curve["high"], color="C0", alpha=0.15, label="95 % interval")
@@ -91,7 +96,7 @@ def more_labels(curve: pd.DataFrame) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_xticks(curve["rows"], [f"{rows:,}" for rows in curve["rows"]])
     axes.minorticks_off()
-    axes.set(title="What more rows are worth", xlabel="rows learned from", ylabel="accuracy")
+    axes.set(title="What more rows are worth", xlabel="rows learned from", ylabel=accuracy_name(several))
     axes.legend(loc="lower right")
     return figure
 
@@ -135,11 +140,15 @@ def reliability(tables: dict[str, pd.DataFrame], several: bool = False) -> Figur
 
 
 @literal
-def learning_curves(history: pd.DataFrame) -> Figure:
-    """Draw training and validation loss, and validation accuracy and macro F1, over epochs."""
+def learning_curves(history: pd.DataFrame, several: bool = False) -> Figure:
+    """Draw training and validation loss, and validation accuracy and macro F1, over epochs.
+
+    Args:
+        several: whether a text may have several labels; then accuracy is called exact match.
+    """
     figure, (left, right) = panels_of(7, 3.2, columns=2)
     left_columns = {"loss": "training", "eval_loss": "validation"}
-    right_columns = {"eval_accuracy": "accuracy", "eval_macro_f1": "macro F1"}
+    right_columns = {"eval_accuracy": accuracy_name(several), "eval_macro_f1": "macro F1"}
     for axes, columns in ((left, left_columns), (right, right_columns)):
         for column, name in columns.items():
             points = history.dropna(subset=[column])
@@ -148,7 +157,7 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         axes.legend()
     left.update_datalim([(0, 0)])  # else a flat curve is cut in two by the upper edge
     left.autoscale_view()
-    left.set(title="Loss (cross-entropy)", ylim=(0, None))
+    left.set(title=f"Loss ({'binary ' if several else ''}cross-entropy)", ylim=(0, None))
     right.set(title="Validation")
     return figure
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, f1_score
 
-from .answers import as_array, names, same, truth
+from .answers import accuracy_name, as_array, names, same, truth
 
 #: Numbers that a bootstrap holds at a time, for each of a few tables: 32 MB.
 AT_ONCE = 2**22
@@ -61,9 +61,9 @@ def score_table(scores: dict[str, dict]) -> pd.DataFrame:
 
     With several labels a text accuracy is called exact match, and micro F1 stands beside it.
     """
-    columns = {"accuracy": "accuracy", "macro F1": "macro_f1"}
-    if any("micro_f1" in figures for figures in scores.values()):
-        columns = {"exact match": "accuracy", "macro F1": "macro_f1", "micro F1": "micro_f1"}
+    several = any("micro_f1" in figures for figures in scores.values())
+    columns = {accuracy_name(several): "accuracy", "macro F1": "macro_f1"}
+    columns |= {"micro F1": "micro_f1"} if several else {}
 
     def words(figures: dict, metric: str) -> str:
         low, high = figures[f"{metric}_ci95"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from .answers import accuracy_name
 from .canvas import words
 from .scores import BASELINES, compare, p_words
 from .sweep_analysis import Runs, alike, by_settings, default, pick
@@ -55,7 +56,7 @@ def _of(metric: str) -> list[str]:
 def comparison_table(tests: pd.DataFrame) -> pd.DataFrame:
     """Return what `against` does for reading: the differences, each with its 95 % interval, and p."""
     several = "micro_f1_difference" in tests
-    accuracy = "exact match" if several else "accuracy"
+    accuracy = accuracy_name(several)
 
     def gaps(columns: Sequence[str]) -> list[str]:
         return ["{:+.3f}  ({:+.3f} to {:+.3f})".format(*row) for row in tests[columns].itertuples(index=False)]

@@ -79,7 +79,7 @@ def _several(outcome: Mapping[str, Any]) -> bool:
 
 def _right(outcome: Mapping[str, Any]) -> str:
     """Return what accuracy is called on a notebook's data."""
-    return "exact match" if _several(outcome) else "accuracy"
+    return evaluation.accuracy_name(_several(outcome))
 
 
 def lead(outcomes: Outcomes) -> Lead | None:

@@ -286,7 +286,7 @@ class Workbench:
             self._card(final, guards),
             {training.text_kind.FILE: kind.text()} if (kind := trained.fit.kind) else {},
         )
-        tracking.log_figure(plots.learning_curves(trained.fit.history), "learning_curves")
+        tracking.log_figure(plots.learning_curves(trained.fit.history, self.texts.several), "learning_curves")
         if not self.texts.several:
             tracking.log_figure(plots.confusion(true, predicted, labels, split), "confusion")
         return version, guards

@@ -298,3 +298,19 @@ def test_figures_of_several_labels_show_shares_of_texts_and_micro_f1():
     assert [axes.get_title("left") for axes in plots.intervals({"one": scores}).axes] == ["micro F1", "macro F1"]
     del scores["micro_f1"]
     assert [axes.get_title("left") for axes in plots.intervals({"one": scores}).axes] == ["accuracy", "macro F1"]
+
+
+def test_curves_of_several_labels_name_exact_match_and_their_loss():
+    history = pd.DataFrame(
+        {"epoch": [1.0], "loss": [0.2], "eval_loss": [0.2], "eval_accuracy": [0.4], "eval_macro_f1": [0.3]}
+    )
+    curve = pd.DataFrame({"rows": [8, 16], "accuracy": [0.5, np.nan], "fitted": [0.5, 0.6], "low": 0.4, "high": 0.7})
+    plots.use_style()  # it puts titles on the left
+    for several, name, loss in (
+        (True, "exact match", "Loss (binary cross-entropy)"),
+        (False, "accuracy", "Loss (cross-entropy)"),
+    ):
+        left, right = plots.learning_curves(history, several).axes
+        assert left.get_title("left") == loss
+        assert right.get_legend().get_texts()[0].get_text() == name
+        assert plots.more_labels(curve, several).axes[0].get_ylabel() == name
