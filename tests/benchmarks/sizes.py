@@ -5,6 +5,8 @@
 Every way learns from the same rows, drawn class by class, and answers the same ones: those of test where there are any,
 else those of validation. What the file holds already is not measured again, so a longer list goes on with it.
 
+What a setting gains is seen beside the default, `--ways default "default frozen_share=0"`.
+
 SetFit needs an environment of its own: `python3 -m venv DIR; DIR/bin/pip install "setfit==1.2.0" "transformers<5"`, and
 `--setfit DIR/bin/python`. It starts from the same pretrained model.
 """
@@ -25,8 +27,9 @@ import numpy as np
 from datasets import Dataset
 
 from textlab import data, evaluation, hub, training
+from textlab.errors import InputError
 from textlab.machine import environment
-from textlab.settings import make_recipe
+from textlab.settings import Recipe, make_recipe
 
 #: Recipes that are trained, by the names in the table.
 TRAINED = {"default": "short_text", "course script": "lab"}
@@ -52,10 +55,13 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["packaged"], help="as the parameter dataset")
     parser.add_argument("--sizes", nargs="+", type=int, default=[50, 100, 200, 500, 1000, 2000])
     parser.add_argument("--draws", type=int, default=3, help="of the rows, each with its own seed")
-    parser.add_argument("--ways", nargs="+", default=["default"], choices=[*TRAINED, "setfit"], help="beside baselines")
+    ways = f"beside baselines: {', '.join(TRAINED)}, with settings if you like, and setfit"
+    parser.add_argument("--ways", nargs="+", default=["default"], help=ways)
     parser.add_argument("--setfit", default=sys.executable, help="the Python of SetFit's environment")
     parser.add_argument("-o", dest="out", type=Path, required=True, help="JSON file")
     chosen = parser.parse_args()
+    for way in chosen.ways:
+        way == "setfit" or recipe_of(way)  # an unknown one is told before anything is measured
     environment.quiet()
     found = json.loads(chosen.out.read_text()) if chosen.out.exists() else []
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
@@ -90,17 +96,26 @@ def measure(source: str, size: int, draw: int, ways: Sequence[str], python: str)
         elif name == "setfit":
             answers = {name: {"asked": setfit(parts, model.path, draw, python)}}
         else:
-            answers = {name: {"asked": trained(texts, asked, model, TRAINED[name], draw)}}
+            answers = {name: {"asked": trained(texts, asked, model, recipe_of(name), draw)}}
         seconds = time.perf_counter() - start
         for way, answer in answers.items():
             scores = evaluation.score(asked, answer["asked"], resamples=1)
             yield {"way": way, "accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"], "seconds": seconds}
 
 
-def trained(texts: data.Data, asked: Dataset, model: hub.Source, recipe: str, seed: int) -> np.ndarray:
+def recipe_of(way: str) -> Recipe:
+    """Return the recipe of a way, such as "default" or "default frozen_share=0 epochs=48"."""
+    name = next((name for name in TRAINED if way == name or way.startswith(f"{name} ")), None)
+    if name is None:
+        raise InputError(f"--ways: got {way!r}; accepted are {', '.join(TRAINED)} and setfit")
+    chosen = (option.split("=", 1) for option in way[len(name) :].split())
+    return make_recipe(TRAINED[name], **{key: json.loads(value) for key, value in chosen})
+
+
+def trained(texts: data.Data, asked: Dataset, model: hub.Source, recipe: Recipe, seed: int) -> np.ndarray:
     """Return the answers of a model that is trained by a recipe."""
     tokenizer = training.load_tokenizer(model)
-    suited, _ = training.suit(make_recipe(recipe), texts.splits["train"], tokenizer, model)
+    suited, _ = training.suit(recipe, texts.splits["train"], tokenizer, model)
     tokens = data.tokenize(texts.splits, tokenizer, suited.max_length)
     with tempfile.TemporaryDirectory() as folder:
         plan = training.Resumable(Path(folder)) if suited.keep == "best" else training.Unsaved(Path(folder))

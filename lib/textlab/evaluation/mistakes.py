@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
 from cleanlab.multilabel_classification.filter import find_label_issues as find_issues_of_several
+from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
 from datasets import Dataset
 
 from .answers import as_array, names, same, truth, words
@@ -59,11 +60,12 @@ def label_issues(
     Returns:
         Columns text, label, "the model says", "share it gives the label" (of several labels, what it gives the most
         doubtful one, or that it is not there), the most likely first. `attrs["found"]` is the number of all such
-        labels, of several labels that of such texts, `attrs["rows"]` their row numbers.
+        labels; of several labels, that a text has one and that it has not both count. `attrs["rows"]` has the row
+        numbers of their texts.
     """
     labels, true = names(dataset), truth(dataset)
     predicted = _answers(true, probabilities, predicted)
-    issues = (_issues if true.ndim == 1 else _issues_of_several)(true, probabilities)
+    issues, found = (_issues if true.ndim == 1 else _issues_of_several)(true, probabilities)
     rows = issues[:n]
     table = pd.DataFrame(
         {
@@ -73,7 +75,7 @@ def label_issues(
             "share it gives the label": _given(true, probabilities).reshape(len(true), -1).min(1)[rows],
         }
     )
-    table.attrs |= {"found": len(issues), "rows": issues.tolist()}
+    table.attrs |= {"found": found, "rows": issues.tolist()}
     return table
 
 
@@ -96,25 +98,27 @@ def _confidence(true: np.ndarray, predicted: np.ndarray, probabilities: np.ndarr
     return sure if true.ndim == 1 else np.where(predicted != true, sure, 0).max(1)
 
 
-def _issues(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the rows whose class is likely wrong, the most likely first."""
+def _issues(true: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the rows whose class is likely wrong, the most likely first, and their number."""
     present = np.unique(true)  # cleanlab wants every class to occur
-    return find_label_issues(
+    rows = find_label_issues(
         labels=np.searchsorted(present, true),
         pred_probs=probabilities[:, present] / probabilities[:, present].sum(1, keepdims=True),
         n_jobs=1,
         return_indices_ranked_by="self_confidence",
     )
+    return rows, len(rows)
 
 
-def _issues_of_several(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the rows of which a label is likely wrong or missing, the most likely first."""
+def _issues_of_several(true: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the rows of which a label is likely wrong or missing, the most likely first, and how many labels."""
     told = true.any(0) & ~true.all(0)  # cleanlab wants texts with each label, and without it
     if not told.any():
-        return np.array([], dtype=int)
-    return find_issues_of_several(
-        labels=[np.flatnonzero(row).tolist() for row in true[:, told]],
-        pred_probs=probabilities[:, told],
-        n_jobs=1,
-        return_indices_ranked_by="self_confidence",
-    )
+        return np.array([], dtype=int), 0
+    known = {
+        "labels": [np.flatnonzero(row).tolist() for row in true[:, told]],
+        "pred_probs": probabilities[:, told],
+        "n_jobs": 1,
+    }
+    rows = find_issues_of_several(**known, return_indices_ranked_by="self_confidence")
+    return rows, int(np.sum(find_multilabel_issues_per_class(**known)))

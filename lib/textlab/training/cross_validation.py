@@ -37,7 +37,8 @@ def train_and_answer(
     callbacks: Sequence[TrainerCallback] = (),
     first: Sequence[TrainerCallback] = (),
     memory: FrozenMemory | None = None,
-) -> tuple[Fit, dict[str, np.ndarray]]:
+    keeps: bool = True,
+) -> tuple[Fit | None, dict[str, np.ndarray]]:
     """Train as `fit` does; return the model that is kept, and probabilities for the rows of all splits but train.
 
     Without folds one model learns from train and answers the others. With folds, each fold's model learns from the
@@ -49,11 +50,12 @@ def train_and_answer(
         texts, tokens: the same splits as texts and as tokens.
         fresh: returns a new model to train, the same each time.
         first: callbacks of the first training only.
+        keeps: False where only the answers are wanted. Then, with folds, no model learns from all rows.
 
     Returns:
         The fit has the kind of the texts that its model learned from. With folds, it has the history of the first fold,
-        whose validation was not learned from, and the seconds and notes of all trainings. The probabilities of a split
-        have the shape (rows, classes).
+        whose validation was not learned from, and the seconds and notes of all trainings; or it is None, if none is
+        kept. The probabilities of a split have the shape (rows, classes).
     """
     progress = next((one for one in callbacks if isinstance(one, Progress)), Progress())
     others = [one for one in callbacks if one is not progress]
@@ -74,6 +76,19 @@ def train_and_answer(
         return with_kind(fitted, texts.splits["train"]), chances
     rows, known, chooses = texts.splits["test"], tokens["test"], recipe.keep == "best"
     place = _place(plan, texts, known, recipe, seed, fresh())
+
+    def keep(parts: Sequence[_Part]) -> Fit:
+        """Return the model that learns from all rows, with what is to be told of the parts."""
+        kept = train(folds.kept(known, chooses), [progress.part("all rows", last=True)])
+        notes = [f"Part {fold + 1}: {note}" for fold, part in enumerate(parts) for note in part.notes]
+        return with_kind(
+            kept,
+            folds.kept(rows, chooses)["train"],
+            history=parts[0].history,
+            seconds=kept.seconds + sum(part.seconds for part in parts),
+            notes=(*notes, *(f"All rows: {note}" for note in kept.notes)),
+        )
+
     parts = []
     for fold, numbers in enumerate(folds.answered):
         part = _Part.read(place, fold)
@@ -85,18 +100,11 @@ def train_and_answer(
             part.write(place, fold)
             del fitted  # or two models were in memory
         parts.append(part)
-    kept = train(folds.kept(known, chooses), [progress.part("all rows", last=True)])
-    notes = [f"Part {fold + 1}: {note}" for fold, part in enumerate(parts) for note in part.notes]
-    whole = with_kind(
-        kept,
-        folds.kept(rows, chooses)["train"],
-        history=parts[0].history,
-        seconds=kept.seconds + sum(part.seconds for part in parts),
-        notes=(*notes, *(f"All rows: {note}" for note in kept.notes)),
-    )
+    chances = folds.collect([part.answers for part in parts])
+    whole = keep(parts) if keeps else None
     if place:
         shutil.rmtree(place, ignore_errors=True)
-    return whole, folds.collect([part.answers for part in parts])
+    return whole, chances
 
 
 def decided(texts: Data, chances: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray | None]:

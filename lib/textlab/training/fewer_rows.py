@@ -52,7 +52,7 @@ class FewerRows:
 
     def cost(self) -> int:
         """Return how many texts these trainings learn from, each counted once an epoch."""
-        trainings = len(self.texts.folds) + 1 if self.texts.folds else 1
+        trainings = len(self.texts.folds) if self.texts.folds else 1
         return sum(rows * recipe.epochs for rows, (_, recipe) in self.parts().items()) * trainings
 
     def answers(
@@ -65,7 +65,7 @@ class FewerRows:
             fresh = partial(load_model, self.source, part.labels, recipe, self.seed, several=part.several)
             known = part, tokens, self.tokenizer, recipe, self.seed, plan, fresh
             try:
-                _, chances = train_and_answer(*known, [Progress(f"{rows:,} rows")], memory=memory)
+                _, chances = train_and_answer(*known, [Progress(f"{rows:,} rows")], memory=memory, keeps=False)
             except TrainingError as error:
                 print(f"{rows:,} rows: {first_line(error)}")
                 continue

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from . import checkpoints
 from .callbacks import Guard, Progress, ValidateAt
 from .contrast import contrasts
 from .frozen_memory import FrozenMemory
+from .inference import answers_of, set_thresholds
 from .loading import computes_in, gives_several, match
 from .text_kind import TextKind
 from .trainer import TextTrainer
@@ -221,7 +223,7 @@ def build(
         train_dataset=tokens["train"],
         eval_dataset=tokens["validation"],
         processing_class=tokenizer,
-        compute_metrics=epoch_metrics,
+        compute_metrics=partial(epoch_metrics, model),
         data_collator=_collator(tokenizer, tokens, recipe),
         callbacks=[guard, *plan.callbacks(recipe), *callbacks],
     )
@@ -342,17 +344,19 @@ def history(trainer: TextTrainer) -> pd.DataFrame:
     return logged.groupby("step", as_index=False).first()
 
 
-def epoch_metrics(prediction) -> dict[str, float]:
+def epoch_metrics(model: PreTrainedModel, prediction) -> dict[str, float]:
     """Return accuracy, macro F1, weighted F1 and the number of different answers: classes, or sets of labels.
 
-    With several labels a text, thresholds are chosen on these very rows, as they are in the end.
+    With several labels a text, thresholds are chosen on these very rows, as they are in the end. They go into the
+    model's config, so what is saved of this epoch answers with them.
     """
     logits, labels = prediction.predictions, prediction.label_ids
     if labels.ndim == 1:
         predicted = logits.argmax(-1)
     else:
         labels, chances = labels.astype(np.int8), expit(logits)
-        predicted = evaluation.decide(chances, evaluation.choose(labels, chances))
+        set_thresholds(model, evaluation.choose(labels, chances))
+        predicted = answers_of(model, chances)
     classes = np.arange(logits.shape[-1])
     return {
         "accuracy": accuracy_score(labels, predicted),

@@ -164,6 +164,11 @@ def answers_of(model: PreTrainedModel, chances: np.ndarray) -> np.ndarray:
     return decide(chances, _thresholds(model.config, "the model") if gives_several(model) else None)
 
 
+def set_thresholds(model: PreTrainedModel, thresholds: Sequence[float]) -> None:
+    """Put into the config of a model of several labels from which probability on a text has each of them."""
+    model.config.thresholds = [float(threshold) for threshold in thresholds]
+
+
 def mean_states(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
 ) -> np.ndarray | None:

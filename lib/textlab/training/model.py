@@ -18,6 +18,7 @@ from ..machine import environment, hash_files
 from ..settings import Recipe, suited
 from .contrast import contrasts
 from .fitting import Fit
+from .inference import set_thresholds
 from .layers import freeze, switch_off_dropout
 from .loading import SEVERAL, most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
 from .pooling import read_the_mean
@@ -161,7 +162,7 @@ def settle(model: PreTrainedModel, guards: Sequence[str], thresholds: Sequence[f
     """Put into a model's config what `save` keeps there."""
     model.config.guards = list(guards)
     if thresholds is not None:
-        model.config.thresholds = [float(threshold) for threshold in thresholds]
+        set_thresholds(model, thresholds)
 
 
 def weights_sha256(model: PreTrainedModel) -> str:

@@ -1,5 +1,6 @@
 """Several labels a text, all the way: trained, registered, loaded by plain transformers, predicted, promoted."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from conftest import error
@@ -170,6 +172,21 @@ def test_a_new_head_begins_at_the_share_of_each_label(bench):
     fitting.begin_at_frequencies(model, true)
     chances = training.probabilities(model, bench.tokenizer, [text for text, _ in ROWS], 16)
     assert chances.mean(0) == pytest.approx(true.mean(0), abs=0.05) and np.ptp(true.mean(0)) > 0.1
+
+
+def test_the_model_of_an_epoch_answers_from_the_thresholds_of_that_epoch(bench, store):
+    tracking.connect(store, "tests")
+    with tracking.run("two epochs") as active:
+        bench.train(active.info.run_id, dataclasses.replace(bench.base, epochs=2), 1, final=True)
+    ((name, scores),) = tracking.models(active.info.run_id).iterrows()  # that of the last one is registered
+    rows = bench.texts.splits["validation"]
+    table = workflows.predict(f"runs:/{active.info.run_id}/{name}", rows["text"][:], tracking_uri=store)
+    chances = table[[f"p_{label}" for label in bench.texts.labels]].to_numpy()
+    given = np.array([[label in labels for label in bench.texts.labels] for labels in table["label"]])
+    true = evaluation.truth(rows)
+    assert np.array_equal(given, evaluation.decide(chances, evaluation.choose(true, chances)))
+    assert not np.array_equal(given, chances >= 0.5)  # or the thresholds would show nothing
+    assert f1_score(true, given, average="macro", zero_division=0) == pytest.approx(scores["eval_macro_f1"])
 
 
 def test_what_is_made_for_one_label_is_left_out_and_said_or_refused(bench):
