@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -26,6 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 NOTEBOOKS = ["01_hub_exploration", "02_fine_tuning", "03_mlflow_tracking", "04_sweep_analysis"]
+
+
+def pytest_collection_finish():
+    """Spare the search for garbage what is imported: every training searches, and 770,000 objects take 0.7 seconds."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -106,11 +106,26 @@ def test_an_interrupted_training_ends_with_the_same_weights(undisturbed, tmp_pat
     )
 
 
-def interrupted(folder, step=17):
-    with pytest.raises(KeyboardInterrupt):
-        train(folder, At(step=step, act=interrupt))
+def found_in(folder):
+    """Return the checkpoints of the one training in a folder, oldest first."""
     (place,) = folder.glob("checkpoints-*")
     return checkpoints.in_order(place)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a training that was interrupted in its second epoch."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, At(step=17, act=interrupt))
+    return folder
+
+
+@pytest.fixture
+def interrupted(stopped, tmp_path):
+    """The checkpoints of that training, in a copy of its folder."""
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    return found_in(tmp_path)
 
 
 def flip(file):
@@ -149,8 +164,10 @@ def damage_manifest(newest):
         (damage_manifest, "cannot be read"),
     ],
 )
-def test_a_damaged_checkpoint_is_skipped_with_the_reason_and_the_one_before_is_used(undisturbed, tmp_path, harm, words):
-    *_, before, newest = interrupted(tmp_path)
+def test_a_damaged_checkpoint_is_skipped_with_the_reason_and_the_one_before_is_used(
+    undisturbed, interrupted, tmp_path, harm, words
+):
+    *_, before, newest = interrupted
     harm(newest)
     fitted = train(tmp_path, At())
     assert fitted.notes[0].startswith(f"{newest.name} was skipped") and words in fitted.notes[0]
@@ -158,9 +175,8 @@ def test_a_damaged_checkpoint_is_skipped_with_the_reason_and_the_one_before_is_u
     assert digest(fitted, tmp_path) == undisturbed[0]
 
 
-def test_a_checkpoint_whose_best_one_is_damaged_is_not_used(undisturbed, tmp_path):
-    found = interrupted(tmp_path)
-    best = checkpoints.best_of(found[-1])
+def test_a_checkpoint_whose_best_one_is_damaged_is_not_used(undisturbed, interrupted, tmp_path):
+    best = checkpoints.best_of(interrupted[-1])
     assert best.name == "checkpoint-12"
     flip(best / "average.safetensors")
     fitted = train(tmp_path, At())
@@ -171,29 +187,27 @@ def test_a_checkpoint_whose_best_one_is_damaged_is_not_used(undisturbed, tmp_pat
     assert digest(fitted, tmp_path) == undisturbed[0]
 
 
-def test_checkpoints_of_another_training_are_neither_used_nor_touched(tmp_path):
-    found = interrupted(tmp_path)
+def test_checkpoints_of_another_training_are_neither_used_nor_touched(interrupted, tmp_path):
     fitted = train(tmp_path, At(), learning_rate=1e-3)
     assert not any("went on" in note for note in fitted.notes)
-    assert all(path.is_dir() for path in found)
+    assert all(path.is_dir() for path in interrupted)
 
 
-def test_a_moved_folder_is_resumed_too(undisturbed, tmp_path):
-    interrupted(tmp_path / "here")
-    shutil.move(tmp_path / "here", tmp_path / "there")
+def test_a_moved_folder_is_resumed_too(undisturbed, stopped, tmp_path):
+    shutil.copytree(stopped, tmp_path / "there")
     fitted = train(tmp_path / "there", At())
     assert any("went on" in note for note in fitted.notes)
     assert digest(fitted, tmp_path / "there") == undisturbed[0]
 
 
-def test_resume_can_be_refused(tmp_path):
-    place = interrupted(tmp_path)[0].parent
-    shutil.copytree(place, tmp_path / "copy")
+def test_resume_can_be_refused(interrupted, tmp_path):
     assert not any("went on" in note for note in train(tmp_path, At(), resume=False).notes)
 
 
 def test_only_the_best_and_the_two_newest_are_kept(tmp_path):
-    found = interrupted(tmp_path, step=23)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, At(step=23, act=interrupt))
+    found = found_in(tmp_path)
     assert [path.name for path in found] == ["checkpoint-12", "checkpoint-16", "checkpoint-20"]
     assert all(not checkpoints.fault(path) for path in found)
     assert not list(found[0].parent.glob(".draft/*"))
@@ -216,8 +230,8 @@ def test_a_full_disk_stops_before_anything_is_written(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("checkpoints-*"))
 
 
-def test_the_manifest_lists_every_file(tmp_path):
-    newest = interrupted(tmp_path)[-1]
+def test_the_manifest_lists_every_file(interrupted):
+    newest = interrupted[-1]
     listed = json.loads((newest / checkpoints.MANIFEST).read_text())["files"]
     assert set(listed) == {path.name for path in newest.iterdir()} - {checkpoints.MANIFEST}
     assert {"model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"} <= set(listed)

@@ -284,9 +284,15 @@ def reseal(path, told):
     path.write_text(json.dumps(top | {"status": "completed", "record": rest}))
 
 
-def test_a_record_that_was_altered_anywhere_and_sealed_again_ends_in_one_line(here, monkeypatch):
-    monkeypatch.setattr(reproduction, "compare", lambda told, values: reproduction.Here())  # needs no data or model
+@pytest.fixture
+def record_alone(monkeypatch):
+    """Let a record be checked without data, model and machine."""
+    monkeypatch.setattr(reproduction, "compare", lambda told, values: reproduction.Here())
     monkeypatch.setattr(reproduction.environment, "fix", lambda *settings: None)  # which would outlast the test
+
+
+@pytest.mark.usefixtures("record_alone")
+def test_a_record_that_was_altered_anywhere_and_sealed_again_ends_in_one_line(here):
     path = here / "out" / "results" / "02_fine_tuning.json"
     told = record.from_results(json.loads(path.read_text()))
     taken, refused = [], 0
@@ -311,6 +317,7 @@ def test_a_record_that_was_altered_anywhere_and_sealed_again_ends_in_one_line(he
             assert type(other.get(name)) is type(told[name])
 
 
+@pytest.mark.usefixtures("record_alone")
 def test_predictions_that_were_altered_and_sealed_again_are_refused(here):
     path, file = here / "out" / "results" / "02_fine_tuning.json", here / "out" / "predictions" / "test.json"
     told, kept = record.from_results(json.loads(path.read_text())), json.loads(file.read_text())
