@@ -18,4 +18,4 @@ cd "$root"
 }
 # The whole suite runs on two cores, a thread for each: two threads for each of two would wait for each other.
 [ $# -gt 0 ] || { export OMP_NUM_THREADS=1 && set -- -n 2 --dist loadfile; }
-exec .venv/bin/python -m pytest -m "not slow" -rs "$@"
+exec .venv/bin/python -m pytest -m "not slow" -rs --durations 12 "$@"
