@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
@@ -123,6 +125,42 @@ def fill(uri: str, experiment: str = "sweep", children: int = 2, points: int = 2
     client.set_registered_model_alias("emotions", "candidate", str(children))
     client.set_terminated(parent, "FINISHED", 10_000)
     return parent
+
+
+def many_runs(folder: Path, experiment: str, runs: int, curves: int = 100, points: int = 100) -> str:
+    """Return the address of a store with so many runs, each with so many curves of so many points.
+
+    One is recorded; the others are copies of it, made in SQL, each an hour later than the one before.
+    """
+    uri = store.store_uri(folder)
+    client = store.open_client(uri)
+    first = client.create_run(store.use_experiment(client, experiment)).info.run_id
+    for number in range(curves):
+        client.log_batch(
+            first, [Metric(f"metric {number}", step / (number + 1), 1_000 + step, step) for step in range(points)]
+        )
+    client.log_batch(first, params=[Param(f"parameter {number}", str(number)) for number in range(20)])
+    client.set_terminated(first)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        for number in range(1, runs):
+            copy = f"{experiment.encode().hex()}{number:016x}".rjust(32, "0")
+            for table in ("runs", "metrics", "latest_metrics", "params", "tags"):
+                columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+                values = ", ".join(
+                    "?"
+                    if column == "run_uuid"
+                    else f"replace(artifact_uri, '{first}', '{copy}')"
+                    if column == "artifact_uri"
+                    else f"{column} + {number * 3_600_000}"
+                    if column in ("timestamp", "start_time", "end_time")
+                    else column
+                    for column in columns
+                )
+                database.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE run_uuid = ?",
+                    (copy, first),
+                )
+    return uri
 
 
 def register(client: MlflowClient, model, tags: dict[str, str]) -> None:

@@ -14,14 +14,12 @@ import json
 import math
 import random
 import resource
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -174,6 +172,8 @@ def step_back(pid: int) -> None:
 
 
 def measure_sync(chosen, folder: Path) -> list[dict]:
+    from mlflow_stores import many_runs
+
     found = []
     for runs in chosen.runs:
         uri, target = many_runs(folder / str(runs), "many", runs), folder / f"copy-{runs}"
@@ -193,48 +193,13 @@ def measure_sync(chosen, folder: Path) -> list[dict]:
 
 
 def carry_once(source: str, target: str) -> dict:
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     sync.carry(source, store.locate(target), "many")
     return {
         "seconds": time.perf_counter() - start,
+        "processor_seconds": time.process_time() - used,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-
-
-def many_runs(folder: Path, experiment: str, runs: int) -> str:
-    """Return the address of a store with so many runs of 100 metrics of 100 points each.
-
-    One is recorded; the others are copies of it, made in SQL.
-    """
-    from mlflow.entities import Metric, Param
-
-    uri = store.store_uri(folder)
-    client = store.open_client(uri)
-    first = client.create_run(store.use_experiment(client, experiment)).info.run_id
-    for number in range(100):
-        client.log_batch(
-            first, [Metric(f"metric {number}", step / (number + 1), 1_000 + step, step) for step in range(100)]
-        )
-    client.log_batch(first, params=[Param(f"parameter {number}", str(number)) for number in range(20)])
-    client.set_terminated(first)
-    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
-        for number in range(1, runs):
-            copy = f"{experiment.encode().hex()}{number:016x}".rjust(32, "0")
-            for table in ("runs", "metrics", "latest_metrics", "params", "tags"):
-                columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-                values = ", ".join(
-                    "?"
-                    if column == "run_uuid"
-                    else f"replace(artifact_uri, '{first}', '{copy}')"
-                    if column == "artifact_uri"
-                    else column
-                    for column in columns
-                )
-                database.execute(
-                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} WHERE run_uuid = ?",
-                    (copy, first),
-                )
-    return uri
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Param, Run, RunTag
 
 from . import points
-from .digest import STATE_TAG, point_key
+from .digest import STATE_TAG
 from .passage import Passage
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -86,9 +86,7 @@ class RunPair:
         links += [point.run_id for model in models for point in model.metrics or []]
         return any(link not in self.passage.copies for link in links)
 
-    def _missing_points(self) -> list[Metric]:
-        there, target = self.copy.data.metrics.keys() & self.run.data.metrics.keys(), self.passage.target
-        histories = [target.get_metric_history(self.copy.info.run_id, name) for name in there]
-        known = {(point.key, *point_key(point)) for history in histories for point in history}
-        found = points.read(self.passage.origin, self.run)
-        return [point for point in found if (point.key, *point_key(point)) not in known]
+    def _missing_points(self) -> list[points.Row]:
+        there = self.copy.data.metrics.keys() & self.run.data.metrics.keys()
+        known = set(points.histories(self.passage.target, self.copy.info.run_id, there))
+        return [point for point in points.read(self.passage.origin, self.run) if point not in known]
