@@ -24,6 +24,10 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 #: Pairs of labels that a note names.
 PAIRS = 3
 
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+#: A list of texts as NumPy prints it, without commas; to Python these would be one text.
+_PRINTED = re.compile(rf"\[\s*(?:{_QUOTED})(?:\s+(?:{_QUOTED}))+\s*\]")
+
 
 def are_several(parts: Mapping[str, pd.DataFrame], labels: str) -> bool:
     """Tell whether a data set's texts have several labels each: as the parameter says, or where cells are lists.
@@ -74,7 +78,7 @@ def read(
     counts = {separator: sum(separator in str(cell) for cell in plain) for separator in SEPARATORS}
     separator = max(counts, key=counts.get)
 
-    def labels(cell: object) -> str | None:
+    def names(cell: object) -> list[str] | None:
         kind = is_list(cell)
         if kind is None:
             return None
@@ -82,12 +86,29 @@ def read(
             values = _listed(cell, source) if isinstance(cell, str) else list(cell)
         else:
             values = str(cell).split(separator) if isinstance(cell, str) else [cell]
-        return written(filter(None, (name(value) for value in values if not pd.isna(value))))
+        if wrong := [value for value in values if not pd.api.types.is_scalar(value)]:
+            raise InputError(
+                f"dataset: the label column of {source} holds {show(wrong[0])} as a label; accepted are names and "
+                "whole numbers"
+            )
+        return [found for value in values if not pd.isna(value) and (found := name(value))]
 
+    sets = {split: part["label"].astype(object).map(names) for split, part in parts.items()}
+    _check_named([some for column in sets.values() for some in column if some is not None], source)
     notes = []
     if counts[separator]:
         notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
-    return {split: part["label"].astype(object).map(labels).astype("str") for split, part in parts.items()}, notes
+    return {split: column.map(written, na_action="ignore").astype("str") for split, column in sets.items()}, notes
+
+
+def _check_named(lists: Sequence[Sequence[str]], source: str) -> None:
+    """Raise an InputError if lists hold a 0 or 1 for each label: all are of one length, and values come twice."""
+    values = {value.lower() for some in lists for value in some}
+    if values <= {*_YES, *_NO} and len({*map(len, lists)}) == 1 and any(len({*some}) < len(some) for some in lists):
+        raise InputError(
+            f"dataset: the label column of {source} holds a 0 or 1 for each label, as in {show(lists[0])}, but not the "
+            "names of the labels; accepted are lists of names, or a column of 0 and 1 for each label"
+        )
 
 
 def _first(cells: Iterable[object], separator: str) -> str:
@@ -95,21 +116,28 @@ def _first(cells: Iterable[object], separator: str) -> str:
 
 
 def _listed(cell: str, source: str) -> Sequence[object]:
-    """Return the values in a cell such as `["joy", "anger"]`, in JSON or in Python's spelling."""
+    """Return the values in a cell such as `["joy", "anger"]`, as JSON, Python or NumPy write it, or without quotes."""
     try:
-        values = ast.literal_eval(cell.strip())
+        values = json.loads(cell)
+    except (ValueError, RecursionError):
+        values = _literals(cell.strip(), source)
+    return values if isinstance(values, (list, tuple)) else [values]
+
+
+def _literals(cell: str, source: str) -> object:
+    if _PRINTED.fullmatch(cell):
+        return [ast.literal_eval(value) for value in re.findall(_QUOTED, cell)]
+    try:
+        return ast.literal_eval(cell)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        values = re.split(r"[,\s]+", cell.strip()[1:-1].strip())  # as NumPy prints numbers, or words without quotes
+        inner = cell[1:-1].strip()
+        values = re.split(r"\s*,\s*" if "," in inner else r"\s+", inner)  # words, or numbers as NumPy prints them
         if not all(re.fullmatch(r"[\w.-]+", value) for value in values):
             raise InputError(
                 f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
                 '["joy", "anger"], or names with one of , ; | # between them'
             ) from None
-    if not isinstance(values, (list, tuple)):
-        values = [values]
-    if nested := next((value for value in values if isinstance(value, (list, tuple, dict, set))), None):
-        raise InputError(f"dataset: the label column of {source} holds lists in lists, such as {show(nested)}")
-    return values
+        return [float(value) if re.fullmatch(r"-?\d+\.\d*", value) else value for value in values]
 
 
 def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> pd.Series:

@@ -44,6 +44,7 @@ def as_columns(path):
         ("auto", [json.dumps(some) for _, some in ROWS]),
         ("auto", [str(list(some)) for _, some in ROWS]),
         ("auto", [f"[{' '.join(some)}]" for _, some in ROWS]),
+        ("auto", [str(np.array(some, dtype=object)) for _, some in ROWS]),
         ("several", [json.dumps(some) for _, some in ROWS]),
         *(("several", [mark.join(some) or "[]" for _, some in ROWS]) for mark in (",", ", ", "|", ";", "#")),
     ],
@@ -102,11 +103,43 @@ def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_
 
 @pytest.mark.parametrize(
     "cell, part",
-    [('["joy", "lo', "no list of labels"), ('[["joy"]]', "lists in lists"), ("[0.5]", "numbers such as 0.5")],
+    [
+        ('["joy", "lo', "no list of labels"),
+        ("[very happy, joy]", "no list of labels"),
+        ('[["joy"]]', "holds ['joy'] as a label"),
+        ("[0.5]", "numbers such as 0.5"),
+    ],
 )
 def test_damaged_cells_are_refused(tmp_path, cell, part):
     cells = [*(json.dumps(some) for _, some in ROWS[1:]), cell]
     assert part in error(lambda: data.load(write(tmp_path / "a.csv", cells), labels="several"))
+
+
+@pytest.mark.parametrize("name, cell", [("🙂", '["\\ud83d\\ude42"]'), ("a/b", r'["a\/b"]'), ("joy", '["joy", null]')])
+def test_lists_in_json_are_read_as_json_and_not_as_python(tmp_path, name, cell):
+    found = data.load(write(tmp_path / "a.csv", [cell, '["other"]'] * 30))
+    assert found.labels == sorted([name, "other"])
+
+
+def test_numbers_that_numpy_prints_are_one_label_in_short_and_long_lists(tmp_path):
+    cells = [str(np.array(some, dtype=float)) for some in ([1], [1, 2], [2])]
+    assert cells[:2] == ["[1.]", "[1. 2.]"]
+    assert data.load(write(tmp_path / "a.csv", cells * 20)).labels == ["1", "2"]
+
+
+@pytest.mark.parametrize("value", [["joy"], ["joy", "love"], {"name": "joy"}])
+def test_what_is_no_label_is_refused_in_lists_and_beside_them(tmp_path, value):
+    for cell in ([value], {"joy": value}):
+        lines = [json.dumps({"text": text, "label": cell if i else ["joy"]}) for i, (text, _) in enumerate(ROWS)]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        assert "as a label; accepted are names" in error(data.load, str(tmp_path / "a.jsonl"), labels="several")
+
+
+@pytest.mark.parametrize("mark", [json.dumps, lambda some: str(np.array(some)), lambda some: ",".join(map(str, some))])
+def test_a_0_or_1_for_each_label_is_refused_since_it_does_not_name_them(tmp_path, mark):
+    cells = [mark([int(name in some) for name in NAMES]) for _, some in ROWS]
+    message = error(lambda: data.load(write(tmp_path / "a.csv", cells), labels="several"))
+    assert "holds a 0 or 1 for each label, as in ['0', '1', '0']" in message
 
 
 def test_an_unknown_kind_of_labels_is_refused(tmp_path):
