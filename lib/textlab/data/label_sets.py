@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -140,34 +140,50 @@ def _literals(cell: str, source: str) -> object:
         return [float(value) if re.fullmatch(r"-?\d+\.\d*", value) else value for value in values]
 
 
-def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> pd.Series:
-    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names.
+def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> tuple[pd.Series, list[str]]:
+    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names; and these.
 
     Args:
         table: of one split.
         columns: that may be labels.
-        asked: whether each of them has to be one; else those with other values are no labels.
+        asked: whether each of them has to be one; else those that mostly hold other values are no labels.
         where: the table's name, for messages.
 
     Raises:
-        InputError: there are fewer than two such columns, or one that was asked for holds something else.
+        InputError: there are fewer than two such columns, or one of them holds something else, too.
     """
     texts = {column: table[column].map(lambda cell: str(cell).strip().lower()) for column in columns}
-    wrong = {column: values[~values.isin((*_YES, *_NO))] for column, values in texts.items()}
-    if asked and (other := next((column for column in columns if len(wrong[column])), None)):
-        place = wrong[other].index[0]
+    fits = {column: values.isin((*_YES, *_NO)) for column, values in texts.items()}
+    filled = {column: table[column].map(is_list).notna() for column in columns}
+    found = [column for column in columns if asked or fits[column].sum() > filled[column].sum() / 2]
+    if other := next((column for column in found if not fits[column].all()), None):
+        place = fits[other].idxmin()
+        advice = "" if asked else "; if that is no label, set label_column to those that are, with commas between them"
         raise InputError(
-            f"{where}, {table.index.name} {place}: the label column {other!r} holds {show(wrong[other].iloc[0])}; "
-            "accepted are 0 and 1"
+            f"{where}, {table.index.name} {place}: the label column {other!r} holds {show(texts[other][place])}; "
+            f"accepted are 0 and 1{advice}"
         )
-    found = [column for column in columns if not len(wrong[column])]
     if len(found) < 2:
         raise InputError(
             f"{where}: none of the usual label columns, and not two columns of 0 and 1 only; set label_column to the "
             "column with the labels, or to the columns of 0 and 1, with commas between them"
         )
     ones = np.stack([texts[column].isin(_YES) for column in found], axis=1)
-    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object)
+    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object), found
+
+
+def check_columns(columns: Mapping[str, Sequence[str]]) -> None:
+    """Raise an InputError if one file has a column of 0 and 1 that another one lacks.
+
+    Args:
+        columns: name of a file -> its columns of 0 and 1, as `from_columns` returns them.
+    """
+    for first, second in permutations(columns, 2):
+        if lacking := [column for column in columns[first] if column not in columns[second]]:
+            raise InputError(
+                f"dataset: {second} has no column of 0 and 1 for the label {lacking[0]!r}, but {first} has one; add "
+                "it, or set label_column to the labels that all files have, with commas between them"
+            )
 
 
 def written(names: Iterable[str]) -> str:

@@ -82,6 +82,49 @@ def test_columns_of_0_and_1_are_read_and_others_left_alone(tmp_path):
     )
 
 
+@pytest.mark.parametrize("cell", ["", "2", "maybe"])
+def test_a_column_of_0_and_1_with_another_value_is_a_label_all_the_same_and_refused(tmp_path, cell):
+    table = pd.read_csv(as_columns(tmp_path / "a.csv"), dtype=str)
+    table.loc[7, "love"] = cell
+    table.to_csv(tmp_path / "a.csv", index=False)
+    message = error(lambda: data.load(str(tmp_path / "a.csv"), labels="several"))
+    assert f"a.csv, line 9: the label column 'love' holds {cell!r}; accepted are 0 and 1; if that is no" in message
+    assert data.load(str(tmp_path / "a.csv"), label_column="joy,anger", labels="several").labels == ["anger", "joy"]
+
+
+def test_columns_without_a_name_are_no_labels_and_of_two_with_one_name_none_is_taken(tmp_path):
+    table = pd.read_csv(as_columns(tmp_path / "a.csv"), dtype=str)
+    table.assign(**{" ": "0", "  ": ""}).to_csv(tmp_path / "a.csv")
+    assert pairs(data.load(str(tmp_path / "a.csv"), labels="several")) == dict(ROWS)
+    table.assign(**{"joy ": "0"}).to_csv(tmp_path / "a.csv")
+    assert "2 columns are named 'joy'" in error(lambda: data.load(str(tmp_path / "a.csv"), labels="several"))
+
+
+@pytest.mark.parametrize("asked", ["joy,joy", "text,joy", "joy,"])
+def test_one_column_of_0_and_1_named_as_several_is_refused(tmp_path, asked):
+    path = as_columns(tmp_path / "a.csv")
+    assert f"no column {asked!r}" in error(lambda: data.load(path, label_column=asked, labels="several"))
+
+
+@pytest.mark.parametrize("file", ["test", "train_2"])
+def test_a_column_of_0_and_1_that_a_file_lacks_is_told_and_not_taken_for_0(tmp_path, file):
+    for name in ("train", file):
+        table = pd.read_csv(as_columns(tmp_path / f"{name}.csv"))
+        table["text"] = name + table["text"]
+        table.drop(columns="love" if name == file else []).to_csv(tmp_path / f"{name}.csv", index=False)
+    message = error(lambda: data.load(str(tmp_path), labels="several"))
+    assert f"{file}.csv has no column of 0 and 1 for the label 'love', but train.csv has one; add it" in message
+    assert data.load(str(tmp_path), label_column="joy,anger", labels="several").labels == ["anger", "joy"]
+
+
+def test_a_file_with_lists_is_read_beside_one_with_columns_of_0_and_1(tmp_path):
+    as_columns(tmp_path / "train.csv")
+    more = pd.DataFrame({"text": [f"more {i}" for i in range(60)], "label": [json.dumps(some) for _, some in ROWS]})
+    more.to_csv(tmp_path / "train_2.csv", index=False)
+    found = pairs(data.load(str(tmp_path), labels="several"))
+    assert found == dict(ROWS) | {f"more {i}": some for i, (_, some) in enumerate(ROWS)}
+
+
 def test_a_blank_cell_is_no_label_to_learn_from_and_an_empty_list_is_a_label(tmp_path):
     cells = ["", *(json.dumps(some) for _, some in ROWS[1:])]
     found = data.load(write(tmp_path / "a.csv", cells))
