@@ -144,6 +144,12 @@ def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_
     assert several.labels == NAMES and pairs(several)[ROWS[4][0]] == ("anger", "love")
 
 
+def test_cells_with_another_separator_than_most_are_told(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ["joy,love", "joy", "love", "joy|love"] * 15), labels="several")
+    told = found.quality[found.quality["problem"] == "several labels in one cell"]
+    assert told["rows"].sum() == 15 and found.labels == ["joy", "joy|love", "love"]
+
+
 @pytest.mark.parametrize(
     "cell, part",
     [
@@ -248,3 +254,14 @@ def test_an_order_is_asked_for_where_nothing_tells_it(tmp_path):
     Dataset.from_dict(rows, features).to_parquet(tmp_path / "c.parquet")
     assert data.load(str(tmp_path / "c.parquet"), labels="ordered").labels == names
     assert not data.load(path).ordered
+
+
+def test_categories_of_a_parquet_file_are_an_order_only_if_they_are_declared_to_be_one(tmp_path):
+    path, names = str(tmp_path / "a.parquet"), ["low", "medium", "high"]
+    table = pd.DataFrame({"text": [text for text, _ in ROWS], "label": [names[i % 3] for i in range(60)]})
+    table.astype({"label": pd.CategoricalDtype(names, ordered=True)}).to_parquet(path)
+    assert data.load(path, labels="ordered").labels == names
+    table.replace("low", "low ").astype({"label": "category"}).to_parquet(path)
+    assert "nothing tells the order of the labels" in error(lambda: data.load(path, labels="ordered"))
+    found = data.load(path)
+    assert found.labels == ["high", "low", "medium"] and sum(found.rows().values()) == 60
