@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -178,6 +179,7 @@ def load(
         raise InputError(f"labels: got {labels!r}; accepted are {', '.join(parameters.LABELS)}")
     origin, parts, notes = _read(source, text_column, label_column, labels)
     elsewhere = parts.pop("elsewhere", None)
+    label_sets.check_columns(ChainMap(*(part.attrs for part in parts.values())))
     several = label_sets.are_several(parts, labels)
     named, told = _named(parts, source, several)
     table, unusable = _clean(parts, named, source)

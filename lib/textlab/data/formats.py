@@ -187,6 +187,8 @@ def _parse_parquet(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
 def from_arrow(table: pa.Table, columns: list[str], name: str) -> pd.DataFrame:
     """Return columns of a table by row; a ClassLabel becomes a categorical that keeps the declared names.
 
+    So does a dictionary that is declared to be ordered; of any other its values are taken.
+
     Args:
         name: of the table, for messages.
 
@@ -208,6 +210,8 @@ def _from_arrow(
             values.validate(full=True)
         except pa.ArrowInvalid as error:
             raise InputError(f"{name}: {column!r} holds damaged values ({first_line(error)}); write it again") from None
+        if pa.types.is_dictionary(values.type) and not values.type.ordered:  # to save space: in no order that means any
+            values = values.cast(values.type.value_type)
         part = values.to_pandas(integer_object_nulls=True)  # else large integers beside nulls would be rounded
         if names is not None and _is_list(values.type):
             part = _named_lists(part, names, f"{name}: {column!r}")

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,10 @@ SEPARATORS = (",", ";", "|", "#")
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 #: Pairs of labels that a note names.
 PAIRS = 3
+
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+#: A list of texts as NumPy prints it, without commas; to Python these would be one text.
+_PRINTED = re.compile(rf"\[\s*(?:{_QUOTED})(?:\s+(?:{_QUOTED}))+\s*\]")
 
 
 def are_several(parts: Mapping[str, pd.DataFrame], labels: str) -> bool:
@@ -74,7 +78,7 @@ def read(
     counts = {separator: sum(separator in str(cell) for cell in plain) for separator in SEPARATORS}
     separator = max(counts, key=counts.get)
 
-    def labels(cell: object) -> str | None:
+    def names(cell: object) -> list[str] | None:
         kind = is_list(cell)
         if kind is None:
             return None
@@ -82,12 +86,29 @@ def read(
             values = _listed(cell, source) if isinstance(cell, str) else list(cell)
         else:
             values = str(cell).split(separator) if isinstance(cell, str) else [cell]
-        return written(filter(None, (name(value) for value in values if not pd.isna(value))))
+        if wrong := [value for value in values if not pd.api.types.is_scalar(value)]:
+            raise InputError(
+                f"dataset: the label column of {source} holds {show(wrong[0])} as a label; accepted are names and "
+                "whole numbers"
+            )
+        return [found for value in values if not pd.isna(value) and (found := name(value))]
 
+    sets = {split: part["label"].astype(object).map(names) for split, part in parts.items()}
+    _check_named([some for column in sets.values() for some in column if some is not None], source)
     notes = []
     if counts[separator]:
         notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
-    return {split: part["label"].astype(object).map(labels).astype("str") for split, part in parts.items()}, notes
+    return {split: column.map(written, na_action="ignore").astype("str") for split, column in sets.items()}, notes
+
+
+def _check_named(lists: Sequence[Sequence[str]], source: str) -> None:
+    """Raise an InputError if lists hold a 0 or 1 for each label: all are of one length, and values come twice."""
+    values = {value.lower() for some in lists for value in some}
+    if values <= {*_YES, *_NO} and len({*map(len, lists)}) == 1 and any(len({*some}) < len(some) for some in lists):
+        raise InputError(
+            f"dataset: the label column of {source} holds a 0 or 1 for each label, as in {show(lists[0])}, but not the "
+            "names of the labels; accepted are lists of names, or a column of 0 and 1 for each label"
+        )
 
 
 def _first(cells: Iterable[object], separator: str) -> str:
@@ -95,51 +116,74 @@ def _first(cells: Iterable[object], separator: str) -> str:
 
 
 def _listed(cell: str, source: str) -> Sequence[object]:
-    """Return the values in a cell such as `["joy", "anger"]`, in JSON or in Python's spelling."""
+    """Return the values in a cell such as `["joy", "anger"]`, as JSON, Python or NumPy write it, or without quotes."""
     try:
-        values = ast.literal_eval(cell.strip())
+        values = json.loads(cell)
+    except (ValueError, RecursionError):
+        values = _literals(cell.strip(), source)
+    return values if isinstance(values, (list, tuple)) else [values]
+
+
+def _literals(cell: str, source: str) -> object:
+    if _PRINTED.fullmatch(cell):
+        return [ast.literal_eval(value) for value in re.findall(_QUOTED, cell)]
+    try:
+        return ast.literal_eval(cell)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        values = re.split(r"[,\s]+", cell.strip()[1:-1].strip())  # as NumPy prints numbers, or words without quotes
+        inner = cell[1:-1].strip()
+        values = re.split(r"\s*,\s*" if "," in inner else r"\s+", inner)  # words, or numbers as NumPy prints them
         if not all(re.fullmatch(r"[\w.-]+", value) for value in values):
             raise InputError(
                 f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
                 '["joy", "anger"], or names with one of , ; | # between them'
             ) from None
-    if not isinstance(values, (list, tuple)):
-        values = [values]
-    if nested := next((value for value in values if isinstance(value, (list, tuple, dict, set))), None):
-        raise InputError(f"dataset: the label column of {source} holds lists in lists, such as {show(nested)}")
-    return values
+        return [float(value) if re.fullmatch(r"-?\d+\.\d*", value) else value for value in values]
 
 
-def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> pd.Series:
-    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names.
+def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> tuple[pd.Series, list[str]]:
+    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names; and these.
 
     Args:
         table: of one split.
         columns: that may be labels.
-        asked: whether each of them has to be one; else those with other values are no labels.
+        asked: whether each of them has to be one; else those that mostly hold other values are no labels.
         where: the table's name, for messages.
 
     Raises:
-        InputError: there are fewer than two such columns, or one that was asked for holds something else.
+        InputError: there are fewer than two such columns, or one of them holds something else, too.
     """
     texts = {column: table[column].map(lambda cell: str(cell).strip().lower()) for column in columns}
-    wrong = {column: values[~values.isin((*_YES, *_NO))] for column, values in texts.items()}
-    if asked and (other := next((column for column in columns if len(wrong[column])), None)):
-        place = wrong[other].index[0]
+    fits = {column: values.isin((*_YES, *_NO)) for column, values in texts.items()}
+    filled = {column: table[column].map(is_list).notna() for column in columns}
+    found = [column for column in columns if asked or fits[column].sum() > filled[column].sum() / 2]
+    if other := next((column for column in found if not fits[column].all()), None):
+        place = fits[other].idxmin()
+        advice = "" if asked else "; if that is no label, set label_column to those that are, with commas between them"
         raise InputError(
-            f"{where}, {table.index.name} {place}: the label column {other!r} holds {show(wrong[other].iloc[0])}; "
-            "accepted are 0 and 1"
+            f"{where}, {table.index.name} {place}: the label column {other!r} holds {show(texts[other][place])}; "
+            f"accepted are 0 and 1{advice}"
         )
-    found = [column for column in columns if not len(wrong[column])]
     if len(found) < 2:
         raise InputError(
             f"{where}: none of the usual label columns, and not two columns of 0 and 1 only; set label_column to the "
             "column with the labels, or to the columns of 0 and 1, with commas between them"
         )
     ones = np.stack([texts[column].isin(_YES) for column in found], axis=1)
-    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object)
+    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object), found
+
+
+def check_columns(columns: Mapping[str, Sequence[str]]) -> None:
+    """Raise an InputError if one file has a column of 0 and 1 that another one lacks.
+
+    Args:
+        columns: name of a file -> its columns of 0 and 1, as `from_columns` returns them.
+    """
+    for first, second in permutations(columns, 2):
+        if lacking := [column for column in columns[first] if column not in columns[second]]:
+            raise InputError(
+                f"dataset: {second} has no column of 0 and 1 for the label {lacking[0]!r}, but {first} has one; add "
+                "it, or set label_column to the labels that all files have, with commas between them"
+            )
 
 
 def written(names: Iterable[str]) -> str:

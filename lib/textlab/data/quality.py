@@ -76,8 +76,9 @@ def _odd(table: pd.DataFrame, several: bool) -> list[dict]:
     for usual, *others in spellings.values():
         for other in others:
             report += findings(f"label {other!r} beside {usual!r}", table[table["label"] == other])
-    joined = [] if several else [name for name in names if (parts := _parts(name)) and set(parts) <= set(names)]
-    return report + findings("several labels in one cell", table[table["label"].isin(joined)])
+    joined = [name for name in names if (parts := _parts(name)) and set(parts) <= set(names)]
+    joined = table[table["label"].isin(joined)]
+    return report + findings("several labels in one cell", joined[~joined.index.duplicated()])
 
 
 def check_single(table: pd.DataFrame, source: str, labels: str = "auto") -> None:

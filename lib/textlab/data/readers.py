@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,21 +103,26 @@ def pick_columns(names: list[str], where: str, text_column: str, label_column: s
     between them, or all but the text if none of the usual ones is there.
     """
     text = pick_column(names, where, "text_column", text_column, TEXT_COLUMNS)
-    if labels == "several" and label_column not in names:
-        if "," in label_column:
-            each = [column.strip() for column in label_column.split(",")]
+    usual = any(name.lower() in LABEL_COLUMNS for name in names)
+    if labels == "several" and label_column not in filter(None, names) and (label_column or not usual):
+        asked = [column.strip() for column in label_column.split(",")] if label_column else names
+        each = [column for column in dict.fromkeys(asked) if column not in ("", text)]
+        if len(each) > 1:
             return [text, *(pick_column(names, where, "label_column", column, ()) for column in each)]
-        if not label_column and not any(name.lower() in LABEL_COLUMNS for name in names):
-            return [text, *(name for name in names if name != text)]
     return [text, pick_column(names, where, "label_column", label_column, LABEL_COLUMNS)]
 
 
 def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame:
-    """Return a table of picked columns as text and label; of several label columns, the label is a list of names."""
+    """Return a table of picked columns as text and label.
+
+    Of several label columns, the label is a list of names, and `attrs[where]` has the columns that are labels.
+    """
     if table.shape[1] == 2:
         return table.set_axis(["text", "label"], axis=1)
-    label = label_sets.from_columns(table, table.columns[1:], bool(label_column), where)
-    return pd.DataFrame({"text": table.iloc[:, 0], "label": label})
+    label, columns = label_sets.from_columns(table, table.columns[1:], bool(label_column), where)
+    found = pd.DataFrame({"text": table.iloc[:, 0], "label": label})
+    found.attrs[where] = columns
+    return found
 
 
 def pick_column(names: list[str], where: str, parameter: str, asked: str, usual: tuple[str, ...]) -> str:
@@ -141,7 +147,9 @@ def read_files(files: list[Path], text_column: str, label_column: str, labels: s
         raise _no_rows(files[0], "texts and labels")
     if len(files) == 1:
         return tables[files[0].name]
-    return pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables.items()])
+    whole = pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables.items()])
+    whole.attrs = dict(ChainMap(*(table.attrs for table in tables.values())))
+    return whole
 
 
 def probe_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> None:

@@ -115,6 +115,9 @@ def _issues_of_several(true: np.ndarray, probabilities: np.ndarray) -> tuple[np.
     told = true.any(0) & ~true.all(0)  # cleanlab wants texts with each label, and without it
     if not told.any():
         return np.array([], dtype=int), 0
+    if told.sum() == 1:  # cleanlab wants two labels or more; one alone is there or not, which are two classes
+        chances = probabilities[:, told]
+        return _issues(true[:, told].ravel(), np.hstack([1 - chances, chances]))
     known = {
         "labels": [np.flatnonzero(row).tolist() for row in true[:, told]],
         "pred_probs": probabilities[:, told],

@@ -44,6 +44,7 @@ def as_columns(path):
         ("auto", [json.dumps(some) for _, some in ROWS]),
         ("auto", [str(list(some)) for _, some in ROWS]),
         ("auto", [f"[{' '.join(some)}]" for _, some in ROWS]),
+        ("auto", [str(np.array(some, dtype=object)) for _, some in ROWS]),
         ("several", [json.dumps(some) for _, some in ROWS]),
         *(("several", [mark.join(some) or "[]" for _, some in ROWS]) for mark in (",", ", ", "|", ";", "#")),
     ],
@@ -81,6 +82,49 @@ def test_columns_of_0_and_1_are_read_and_others_left_alone(tmp_path):
     )
 
 
+@pytest.mark.parametrize("cell", ["", "2", "maybe"])
+def test_a_column_of_0_and_1_with_another_value_is_a_label_all_the_same_and_refused(tmp_path, cell):
+    table = pd.read_csv(as_columns(tmp_path / "a.csv"), dtype=str)
+    table.loc[7, "love"] = cell
+    table.to_csv(tmp_path / "a.csv", index=False)
+    message = error(lambda: data.load(str(tmp_path / "a.csv"), labels="several"))
+    assert f"a.csv, line 9: the label column 'love' holds {cell!r}; accepted are 0 and 1; if that is no" in message
+    assert data.load(str(tmp_path / "a.csv"), label_column="joy,anger", labels="several").labels == ["anger", "joy"]
+
+
+def test_columns_without_a_name_are_no_labels_and_of_two_with_one_name_none_is_taken(tmp_path):
+    table = pd.read_csv(as_columns(tmp_path / "a.csv"), dtype=str)
+    table.assign(**{" ": "0", "  ": ""}).to_csv(tmp_path / "a.csv")
+    assert pairs(data.load(str(tmp_path / "a.csv"), labels="several")) == dict(ROWS)
+    table.assign(**{"joy ": "0"}).to_csv(tmp_path / "a.csv")
+    assert "2 columns are named 'joy'" in error(lambda: data.load(str(tmp_path / "a.csv"), labels="several"))
+
+
+@pytest.mark.parametrize("asked", ["joy,joy", "text,joy", "joy,"])
+def test_one_column_of_0_and_1_named_as_several_is_refused(tmp_path, asked):
+    path = as_columns(tmp_path / "a.csv")
+    assert f"no column {asked!r}" in error(lambda: data.load(path, label_column=asked, labels="several"))
+
+
+@pytest.mark.parametrize("file", ["test", "train_2"])
+def test_a_column_of_0_and_1_that_a_file_lacks_is_told_and_not_taken_for_0(tmp_path, file):
+    for name in ("train", file):
+        table = pd.read_csv(as_columns(tmp_path / f"{name}.csv"))
+        table["text"] = name + table["text"]
+        table.drop(columns="love" if name == file else []).to_csv(tmp_path / f"{name}.csv", index=False)
+    message = error(lambda: data.load(str(tmp_path), labels="several"))
+    assert f"{file}.csv has no column of 0 and 1 for the label 'love', but train.csv has one; add it" in message
+    assert data.load(str(tmp_path), label_column="joy,anger", labels="several").labels == ["anger", "joy"]
+
+
+def test_a_file_with_lists_is_read_beside_one_with_columns_of_0_and_1(tmp_path):
+    as_columns(tmp_path / "train.csv")
+    more = pd.DataFrame({"text": [f"more {i}" for i in range(60)], "label": [json.dumps(some) for _, some in ROWS]})
+    more.to_csv(tmp_path / "train_2.csv", index=False)
+    found = pairs(data.load(str(tmp_path), labels="several"))
+    assert found == dict(ROWS) | {f"more {i}": some for i, (_, some) in enumerate(ROWS)}
+
+
 def test_a_blank_cell_is_no_label_to_learn_from_and_an_empty_list_is_a_label(tmp_path):
     cells = ["", *(json.dumps(some) for _, some in ROWS[1:])]
     found = data.load(write(tmp_path / "a.csv", cells))
@@ -100,13 +144,51 @@ def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_
     assert several.labels == NAMES and pairs(several)[ROWS[4][0]] == ("anger", "love")
 
 
+def test_cells_with_another_separator_than_most_are_told(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ["joy,love", "joy", "love", "joy|love"] * 15), labels="several")
+    told = found.quality[found.quality["problem"] == "several labels in one cell"]
+    assert told["rows"].sum() == 15 and found.labels == ["joy", "joy|love", "love"]
+
+
 @pytest.mark.parametrize(
     "cell, part",
-    [('["joy", "lo', "no list of labels"), ('[["joy"]]', "lists in lists"), ("[0.5]", "numbers such as 0.5")],
+    [
+        ('["joy", "lo', "no list of labels"),
+        ("[very happy, joy]", "no list of labels"),
+        ('[["joy"]]', "holds ['joy'] as a label"),
+        ("[0.5]", "numbers such as 0.5"),
+    ],
 )
 def test_damaged_cells_are_refused(tmp_path, cell, part):
     cells = [*(json.dumps(some) for _, some in ROWS[1:]), cell]
     assert part in error(lambda: data.load(write(tmp_path / "a.csv", cells), labels="several"))
+
+
+@pytest.mark.parametrize("name, cell", [("🙂", '["\\ud83d\\ude42"]'), ("a/b", r'["a\/b"]'), ("joy", '["joy", null]')])
+def test_lists_in_json_are_read_as_json_and_not_as_python(tmp_path, name, cell):
+    found = data.load(write(tmp_path / "a.csv", [cell, '["other"]'] * 30))
+    assert found.labels == sorted([name, "other"])
+
+
+def test_numbers_that_numpy_prints_are_one_label_in_short_and_long_lists(tmp_path):
+    cells = [str(np.array(some, dtype=float)) for some in ([1], [1, 2], [2])]
+    assert cells[:2] == ["[1.]", "[1. 2.]"]
+    assert data.load(write(tmp_path / "a.csv", cells * 20)).labels == ["1", "2"]
+
+
+@pytest.mark.parametrize("value", [["joy"], ["joy", "love"], {"name": "joy"}])
+def test_what_is_no_label_is_refused_in_lists_and_beside_them(tmp_path, value):
+    for cell in ([value], {"joy": value}):
+        lines = [json.dumps({"text": text, "label": cell if i else ["joy"]}) for i, (text, _) in enumerate(ROWS)]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        assert "as a label; accepted are names" in error(data.load, str(tmp_path / "a.jsonl"), labels="several")
+
+
+@pytest.mark.parametrize("mark", [json.dumps, lambda some: str(np.array(some)), lambda some: ",".join(map(str, some))])
+def test_a_0_or_1_for_each_label_is_refused_since_it_does_not_name_them(tmp_path, mark):
+    cells = [mark([int(name in some) for name in NAMES]) for _, some in ROWS]
+    message = error(lambda: data.load(write(tmp_path / "a.csv", cells), labels="several"))
+    assert "holds a 0 or 1 for each label, as in ['0', '1', '0']" in message
 
 
 def test_an_unknown_kind_of_labels_is_refused(tmp_path):
@@ -172,3 +254,14 @@ def test_an_order_is_asked_for_where_nothing_tells_it(tmp_path):
     Dataset.from_dict(rows, features).to_parquet(tmp_path / "c.parquet")
     assert data.load(str(tmp_path / "c.parquet"), labels="ordered").labels == names
     assert not data.load(path).ordered
+
+
+def test_categories_of_a_parquet_file_are_an_order_only_if_they_are_declared_to_be_one(tmp_path):
+    path, names = str(tmp_path / "a.parquet"), ["low", "medium", "high"]
+    table = pd.DataFrame({"text": [text for text, _ in ROWS], "label": [names[i % 3] for i in range(60)]})
+    table.astype({"label": pd.CategoricalDtype(names, ordered=True)}).to_parquet(path)
+    assert data.load(path, labels="ordered").labels == names
+    table.replace("low", "low ").astype({"label": "category"}).to_parquet(path)
+    assert "nothing tells the order of the labels" in error(lambda: data.load(path, labels="ordered"))
+    found = data.load(path)
+    assert found.labels == ["high", "low", "medium"] and sum(found.rows().values()) == 60

@@ -214,6 +214,8 @@ def test_wrong_and_missing_labels_are_found():
     assert set(table["share it gives the label"].round(6)) == {0.02, 0.03}  # of one too many, and of one missing
     assert evaluation.label_issues(split(true), chances, predicted=true).empty
     assert evaluation.label_issues(split(true * 0), chances, predicted=true).empty
+    given[:, 1:] = 0  # the rows have one label only, or none
+    assert sorted(evaluation.label_issues(split(given), chances, predicted=true).attrs["rows"]) == list(range(5))
 
 
 FINE = {"majority": {"macro_f1": 0.1}, "tfidf_svm": {"macro_f1": 0.7}, "model": {"macro_f1": 0.8}}
