@@ -60,8 +60,8 @@ def main() -> None:
     parser.add_argument("--setfit", default=sys.executable, help="the Python of SetFit's environment")
     parser.add_argument("-o", dest="out", type=Path, required=True, help="JSON file")
     chosen = parser.parse_args()
-    for way in chosen.ways:
-        way == "setfit" or recipe_of(way)  # an unknown one is told before anything is measured
+    for way in {*chosen.ways} - {"setfit"}:
+        recipe_of(way)  # an unknown one is told before anything is measured
     environment.quiet()
     found = json.loads(chosen.out.read_text()) if chosen.out.exists() else []
     chosen.out.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
-from cleanlab.multilabel_classification.filter import find_label_issues as find_issues_of_several
 from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
 from datasets import Dataset
 
@@ -115,13 +114,7 @@ def _issues_of_several(true: np.ndarray, probabilities: np.ndarray) -> tuple[np.
     told = true.any(0) & ~true.all(0)  # cleanlab wants texts with each label, and without it
     if not told.any():
         return np.array([], dtype=int), 0
-    if told.sum() == 1:  # cleanlab wants two labels or more; one alone is there or not, which are two classes
-        chances = probabilities[:, told]
-        return _issues(true[:, told].ravel(), np.hstack([1 - chances, chances]))
-    known = {
-        "labels": [np.flatnonzero(row).tolist() for row in true[:, told]],
-        "pred_probs": probabilities[:, told],
-        "n_jobs": 1,
-    }
-    rows = find_issues_of_several(**known, return_indices_ranked_by="self_confidence")
-    return rows, int(np.sum(find_multilabel_issues_per_class(**known)))
+    labels = [np.flatnonzero(row).tolist() for row in true[:, told]]
+    issues = find_multilabel_issues_per_class(labels, probabilities[:, told], n_jobs=1)
+    rows, least = np.flatnonzero(issues.any(1)), _given(true, probabilities).min(1)
+    return rows[np.argsort(least[rows], kind="stable")], int(issues.sum())

@@ -208,10 +208,11 @@ def test_wrong_and_missing_labels_are_found():
     given[:5, 0], given[4:8, 1] = 1 - given[:5, 0], 1 - given[4:8, 1]  # one text has two wrong ones
     table = evaluation.label_issues(split(given), chances, n=7, predicted=true)
     assert sorted(table.attrs["rows"]) == list(range(8)) and table.attrs["found"] == 9 and len(table) == 7
-    row = table.attrs["rows"][0]
+    row, shares = table.attrs["rows"][0], table["share it gives the label"]
+    assert shares.is_monotonic_increasing
     assert table["label"][0] == evaluation.words(given[row], NAMES)
     assert table["the model says"][0] == evaluation.words(true[row], NAMES)
-    assert set(table["share it gives the label"].round(6)) == {0.02, 0.03}  # of one too many, and of one missing
+    assert set(shares.round(6)) == {0.02, 0.03}  # of one too many, and of one missing
     assert evaluation.label_issues(split(true), chances, predicted=true).empty
     assert evaluation.label_issues(split(true * 0), chances, predicted=true).empty
     given[:, 1:] = 0  # the rows have one label only, or none

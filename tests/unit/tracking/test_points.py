@@ -70,6 +70,18 @@ def test_all_points_are_read_from_a_copy_as_mlflow_reads_them(stores):
     assert len(usual) > 20 and sorted(points.read(copy, run)) == sorted(usual)
 
 
+def test_a_foreign_point_is_carried_as_mlflow_would_have_written_it(stores):
+    (client, run_id), _ = stores
+    for key in ("endless", "missing"):
+        client.log_metric(run_id, key, 0.5, 1000, 3)
+    run, file = client.get_run(run_id), store.file_of(client.tracking_uri)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE metrics SET value = 9e999 WHERE key = 'endless'")
+        database.execute("UPDATE metrics SET is_nan = 1 WHERE key = 'missing'")
+    found = points.read(Source(client, copy=file), run)
+    assert found == [("endless", sys.float_info.max, 1000, 3, False), ("missing", 0.0, 1000, 3, True)]
+
+
 @pytest.mark.parametrize(
     "column, value", [("value", b"\x00"), ("timestamp", "soon"), ("step", 1.5)], ids=["value", "time", "step"]
 )

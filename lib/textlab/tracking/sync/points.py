@@ -47,7 +47,7 @@ def read(source: Source, run: Run) -> list[Row]:
     for key, value, timestamp, step, _ in rows:
         if not (isinstance(value, (int, float)) and isinstance(timestamp, int) and isinstance(step, int)):
             raise InputError(f"its metric {show(key)} has a point that is no number")
-    return rows
+    return [(key, _value(value, missing), *moments, bool(missing)) for key, value, *moments, missing in rows]
 
 
 def histories(client: MlflowClient, run_id: str, names: Iterable[str]) -> list[Row]:
@@ -79,5 +79,9 @@ def _metric(point: Row) -> Metric:
 
 def _row(point: Metric) -> Row:
     """Return a point as MLflow stores it: not-a-number by a mark, infinity as the largest number."""
-    value = 0.0 if math.isnan(point.value) else min(max(point.value, -sys.float_info.max), sys.float_info.max)
-    return point.key, value, point.timestamp, point.step, math.isnan(point.value)
+    missing = math.isnan(point.value)
+    return point.key, _value(point.value, missing), point.timestamp, point.step, missing
+
+
+def _value(value: float, missing: bool) -> float:
+    return 0.0 if missing else min(max(value, -sys.float_info.max), sys.float_info.max)
