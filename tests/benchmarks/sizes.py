@@ -118,7 +118,7 @@ def trained(texts: data.Data, asked: Dataset, model: hub.Source, recipe: Recipe,
     suited, _ = training.suit(recipe, texts.splits["train"], tokenizer, model)
     tokens = data.tokenize(texts.splits, tokenizer, suited.max_length)
     with tempfile.TemporaryDirectory() as folder:
-        plan = training.Resumable(Path(folder)) if suited.keep == "best" else training.Unsaved(Path(folder))
+        plan = training.Resumable(Path(folder)) if suited.keep == "best" else training.Unsaved(Path(folder), [1])
         fresh = training.load_model(model, texts.labels, suited, seed, several=texts.several)
         fitted = training.fit(fresh, tokenizer, tokens, suited, seed, plan)
 

@@ -32,6 +32,7 @@ class Recipe:
     )  # decay per step of an average of the weights, which is the model; 0: none
     label_smoothing: float = setting(0.1, 0, 0.9)
     contrastive: float | None = setting(None, 0, 1)  # weight of the contrastive term; None: what fits
+    label_names: int | None = setting(None, 0, 100)  # texts more that each label's name is; None: what fits
     class_weights: bool = setting(False)  # weigh classes in the loss by the inverse of their frequency
     # sdpa: where the architecture has it; auto: what is faster for device and length
     attention: str = setting("auto", choices=("auto", "eager", "sdpa"))
@@ -51,7 +52,9 @@ RECIPE = rules_of(Recipe)
 #: longest text, everything trained in fp32.
 RECIPES = {
     "short_text": Recipe(),
-    "fast": Recipe(learning_rate=5e-4, frozen_share=0.5, layer_lr_decay=1.0, label_smoothing=0.0, contrastive=0.0),
+    "fast": Recipe(
+        learning_rate=5e-4, frozen_share=0.5, layer_lr_decay=1.0, label_smoothing=0.0, contrastive=0.0, label_names=0
+    ),
     "probe": Recipe(
         learning_rate=2e-2,
         frozen_share=1.0,
@@ -59,6 +62,7 @@ RECIPES = {
         layer_lr_decay=1.0,
         label_smoothing=0.0,
         contrastive=0.0,
+        label_names=0,
     ),
     "lab": Recipe(
         learning_rate=2e-5,
@@ -72,6 +76,7 @@ RECIPES = {
         layer_lr_decay=1.0,
         label_smoothing=0.0,
         contrastive=0.0,
+        label_names=0,
         average=0.0,
         attention="sdpa",
         batches="padded",

@@ -10,10 +10,14 @@ import dataclasses
 from ..errors import InputError
 from .recipe import Recipe
 
-#: The fewest passes over the rows; and the fewest texts of a training: of few rows, of more, and of each class.
-EPOCHS, FEW_TEXTS, TEXTS, TEXTS_OF_A_CLASS = 3, 3_200, 9_600, 320
+#: The fewest passes over the rows.
+EPOCHS = 3
+#: The fewest texts of a training: of any, the more for each row, up to how many; and for each class.
+FEW_TEXTS, TEXTS_OF_A_ROW, TEXTS, TEXTS_OF_A_CLASS = 4_800, 8, 9_600, 320
 #: Up to so many rows the contrastive term helps, with this weight.
 CONTRASTIVE_ROWS, CONTRASTIVE = 2_000, 0.3
+#: Up to so many rows, or so many for each class, the names of the labels help as texts, so often each.
+NAMED_ROWS, NAMED_ROWS_OF_A_CLASS, NAMES = 1_000, 20, 4
 #: Tokens: what is cut at least, and at most, when more than a tenth of the texts is longer.
 SHORT, LONG = 96, 256
 
@@ -28,6 +32,7 @@ def suited(
     longest: int | None = None,
     contrasts: bool = True,
     several: bool = False,
+    named: bool = False,
 ) -> tuple[Recipe, dict[str, str]]:
     """Return a recipe without empty settings, and for each that was chosen a sentence why.
 
@@ -39,40 +44,35 @@ def suited(
         longest: text that the model can read, in tokens; None: no limit.
         contrasts: whether the contrastive term can be computed for the model.
         several: whether a text has several labels. The contrastive term, smoothed labels and class weights are made for
-            one: the first two are left out then, and the last are refused.
+            one: the first two are left out then, and the last are refused, as are names of labels as texts.
+        named: whether the names of the labels are words.
 
     Raises:
-        InputError: class weights for several labels a text.
+        InputError: class weights, or names of labels as texts, for several labels a text.
 
     >>> few, why = suited(Recipe(), rows=200, classes=3, tokens=20)
     >>> few.epochs, few.contrastive, few.max_length, why["epochs"]
-    (48, 0.3, 96, '200 rows: 48 epochs, since fewer than 9,600 texts leave a new head untrained')
+    (32, 0.3, 96, '200 rows: 32 epochs, since fewer than 6,400 texts leave a new head untrained')
     >>> suited(Recipe(epochs=4), rows=50_000, classes=3, tokens=400)[0].max_length
     256
     """
-    if several and recipe.class_weights:
-        raise InputError(
-            "class_weights: got true; it is for one label a text, and here a text has several; leave it out"
-        )
-    contrasts = contrasts and not several
-    texts = min(TEXTS, FEW_TEXTS + 32 * rows)
+    for name in ("class_weights", "label_names"):
+        if several and (value := getattr(recipe, name)):
+            got = f"{name}: got {str(value).lower()}"
+            raise InputError(f"{got}; it is for one label a text, and here a text has several; leave it out")
+    names, about_names = _names(rows, classes, named, several)
+    given = names if recipe.label_names is None else recipe.label_names
+    texts = min(TEXTS, FEW_TEXTS + TEXTS_OF_A_ROW * rows)
     wanted, reason = max(
         (texts, "leave a new head untrained"), (TEXTS_OF_A_CLASS * classes, f"do not teach {classes} classes")
     )
-    epochs = max(EPOCHS, round(wanted / rows))
+    epochs = max(EPOCHS, round(wanted / (rows + given * classes)))
     why = f"fewer than {wanted:,} texts {reason}" if epochs > EPOCHS else "more gained nothing on as many rows"
-    weight = CONTRASTIVE if contrasts and rows <= CONTRASTIVE_ROWS else 0.0
     length = min(SHORT if tokens <= SHORT else min(-(-tokens // 8) * 8, LONG), longest or LONG)
     chosen = {
         "epochs": (epochs, f"{rows:,} rows: {epochs} epochs, since {why}"),
-        "contrastive": (
-            weight,
-            f"{rows:,} rows: texts of one label are drawn together, which helps with few rows"
-            if weight
-            else f"{rows:,} rows: no contrastive term, which helps only with fewer"
-            if contrasts
-            else f"no contrastive term: it {'is for one label a text' if several else NOT_COMPUTED}",
-        ),
+        "contrastive": _contrast(rows, contrasts, several),
+        "label_names": (names, about_names),
         "max_length": (length, f"nine in ten texts have at most {tokens} tokens: they are cut at {length}"),
     }
     empty = {name: found for name, found in chosen.items() if getattr(recipe, name) is None}
@@ -82,3 +82,22 @@ def suited(
             reasons["label_smoothing"] = "several labels a text: they are not smoothed, and not drawn together"
         values |= {"label_smoothing": 0.0, "contrastive": 0.0}
     return dataclasses.replace(recipe, **values), reasons
+
+
+def _contrast(rows: int, contrasts: bool, several: bool) -> tuple[float, str]:
+    """Return the weight of the contrastive term, and why; see `suited` for the arguments."""
+    if several or not contrasts:
+        return 0.0, f"no contrastive term: it {'is for one label a text' if several else NOT_COMPUTED}"
+    if rows > CONTRASTIVE_ROWS:
+        return 0.0, f"{rows:,} rows: no contrastive term, which helps only with fewer"
+    return CONTRASTIVE, f"{rows:,} rows: texts of one label are drawn together, which helps with few rows"
+
+
+def _names(rows: int, classes: int, named: bool, several: bool) -> tuple[int, str]:
+    """Return how many texts more each label's name is, and why; see `suited` for the arguments."""
+    if several or not named:
+        why = "that is for one label a text" if several else "not each of them is a word"
+        return 0, f"the names of the labels are not learned from: {why}"
+    if rows > max(NAMED_ROWS, NAMED_ROWS_OF_A_CLASS * classes):
+        return 0, f"{rows:,} rows: the names of the labels are not learned from, which helps only with fewer"
+    return NAMES, f"{rows:,} rows: each label's name is learned from as {NAMES} texts more, which helps with few rows"

@@ -52,8 +52,9 @@ class FewerRows:
 
     def cost(self) -> int:
         """Return how many texts these trainings learn from, each counted once an epoch."""
-        trainings = len(self.texts.folds) if self.texts.folds else 1
-        return sum(rows * recipe.epochs for rows, (_, recipe) in self.parts().items()) * trainings
+        trainings, classes = len(self.texts.folds) if self.texts.folds else 1, len(self.texts.labels)
+        each = [(rows + classes * recipe.label_names) * recipe.epochs for rows, (_, recipe) in self.parts().items()]
+        return sum(each) * trainings
 
     def answers(
         self, split: str, plan: Resumable | Unsaved, memory: FrozenMemory | None = None

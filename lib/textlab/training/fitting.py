@@ -40,6 +40,7 @@ from .callbacks import Guard, Progress, ValidateAt
 from .contrast import contrasts
 from .frozen_memory import FrozenMemory
 from .inference import answers_of, set_thresholds
+from .label_texts import are_words, with_names
 from .loading import computes_in, gives_several, match
 from .text_kind import TextKind
 from .trainer import TextTrainer
@@ -175,7 +176,7 @@ def fit(
             shutil.rmtree(place, ignore_errors=True)
     progress, guard = trainer.callback(Progress), trainer.callback(Guard)
     state, seconds = trainer.state, progress.seconds + trainer.preparing
-    rate = len(tokens["train"]) * state.epoch / seconds
+    rate = len(trainer.train_dataset) * state.epoch / seconds
     known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings)
     return Fit(trainer.model, recipe, seed, *known, trainer)
 
@@ -214,13 +215,15 @@ def build(
             callback.save_seconds = plan.save_seconds
     n_classes = model.config.num_labels
     guard = Guard(2 if gives_several(model) else n_classes, _majority_f1(tokens, n_classes))
+    learned = with_names(tokens["train"], _labels(model), tokenizer, recipe.label_names, recipe.max_length)
     trainer = TextTrainer(
         recipe=recipe,
+        rows=len(tokens["train"]),
         memory=memory,
         class_weights=_class_weights(tokens["train"], n_classes) if recipe.class_weights else None,
         model=model,
-        args=_arguments(recipe, _precision(model, recipe), seed, plan, len(tokens["train"])),
-        train_dataset=tokens["train"],
+        args=_arguments(recipe, _precision(model, recipe), seed, plan, len(learned)),
+        train_dataset=learned,
         eval_dataset=tokens["validation"],
         processing_class=tokenizer,
         compute_metrics=partial(epoch_metrics, model),
@@ -241,8 +244,13 @@ def _whole(recipe: Recipe, model: PreTrainedModel, tokens: DatasetDict) -> Recip
     """Return a recipe with what is still empty chosen for these tokens, which are not cut any more."""
     longest = int(row_lengths(tokens["train"]).max())
     recipe = dataclasses.replace(recipe, max_length=recipe.max_length or longest)
-    kind, several = contrasts(model.config.model_type), gives_several(model)
-    return suited(recipe, len(tokens["train"]), model.config.num_labels, longest, None, kind, several)[0]
+    labels, kind, several = _labels(model), contrasts(model.config.model_type), gives_several(model)
+    return suited(recipe, len(tokens["train"]), len(labels), longest, None, kind, several, are_words(labels))[0]
+
+
+def _labels(model: PreTrainedModel) -> list[str]:
+    """Return the names of a model's labels in the order of their ids."""
+    return [model.config.id2label[i] for i in range(model.config.num_labels)]
 
 
 def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsaved, rows: int) -> TrainingArguments:

@@ -19,6 +19,7 @@ from ..settings import Recipe, suited
 from .contrast import contrasts
 from .fitting import Fit
 from .inference import set_thresholds
+from .label_texts import are_words
 from .layers import freeze, switch_off_dropout
 from .loading import SEVERAL, most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
 from .pooling import read_the_mean
@@ -44,8 +45,9 @@ def suit(
     positions = getattr(config, "max_position_embeddings", None)
     limits = [tokenizer.model_max_length, *([positions - 2] if isinstance(positions, int) and positions > 0 else [])]
     tokens = 0 if recipe.max_length else common_length(train, tokenizer)
-    several, classes = isinstance(train.features["label"], List), len(evaluation.names(train))
-    return suited(recipe, len(train), classes, tokens, min(limits), contrasts(config.model_type), several)
+    several, labels, kind = isinstance(train.features["label"], List), evaluation.names(train), config.model_type
+    named = are_words(labels)
+    return suited(recipe, len(train), len(labels), tokens, min(limits), contrasts(kind), several, named)
 
 
 def load_model(

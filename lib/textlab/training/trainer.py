@@ -62,15 +62,23 @@ class TextTrainer(Trainer):
 
     Args:
         recipe: the `settings.Recipe` that the arguments were made from.
+        rows: how many of the first rows to train on are those of the data, for messages.
         class_weights: weight of each class in the loss, or None.
         memory: of the outputs of frozen layers; None begins an empty one.
         The others are those of Trainer.
     """
 
     def __init__(
-        self, *args, recipe, class_weights: torch.Tensor | None = None, memory: FrozenMemory | None = None, **kwargs
+        self,
+        *args,
+        recipe,
+        rows: int,
+        class_weights: torch.Tensor | None = None,
+        memory: FrozenMemory | None = None,
+        **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._rows = rows
         self.recipe, self.memory = recipe, memory or FrozenMemory()
         self._above = _layers_above(self.model) if recipe.layer_lr_decay != 1 else {}
         self.preparing = 0.0  # seconds before the first step, for the outputs of frozen layers
@@ -150,12 +158,14 @@ class TextTrainer(Trainer):
         state, size = self.state, self.args.train_batch_size
         batches = math.ceil(len(self.train_dataset) / size)
         epoch, batch = divmod(state.global_step, batches)
-        rows = list(self._get_train_sampler())[batch * size : (batch + 1) * size]
+        drawn = list(self._get_train_sampler())[batch * size : (batch + 1) * size]
+        rows = [row for row in drawn if row < self._rows]  # the others are names of labels
+        some = ", ".join(map(str, rows[:5])) + (" ..." if len(rows) > 5 else "")
+        read = f"rows {some} of train, counted from 0" if rows else "names of labels"
         kept = [f", {path.name} is the last good one" for path in checkpoints.in_order(Path(self.args.output_dir))][-1:]
         return (
-            f"{what} at step {state.global_step + 1} (epoch {epoch + 1}, batch {batch + 1} of {batches} with rows "
-            f"{', '.join(map(str, rows[:5]))}{' ...' if len(rows) > 5 else ''} of train, counted from 0; learning rate "
-            f"{self._get_learning_rate():g}); no model was saved{''.join(kept)}; "
+            f"{what} at step {state.global_step + 1} (epoch {epoch + 1}, batch {batch + 1} of {batches} with {read}; "
+            f"learning rate {self._get_learning_rate():g}); no model was saved{''.join(kept)}; "
             "try a learning rate ten times smaller"
         )
 

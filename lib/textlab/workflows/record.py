@@ -240,7 +240,7 @@ def recipe(record: Mapping[str, Any]) -> Recipe:
 def chosen(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return all settings of a record's recipe; those that older records lack are as they were then."""
     keep = "best" if record["notebook"] == "02_fine_tuning" else "last"
-    return {"keep": keep} | record["params"]["resolved"]
+    return {"keep": keep, "contrastive": 0.0, "label_names": 0} | record["params"]["resolved"]
 
 
 def prediction_fault(split: str, content: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -269,7 +269,8 @@ def test_defaults_are_those_of_the_parameters_cell():
 
 def test_a_recipes_rules_follow_from_its_fields():
     defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
-    assert {name for name, rule in RECIPE.items() if rule.optional} == {"epochs", "max_length", "contrastive"}
+    fitted = {"epochs", "max_length", "contrastive", "label_names"}
+    assert {name for name, rule in RECIPE.items() if rule.optional} == fitted
     assert all(type(value) is RECIPE[name].type for name, value in defaults.items() if value is not None)
     for name, value in defaults.items():
         assert convert(name, value, RECIPE[name]) == value
