@@ -217,16 +217,16 @@ def load(
     return Data(splits, origin, report, notes, more, elsewhere, ordered=labels == "ordered")
 
 
-def labelled_texts(source: str, text_column: str = "", label_column: str = "") -> set[str]:
+def labelled_texts(source: str, text_column: str = "", label_column: str = "", labels: str = "auto") -> set[str]:
     """Return the texts of a source that have a label, in whichever split; they need not be enough to train on.
 
     Args:
-        source, text_column, label_column: as for `load`.
+        source, text_column, label_column, labels: as for `load`.
 
     Raises:
         InputError: the source is missing, unreadable or empty, or lacks a column.
     """
-    _, parts, _ = _read(source, text_column, label_column, "auto")
+    _, parts, _ = _read(source, text_column, label_column, labels)
     found = set()
     for part in parts.values():
         has_label = part["label"].astype(object).map(label_sets.is_list).notna().to_numpy()

@@ -53,8 +53,9 @@ def suggest_file(
     chunks = data.stream_rows(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
     columns = _columns(first[0].columns[0], label_column)
-    known = data.labelled_texts(labelled, text_column, label_column) if labelled else ()
     classifier = load(model, tracking_uri)
+    labels = "auto" if classifier.thresholds is None else "several"  # as the model's own were read
+    known = data.labelled_texts(labelled, text_column, label_column, labels) if labelled else ()
     check_texts(source, first[0].iloc[:, 0].tolist(), classifier.labels)
     pool = _Pool(n * evaluation.DRAWN, columns[1], set(map(_plain, known)))
     pool.fill(itertools.chain([first], chunks), classifier)

@@ -126,6 +126,14 @@ def test_an_earlier_suggestion_goes_in_again_and_its_guesses_are_made_anew(model
     assert list(table) == ["text", "label", "guess", "reason", "id"] and table["guess"].tolist() == ["good"]
 
 
+def test_labelled_texts_of_a_model_of_several_labels_may_have_a_column_for_each(model, folder, capsys):
+    model.thresholds = np.array([0.5, 0.5])
+    write(folder / "old.csv", [("a0 0.5", 1, 0), ("b1 0.5", 0, 0)], ("text", "bad", "good"))
+    write(folder / "in.csv", [(f"{kind} 0.5",) for kind in ("a0", "b1", "c2", "d3")])
+    assert run("in.csv", "-n", 2, "-o", "out.csv", "--labelled", "old.csv") == 0
+    assert capsys.readouterr().err.endswith("2 of 4 rows to label; left out: 2 labelled already\n")
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_what_is_chosen_does_not_depend_on_the_parts_in_which_a_file_is_read(model, folder, monkeypatch, size):
     dice = np.random.default_rng(0)
