@@ -45,7 +45,7 @@ def suited(
         contrasts: whether the contrastive term can be computed for the model.
         several: whether a text has several labels. The contrastive term, smoothed labels and class weights are made for
             one: the first two are left out then, and the last are refused, as are names of labels as texts.
-        named: whether the names of the labels are words.
+        named: whether the names of the labels are words that the model tells apart.
 
     Raises:
         InputError: class weights, or names of labels as texts, for several labels a text.
@@ -96,7 +96,7 @@ def _contrast(rows: int, contrasts: bool, several: bool) -> tuple[float, str]:
 def _names(rows: int, classes: int, named: bool, several: bool) -> tuple[int, str]:
     """Return how many texts more each label's name is, and why; see `suited` for the arguments."""
     if several or not named:
-        why = "that is for one label a text" if several else "not each of them is a word"
+        why = "that is for one label a text" if several else "not each of them is a word of its own"
         return 0, f"the names of the labels are not learned from: {why}"
     if rows > max(NAMED_ROWS, NAMED_ROWS_OF_A_CLASS * classes):
         return 0, f"{rows:,} rows: the names of the labels are not learned from, which helps only with fewer"

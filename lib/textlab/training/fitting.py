@@ -152,7 +152,7 @@ def fit(
         TrainingError: the loss or a gradient became NaN or infinite, or the loss diverged.
         InputError: the disk has no room for a checkpoint, or the model cannot be trained so.
     """
-    recipe = _whole(recipe, model, tokens)
+    recipe = _whole(recipe, model, tokenizer, tokens)
     if isinstance(plan, Resumable):
         place = plan.folder / f"checkpoints-{identity(model, tokens, recipe, seed)}"
     else:
@@ -208,7 +208,7 @@ def build(
     memory: FrozenMemory | None = None,
 ) -> TextTrainer:
     """Return the Trainer for a recipe and a plan, which writes into the plan's folder; see `fit` for the arguments."""
-    recipe = _whole(recipe, model, tokens)
+    recipe = _whole(recipe, model, tokenizer, tokens)
     fit_tokenizer(tokenizer, model, recipe.max_length)
     for callback in callbacks:
         if isinstance(callback, Progress):
@@ -240,12 +240,13 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, ma
     tokenizer.model_max_length = max_length
 
 
-def _whole(recipe: Recipe, model: PreTrainedModel, tokens: DatasetDict) -> Recipe:
+def _whole(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict) -> Recipe:
     """Return a recipe with what is still empty chosen for these tokens, which are not cut any more."""
     longest = int(row_lengths(tokens["train"]).max())
     recipe = dataclasses.replace(recipe, max_length=recipe.max_length or longest)
     labels, kind, several = _labels(model), contrasts(model.config.model_type), gives_several(model)
-    return suited(recipe, len(tokens["train"]), len(labels), longest, None, kind, several, are_words(labels))[0]
+    named = are_words(labels, tokenizer)
+    return suited(recipe, len(tokens["train"]), len(labels), longest, None, kind, several, named)[0]
 
 
 def _labels(model: PreTrainedModel) -> list[str]:

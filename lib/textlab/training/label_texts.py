@@ -16,13 +16,16 @@ _GIVEN = re.compile(r"label[_ ]?\d+", re.IGNORECASE)
 LETTERS = 2
 
 
-def are_words(labels: Sequence[str]) -> bool:
-    """Tell whether each label has a name that may say what it stands for, and not a number or a letter.
+def are_words(labels: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Tell whether each label has a name that may say what it stands for.
 
-    >>> are_words(["joy", "very_sad"]), are_words(["0", "1"]), are_words(["A", "B"]), are_words(["LABEL_0", "LABEL_1"])
-    (True, False, False, False)
+    A number or a letter does not, nor does a name that the tokenizer reads as that of another label, such as two in a
+    script that it does not know.
     """
-    return all(sum(map(str.isalpha, label)) >= LETTERS and not _GIVEN.fullmatch(label) for label in labels)
+    if not all(sum(map(str.isalpha, label)) >= LETTERS and not _GIVEN.fullmatch(label) for label in labels):
+        return False
+    read = tokenizer([as_text(label) for label in labels], verbose=False)["input_ids"]
+    return len(set(map(tuple, read))) == len(labels)
 
 
 def as_text(label: str) -> str:

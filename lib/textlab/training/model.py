@@ -46,7 +46,7 @@ def suit(
     limits = [tokenizer.model_max_length, *([positions - 2] if isinstance(positions, int) and positions > 0 else [])]
     tokens = 0 if recipe.max_length else common_length(train, tokenizer)
     several, labels, kind = isinstance(train.features["label"], List), evaluation.names(train), config.model_type
-    named = are_words(labels)
+    named = are_words(labels, tokenizer)
     return suited(recipe, len(train), len(labels), tokens, min(limits), contrasts(kind), several, named)
 
 

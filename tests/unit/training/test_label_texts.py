@@ -40,13 +40,25 @@ def test_a_long_name_is_cut_and_none_is_added_for_no_copies(known):
     assert with_names(tokens["train"], LABELS, tokenizer, 0, 16) is tokens["train"]
 
 
-@pytest.mark.parametrize("labels", [["0", "1"], ["joy", "3"], ["A", "B"], ["LABEL_0", "LABEL_1"], ["label 1", "sad"]])
-def test_numbers_letters_and_labels_without_a_name_say_nothing(labels):
-    assert not are_words(labels)
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["0", "1"],
+        ["joy", "3"],
+        ["A", "B"],
+        ["LABEL_0", "LABEL_1"],
+        ["label 1", "sad"],
+        ["card_arrival", "card arrival"],  # read alike
+        ["ความสุข", "ความเศร้า"],  # both unknown to an English tokenizer
+    ],
+)
+def test_names_that_say_nothing_or_the_same_are_not_learned_from(labels):
+    assert not are_words(labels, training.load_tokenizer(hub.resolve_model("packaged")))
 
 
-def test_words_of_any_script_are_words():
-    assert are_words(["радость", "悲しみ", "दुःख", "très_bien"])
+def test_words_are():
+    tokenizer = training.load_tokenizer(hub.resolve_model("packaged"))
+    assert are_words(["радость", "悲しみ", "très_bien", "B2B", "NOT-OFFENSIVE"], tokenizer)
 
 
 def test_few_rows_learn_from_the_names_and_many_do_not(known):
@@ -57,7 +69,7 @@ def test_few_rows_learn_from_the_names_and_many_do_not(known):
     assert training.suit(make_recipe("short_text"), many, tokenizer, source)[0].label_names == 0
     numbers = many.select(range(9)).cast_column("label", ClassLabel(names=["0", "1"]))
     recipe, why = training.suit(make_recipe("short_text"), numbers, tokenizer, source)
-    assert recipe.label_names == 0 and "not each of them is a word" in why["label_names"]
+    assert recipe.label_names == 0 and "not each of them is a word of its own" in why["label_names"]
 
 
 def test_a_training_reads_them_in_each_epoch(known, tmp_path):
