@@ -17,7 +17,8 @@ def test_parts_of_the_rows_are_learned_from_and_all_are_answered(tmp_path, folds
     fewer = training.FewerRows(texts, recipe, training.load_tokenizer(source), source, 1)
     here = texts.rows()["train"]
     wanted = [round(share * here) for share in (1 / 8, 1 / 4, 1 / 2)]
-    assert [*fewer.parts()] == wanted and fewer.cost() == 2 * sum(wanted) * trainings
+    names = 4 * 2  # each label's, as texts
+    assert [*fewer.parts()] == wanted and fewer.cost() == 2 * sum(rows + names for rows in wanted) * trainings
     learned, fit = [], cross_validation.fit
 
     def counted(model, tokenizer, tokens, *args):

@@ -57,7 +57,7 @@ def test_each_row_is_answered_by_the_model_of_its_fold_and_the_last_one_is_kept(
         lambda: training.load_model(bench.source, texts.labels, recipe, 1),
     )
     told = capsys.readouterr().err
-    assert [line for line in told.splitlines() if "trained" in line] == ["all rows: trained 2 epochs, 16 steps"]
+    assert [line for line in told.splitlines() if "trained" in line] == ["all rows: trained 2 epochs, 18 steps"]
     for fold in range(3):
         part = folds.training(texts.splits["test"], fold)
         alone = by_hand(bench, tmp_path, recipe, part)

@@ -538,9 +538,9 @@ def test_a_hub_source_is_asked_for_at_the_recorded_revision():
     assert reproduction._parameters(told, {"dataset": "", "model": ""}) == {
         "dataset": f"owner/data@{'a' * 40}",
         "model": "packaged",
-        # What was so when records did not say it: one label a text, and the best epoch was kept.
+        # What was so when records did not say it: one label a text, the best epoch was kept, and no extra for few rows.
         "labels": "single",
-        "recipe_options": {"keep": "best", "epochs": 4},
+        "recipe_options": {"keep": "best", "contrastive": 0.0, "label_names": 0, "epochs": 4},
     }
 
 
