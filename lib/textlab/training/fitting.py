@@ -215,7 +215,9 @@ def build(
             callback.save_seconds = plan.save_seconds
     n_classes = model.config.num_labels
     guard = Guard(2 if gives_several(model) else n_classes, _majority_f1(tokens, n_classes))
-    learned = with_names(tokens["train"], _labels(model), tokenizer, recipe.label_names, recipe.max_length)
+    learned = with_names(
+        tokens["train"], evaluation.names(tokens["train"]), tokenizer, recipe.label_names, recipe.max_length
+    )
     trainer = TextTrainer(
         recipe=recipe,
         rows=len(tokens["train"]),
@@ -244,14 +246,9 @@ def _whole(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenize
     """Return a recipe with what is still empty chosen for these tokens, which are not cut any more."""
     longest = int(row_lengths(tokens["train"]).max())
     recipe = dataclasses.replace(recipe, max_length=recipe.max_length or longest)
-    labels, kind, several = _labels(model), contrasts(model.config.model_type), gives_several(model)
+    labels, kind, several = evaluation.names(tokens["train"]), contrasts(model.config.model_type), gives_several(model)
     named = are_words(labels, tokenizer)
     return suited(recipe, len(tokens["train"]), len(labels), longest, None, kind, several, named)[0]
-
-
-def _labels(model: PreTrainedModel) -> list[str]:
-    """Return the names of a model's labels in the order of their ids."""
-    return [model.config.id2label[i] for i in range(model.config.num_labels)]
 
 
 def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsaved, rows: int) -> TrainingArguments:

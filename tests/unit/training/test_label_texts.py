@@ -1,6 +1,5 @@
 """The names of the labels as texts to learn from."""
 
-import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from transformers import TrainerCallback
@@ -90,8 +89,6 @@ def test_a_training_reads_them_in_each_epoch(known, tmp_path):
     name = tokenizer("lost card")["input_ids"]
     read = [row[: len(name)].tolist() for batch in seen for row in batch]
     assert read.count(name) == 6 and sum(map(len, seen[named:])) == 18
-    weights = [fit.model.state_dict()["classifier.weight"].numpy() for fit in (plain, fitted)]
-    assert not np.allclose(*weights)
 
 
 def test_a_message_names_rows_of_the_data_alone(known, tmp_path):
