@@ -66,7 +66,7 @@ class Workbench:
         self._memory = FrozenMemory()
 
     def smaller(self, rows: int | None, texts: int | None) -> Workbench:
-        """Return a bench for shorter trainings; None means as here.
+        """Return a bench for shorter trainings, which learn in the same way as those here; None means as here.
 
         Args:
             rows: to learn from at most.
@@ -78,7 +78,12 @@ class Workbench:
             return self
         learned = rows if fewer else here
         epochs = texts and max(1, round(min(texts, self.base.epochs * here) / learned))
-        chosen = {"max_train_rows": rows if fewer else self.cfg.max_train_rows, "epochs": epochs or self.cfg.epochs}
+        fit_all = {name: getattr(self.base, name) for name in ("contrastive", "label_names")}  # what is learned by
+        chosen = {
+            "max_train_rows": rows if fewer else self.cfg.max_train_rows,
+            "epochs": epochs or self.cfg.epochs,
+            "recipe_options": self.cfg.recipe_options | fit_all,
+        }
         cfg = SimpleNamespace(**vars(self.cfg) | chosen)
         part = self.texts
         if fewer:  # drawn from all rows, as the record of a trial, which names `max_train_rows`, draws them again

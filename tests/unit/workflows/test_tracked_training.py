@@ -39,6 +39,22 @@ def bench(tmp_path_factory):
     return workflows.Workbench(cfg, folder, data.load(cfg.dataset))
 
 
+def test_trials_of_fewer_rows_learn_in_the_same_way_as_what_is_registered(tmp_path):
+    words = "red blue green black white grey pink brown".split()
+    rows = [
+        f"a {words[i % 8]} and a {words[i // 8 % 8]} thing number {i},{'good' if i % 2 else 'bad'}" for i in range(2600)
+    ]
+    (tmp_path / "many.csv").write_text("\n".join(["text,label", *rows]))
+    chosen = {"dataset": str(tmp_path / "many.csv"), "model": "tiny"}
+    cfg = parameters.check("03_mlflow_tracking", parameters.defaults("03_mlflow_tracking") | chosen)
+    bench = workflows.Workbench(cfg, tmp_path)
+    few = bench.smaller(100, 200)
+    assert (bench.base.epochs, bench.base.contrastive, bench.base.label_names) == (5, 0, 0)
+    assert (few.base.epochs, few.base.contrastive, few.base.label_names) == (2, 0, 0)
+    alone = workflows.Workbench(parameters.check("03_mlflow_tracking", vars(cfg) | {"max_train_rows": 100}), tmp_path)
+    assert alone.base.contrastive > 0 and alone.base.label_names > 0  # what as few rows have on their own
+
+
 def train(bench, **options):
     with tracking.run("a training") as active:
         trained = bench.train(active.info.run_id, bench.base, 1, **options)

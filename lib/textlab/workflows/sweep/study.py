@@ -61,7 +61,7 @@ class Sweep:
         self.suggester = Suggester(self.space, self.options, cfg.seed)
         self._trials = bench.smaller(self.options.trial_rows, self.options.trial_texts)
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
-        identity |= {"trials": [self._trials.about()["train_rows"], self._trials.base.epochs]}
+        identity |= {"trials": [self._trials.about()["train_rows"], dataclasses.asdict(self._trials.base)]}
         self._identity = identity | {"tracking": cfg.experiment}
         self.name = cfg.study or f"sweep-{_digest(self._identity)}"
         self.storage = self.options.storage or store.sqlite_uri(machine.outputs_root() / "studies.db")
