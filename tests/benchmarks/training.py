@@ -215,7 +215,7 @@ def show_throughput(found, picture):
     import matplotlib.pyplot as plt
 
     plots.use_style()
-    print(f"\n{'recipe':<48} samples/s (lowest to highest)  tokens/s   MB  of matrix rate (fp32, bf16)   ours is")
+    print(f"\n{'recipe':<48} samples/s (lowest to highest)  tokens/s   MB  of matrix rate (fp32, bf16)")
     medians = {}
     for name in RECIPES:
         rows = [row for row in found if row["recipe"] == name]
@@ -230,8 +230,8 @@ def show_throughput(found, picture):
             f"{name:<48} {medians[name]:6.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) {tokens:10.0f}"
             f" {max(r['peak_memory_mb'] for r in rows):6.0f}  {shares[0]:.2f}, {shares[1]:.2f}"
         )
-    for name, rate in medians.items():
-        print(f"ours is {medians['ours'] / rate:.1f} times as fast as {name}")
+    for name in [name for name in medians if name != "ours"]:
+        print(f"ours is {medians['ours'] / medians[name]:.1f} times as fast as {name}")
     figure, axes = plt.subplots(figsize=(7, 2.6))
     axes.barh(list(medians)[::-1], list(medians.values())[::-1], color=["C1", "C0", "C0", "C0"])
     axes.set(title="Training throughput", xlabel="texts a second (median)")

@@ -51,7 +51,7 @@ def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     """Return the runs of an experiment, sorted out.
 
     The newest completed run decides which data the others must have seen to be compared with it; where the trials of a
-    sweep had fewer rows than its final trainings, the newest trial does.
+    sweep had fewer rows or epochs than its final trainings, the newest trial does.
 
     Args:
         recorded: all runs of the experiment, newest first, as `tracking.runs` returns them.
@@ -95,14 +95,19 @@ def _with_states(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the completed and the pruned runs with a score that saw the data of the newest completed one."""
+    """Return the completed and the pruned runs with a score that saw the data of the newest completed one.
+
+    Trials may have fewer epochs than the final trainings of their sweep, which are left out then, as with fewer rows.
+    """
     completed = runs[runs["state"] == "completed"]
     if completed.empty:
         return completed
     trials = completed[~_has_role(completed, *FINAL)]
     newest = (trials if len(trials) else completed).iloc[0]
     table = runs[runs["state"].isin(["completed", "pruned"]) & runs[f"metrics.{metric}"].notna()]
-    return _as(newest, table, *(f"params.{name}" for name in SAME))
+    table = _as(newest, table, *(f"params.{name}" for name in SAME))
+    final, epochs = _has_role(table, *FINAL), table.get("params.epochs", pd.Series("", index=table.index))
+    return table[~final | epochs.isin(epochs[~final])] if len(trials) else table
 
 
 def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
@@ -212,7 +217,9 @@ def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
     )
     fresh = "fresh " if _has_role(runs.table, "repeat").any() else ""
     sentence = f"{what}: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"
-    for own in table[alike(table, chosen, runs.settings) & (table["seeds"] > 1)].to_dict("records"):
+    repeated = alike(table, chosen, runs.settings) & (table["seeds"] > 1)
+    repeated &= chosen["run_id"] in set(runs.table["run_id"])  # else repeats had fewer rows or epochs than it
+    for own in table[repeated].to_dict("records"):
         sentence += (
             f"; over {own['seeds']} {fresh}seeds its settings have a mean of {own['mean']:.3f} "
             f"(sd {own['sd']:.3f}, {own['min']:.3f} to {own['max']:.3f})"

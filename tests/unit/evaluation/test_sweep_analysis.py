@@ -233,7 +233,7 @@ def test_a_curve_is_placed_over_the_share_of_its_training():
 
 def test_the_trial_that_settings_were_chosen_for_is_not_among_their_repeats():
     rows = [
-        {"name": n, "x": x, "seed": s, METRIC: v, "tags.role": role}
+        {"run_id": n, "name": n, "x": x, "seed": s, METRIC: v, "tags.role": role}
         for n, x, s, v, role in [
             ("trial 1", 1, 1, 0.9, "trial"),
             ("trial 1, seed 2", 1, 2, 0.6, "repeat"),
@@ -250,7 +250,7 @@ def test_the_trial_that_settings_were_chosen_for_is_not_among_their_repeats():
 
 def test_seeds_are_counted_once_and_give_an_interval():
     rows = [
-        {"name": n, "x": x, "seed": s, METRIC: v}
+        {"run_id": n, "name": n, "x": x, "seed": s, METRIC: v}
         for n, x, s, v in [("a", 1, 1, 0.5), ("b", 2, 1, 0.9), ("a again", 1, 2, 0.7), ("a once more", 1, 2, 0.7)]
     ]
     table = sweep_analysis.by_settings(runs_of(rows, ["x"]))
@@ -331,6 +331,26 @@ def test_of_a_sweep_whose_trials_had_fewer_rows_the_better_final_training_wins(c
     assert comparable(METRIC).finals.empty and sweep_analysis.winner(comparable(METRIC))["x"] == 2
     tests = sweep_comparison.against(runs, best, tracking.predictions)
     assert tests.index.tolist() == ["chosen"] and tests.loc["chosen", ["split", "difference"]].tolist() == ["test", 0.4]
+
+
+def test_trials_of_fewer_epochs_are_compared_among_themselves(connected):
+    with tracking.run("sweep") as parent:
+        pass
+    short, long = {"train_rows": 40, "epochs": 6}, {"train_rows": 40, "epochs": 30}
+    for role, name, more, score in (
+        ("first", "default", long | {"x": 3, "seed": 1}, 0.9),
+        ("trial", "trial 1", short | {"x": 1, "seed": 1}, 0.5),
+        ("trial", "trial 2", short | {"x": 2, "seed": 1}, 0.4),
+        ("repeat", "trial 1, seed 2", short | {"x": 1, "seed": 2}, 0.45),
+        ("repeat", "trial 1, seed 3", short | {"x": 1, "seed": 3}, 0.55),
+        ("winner", "chosen", long | {"x": 1, "seed": 1}, 0.95),
+    ):
+        record(name, more, {METRIC: score}, parent.info.run_id, {tracking.ROLE_TAG: role})
+    runs = comparable(METRIC)
+    assert runs.table["name"].tolist() == ["trial 1", "trial 2", "trial 1, seed 2", "trial 1, seed 3"]
+    assert runs.settings == ["x"] and runs.finals["name"].tolist() == ["default", "chosen"] and runs.left_out == 0
+    words = sweep_analysis.headline(runs, sweep_analysis.winner(runs))
+    assert words.endswith(f"chosen with {METRIC} 0.950.")  # and no mean of shorter trainings
 
 
 GOOD, POOR = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8
