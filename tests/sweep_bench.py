@@ -23,10 +23,13 @@ class Bench:
     looked_at = 6, 9
 
     def __init__(self, out, seconds=0.0, fails=lambda recipe: False):
-        self.out, self.seconds, self.fails, self.trained, self.sizes = out, seconds, fails, [], {}
+        self.out, self.seconds, self.fails, self.trained, self.sizes, self.kept = out, seconds, fails, [], {}, {}
 
     def about(self):
         return {"dataset": "none", "train_rows": self.rows}
+
+    def check(self, space):
+        self.space = space
 
     def smaller(self, rows, texts):
         part = copy.copy(self)
@@ -44,7 +47,7 @@ class Bench:
     def train(self, run_id, recipe, seed, callbacks=(), validate_at=(), final=False):
         name = MlflowClient().get_run(run_id).info.run_name
         self.trained.append((name, recipe.learning_rate, seed))
-        self.sizes[name] = self.rows, recipe.epochs
+        self.sizes[name], self.kept[name] = (self.rows, recipe.epochs), recipe.keep
         tracking.log_params({"learning_rate": recipe.learning_rate, "seed": seed})
         if self.fails(recipe):
             raise TrainingError("the loss became nan")
@@ -72,6 +75,8 @@ def study(uri, folder, bench=None, n_trials=12, **chosen):
             "seed": 1,
             "study": "",
             "experiment": "sweeps",
+            "registered_model": "sweeps",
+            "strict": False,
             "engine": "local",
             "tracking_uri": uri,
             "n_trials": n_trials,

@@ -86,12 +86,22 @@ class Data:
         """Return split -> number of rows."""
         return {name: len(split) for name, split in self.splits.items()}
 
-    def record(self) -> dict[str, Any]:
+    def learned_rows(self, keep: str) -> int:
+        """Return how many rows a model learns from that answers others; with folds, the first one of them.
+
+        Args:
+            keep: of the recipe; with folds, `best` takes the rows of another fold to choose by.
+        """
+        if self.folds is None:
+            return len(self.splits["train"])
+        return len(self.folds.training(self.splits["test"], 0, keep == "best")["train"])
+
+    def record(self, keep: str = "last") -> dict[str, Any]:
         """Return what identifies the data: that of its source, rows by split and, with folds, how many there are and
-        the number of rows that the model that is kept learns from.
+        the number of rows that the model that is kept learns from, by the recipe's `keep`.
         """
         folds = self.folds
-        more = {"folds": len(folds), "kept_rows": folds.kept_rows} if folds else {}
+        more = {"folds": len(folds), "kept_rows": folds.kept_rows(keep)} if folds else {}
         more |= {"labels": "several"} if self.several else {"labels": "ordered"} if self.ordered else {}
         return self.source.record() | {"rows": self.rows()} | more
 

@@ -29,10 +29,10 @@ class Folds:
     def __len__(self) -> int:
         return len(self.answered)
 
-    @property
-    def kept_rows(self) -> int:
-        """Number of rows that the model that is kept learns from."""
-        return min(self.most, sum(map(len, self.answered)))
+    def kept_rows(self, keep: str) -> int:
+        """Return the number of rows that the model that is kept learns from, by the recipe's `keep`."""
+        left_out = len(self.answered[0]) if keep == "best" else 0
+        return min(self.most, sum(map(len, self.answered)) - left_out)
 
     def training(self, rows: Dataset, fold: int, chooses: bool = False) -> DatasetDict:
         """Return what a fold's model learns from as train, and the rows that it answers as validation.
@@ -121,7 +121,7 @@ def in_folds(rows: pd.DataFrame, fold: np.ndarray, max_train_rows: int | None, s
         f"part, one of {k}, dealt class by class with seed {seed}. The model that is kept learns from all parts (but "
         "one, with keep: best). Train and validation are those of the first part."
     ]
-    if found.kept_rows < len(rows):
+    if found.most < len(rows):
         notes.append(f"Each training uses at most {max_train_rows} rows, drawn class by class with seed {seed}.")
     texts = rows.assign(text=rows["text"].map(bare)).drop_duplicates(["text", "stratum"])
     counts = texts["stratum"].value_counts().sort_index()

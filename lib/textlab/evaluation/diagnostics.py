@@ -57,13 +57,15 @@ def still_rising(history: pd.DataFrame) -> bool:
     return bool(scores[-1] >= scores[:-1].max() + 0.01 or losses[-1] <= 0.98 * losses[:-1].min())
 
 
-def best_epoch(history: pd.DataFrame, ends: Sequence[float], rows: int) -> str:
+def best_epoch(history: pd.DataFrame, ends: Sequence[float], rows: int, keep: str = "last") -> str:
     """Return a sentence on when validation was best, and whether a worse end may be chance; empty where it is unknown.
 
     Args:
         history: of the training, columns epoch and eval_macro_f1; rows without the latter are left out.
-        ends: the 95 % interval of the macro F1 in the end.
+        ends: the 95 % interval of the macro F1 in the end. Its width counts, and not its place: with several labels,
+            the history's thresholds were chosen on the very rows that it scores.
         rows: of validation.
+        keep: of the recipe; with `best`, a worse end is no reason for advice.
     """
     if not {"epoch", "eval_macro_f1"} <= set(history):
         return ""
@@ -73,11 +75,12 @@ def best_epoch(history: pd.DataFrame, ends: Sequence[float], rows: int) -> str:
     best, last = points.loc[points["eval_macro_f1"].idxmax()], points.iloc[-1]
     if best["eval_macro_f1"] == last["eval_macro_f1"]:
         return f"Validation was best in the end, after epoch {last['epoch']:g} (macro F1 {last['eval_macro_f1']:.3f})."
-    chance = best["eval_macro_f1"] <= ends[1]
+    chance = best["eval_macro_f1"] - last["eval_macro_f1"] <= (ends[1] - ends[0]) / 2
+    advice = ": try fewer epochs, or keep: best." if keep == "last" else "."
     return (
         f"Validation was best after epoch {best['epoch']:g} (macro F1 {best['eval_macro_f1']:.3f}) and ended at "
         f"{last['eval_macro_f1']:.3f}; with {rows:,} rows that "
-        + ("may be chance." if chance else "is hardly chance: try fewer epochs, or keep: best.")
+        + ("may be chance." if chance else f"is hardly chance{advice}")
     )
 
 

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     {
         "recipe": ["RECIPE", "RECIPES", "Recipe", "from_params", "make_recipe"],
         "strict_yaml": ["read_yaml"],
-        "suiting": ["suited"],
+        "suiting": ["FOR_ONE_LABEL", "suited"],
         "sweep_options": ["SweepOptions"],
     },
 )

@@ -10,6 +10,9 @@ from ..errors import InputError, show
 from .recipe import RECIPE
 from .rules import Rule, convert, did_you_mean
 
+#: Settings of the recipe that change nothing in a trial, which is not validated after each epoch.
+NOT_SEARCHED = ("keep", "patience")
+
 
 def with_space(values: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with their search space checked, where they have one."""
@@ -43,12 +46,17 @@ def check_space(space: Mapping[str, Any], sampler: str = "") -> dict[str, dict[s
             "search_space: is empty; give a setting, such as learning_rate: {low: 1e-4, high: 1e-3, log: true}"
         )
     checked: dict[str, Any] = {}
+    searched = [name for name in RECIPE if name not in NOT_SEARCHED]
     for name, spec in space.items():
         where = f"search_space: {name}"
         if name not in RECIPE:
             raise InputError(
-                f"search_space: {show(name)} cannot be searched; accepted are {', '.join(RECIPE)}"
-                f"{did_you_mean(name, RECIPE)}"
+                f"search_space: {show(name)} cannot be searched; accepted are {', '.join(searched)}"
+                f"{did_you_mean(name, searched)}"
+            )
+        if name in NOT_SEARCHED:
+            raise InputError(
+                f"{where} cannot be searched: a trial ends with its last epoch, or is pruned; leave it out"
             )
         body = dict(spec) if isinstance(spec, dict) else {"choices": spec}
         extra = {"when": _check_condition(where, body.pop("when"), space)} if "when" in body else {}

@@ -21,6 +21,8 @@ NAMED_ROWS, NAMED_ROWS_OF_A_CLASS, NAMES = 1_000, 20, 4
 #: Tokens: what is cut at least, and at most, when more than a tenth of the texts is longer.
 SHORT, LONG = 96, 256
 
+#: Settings that are made for one label a text.
+FOR_ONE_LABEL = ("label_smoothing", "contrastive", "class_weights", "label_names")
 NOT_COMPUTED = "cannot be computed for this kind of model"
 
 

@@ -15,7 +15,7 @@ class SweepOptions:
     pruner: str = setting("halving", choices=("halving", "median", "hyperband", "none"))  # ends poor trials early
     max_minutes: float | None = setting(None, 0, above=True)  # no trial is begun after that
     trial_rows: int | None = setting(None, 1)  # rows that trials and repeats train on, class by class; None: all
-    # texts that trials and repeats learn from, in whole epochs; None: as many epochs as the recipe has
+    # texts that trials and repeats learn from, in whole epochs; None: as many epochs as fit their rows
     trial_texts: int | None = setting(None, 1)
     confirm_top: int = setting(2, 1, 100)  # how many of the best settings are trained again
     confirm_seeds: int = setting(2, 0, 100)  # with so many fresh seeds each

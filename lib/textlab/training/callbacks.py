@@ -22,19 +22,21 @@ class Guard(TrainerCallback):
     Args:
         n_classes: of the data, or 2 where each label is told by itself; guessing has a loss of log(n_classes).
         majority: macro F1 on validation of always answering the most frequent class.
+        contrast: what the contrastive term adds to the loss of training where all texts look the same.
     """
 
-    def __init__(self, n_classes: int, majority: float) -> None:
+    def __init__(self, n_classes: int, majority: float, contrast: float = 0.0) -> None:
         self.chance, self.majority, self.warnings = math.log(n_classes), majority, []
+        self.guessing = {"loss": self.chance + contrast, "eval_loss": self.chance}
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        for name in ("loss", "eval_loss"):
+        for name, guessing in self.guessing.items():
             value = (logs or {}).get(name, 0.0)
-            if not value <= DIVERGED * self.chance:  # also true for NaN
+            if not value <= DIVERGED * guessing:  # also true for NaN
                 raise TrainingError(
                     f"the {'validation' if name == 'eval_loss' else 'training'} loss became {value:.3g} by step "
                     f"{state.global_step} (epoch {state.epoch:.2f}, learning rate {args.learning_rate:g}), "
-                    f"far above the {self.chance:.2f} of guessing; "
+                    f"far above the {guessing:.2f} of guessing; "
                     "no model was saved; try a learning rate ten times smaller"
                 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -214,7 +215,8 @@ def build(
         if isinstance(callback, Progress):
             callback.save_seconds = plan.save_seconds
     n_classes = model.config.num_labels
-    guard = Guard(2 if gives_several(model) else n_classes, _majority_f1(tokens, n_classes))
+    contrast = recipe.contrastive * math.log(max(recipe.batch_size - 1, 1))
+    guard = Guard(2 if gives_several(model) else n_classes, _majority_f1(tokens, n_classes), contrast)
     learned = with_names(
         tokens["train"], evaluation.names(tokens["train"]), tokenizer, recipe.label_names, recipe.max_length
     )

@@ -52,7 +52,7 @@ def find_training(
         "strict": strict,
         "splits": texts.digests,
         "labels": texts.labels,
-        "data": texts.record(),
+        "data": texts.record(recipe.keep),
         "model": source.files,
         "code": record.code("02_fine_tuning"),
         "environment": _decisive(environment.fingerprint()),

@@ -130,7 +130,7 @@ def make(
             "seed": fitted.seed,
             "environment": environment.fingerprint(),
             "code": code(notebook),
-            "data": texts.record(),
+            "data": texts.record(fitted.recipe.keep),
             "labels": texts.labels,
             "splits": texts.digests,
             "model": source.record() | {"parameters": fitted.model.num_parameters()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,11 @@ from datasets import DatasetDict
 from transformers import PreTrainedModel, TrainerCallback
 
 from .. import data, evaluation, hub, tracking, training
+from ..errors import InputError
 from ..evaluation import plots
 from ..hub import card
 from ..machine import environment
-from ..settings import Recipe, from_params
+from ..settings import FOR_ONE_LABEL, Recipe, from_params
 from ..training import Fit, FrozenMemory, Resumable, Unsaved
 from . import record
 from .earlier import find_training
@@ -77,7 +78,8 @@ class Workbench:
         if not fewer and texts is None:
             return self
         learned = rows if fewer else here
-        epochs = texts and max(1, round(min(texts, self.base.epochs * here) / learned))
+        named = self.base.label_names * len(self.texts.labels)  # texts of an epoch beside the rows
+        epochs = texts and max(1, round(min(texts, self.base.epochs * (here + named)) / (learned + named)))
         fit_all = {name: getattr(self.base, name) for name in ("contrastive", "label_names")}  # what is learned by
         chosen = {
             "max_train_rows": rows if fewer else self.cfg.max_train_rows,
@@ -90,6 +92,16 @@ class Workbench:
             known = cfg.dataset, cfg.text_column, cfg.label_column, cfg.seed, rows
             part = data.load(*known, folds=len(self.texts.folds) if self.texts.folds else 0, labels=cfg.labels)
         return Workbench(cfg, self.out, part, self.source)
+
+    def check(self, space: Mapping[str, Any]) -> None:
+        """Refuse a search space with settings that change nothing here.
+
+        Raises:
+            InputError: a text has several labels, and a setting is for one.
+        """
+        if self.texts.several and (useless := [name for name in space if name in FOR_ONE_LABEL]):
+            names = " and ".join(useless)
+            raise InputError(f"search_space: {names}: for one label a text, and here a text has several; leave it out")
 
     @property
     def looked_at(self) -> tuple[int, int]:
@@ -112,7 +124,7 @@ class Workbench:
             "dataset": self.texts.source.id,
             "data_sha256": self.texts.source.sha256,
             "validation_sha256": self.texts.digests["test" if folds else "validation"],
-            "train_rows": folds.kept_rows if folds else self.texts.rows()["train"],
+            "train_rows": folds.kept_rows(self.base.keep) if folds else self.texts.rows()["train"],
             "model": self.source.id,
             "model_sha256": self.source.sha256,
             "recipe": self.cfg.recipe,
@@ -158,9 +170,10 @@ class Workbench:
             seed: of the new head, the order of batches, and dropout.
             callbacks: see `training.fit`.
             validate_at: shares of the training after which it is validated, on `INTERIM_ROWS` rows; empty: every epoch.
-            final: `finish` or `register` follows. The model of each epoch is kept (see `tracking.RunLogger`), but that
-                of the last one, which is for `register` to log.
+            final: `finish` or `register` follows. The model of each validation is kept (see `tracking.RunLogger`), but
+                that of the last one, which is for `register` to log.
         """
+        recipe, _ = training.suit(recipe, self.texts.splits["train"], self.tokenizer, self.source)
         self._begin(recipe, seed)
         best = recipe.keep == "best" and not validate_at  # as notebook 2 would
         plan = Resumable(self.out, resume=False) if best else Unsaved(self.out, validate_at)

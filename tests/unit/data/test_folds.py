@@ -22,7 +22,10 @@ def texts(tmp_path):
 
 def test_each_row_is_answered_once_by_a_fold_that_has_not_learned_it(texts):
     rows, folds = texts.splits["test"], texts.folds
-    assert len(folds) == 5 and sorted(np.concatenate(folds.answered)) == list(range(63)) and folds.kept_rows == 63
+    assert len(folds) == 5 and sorted(np.concatenate(folds.answered)) == list(range(63))
+    assert folds.kept_rows("last") == 63 and folds.kept_rows("best") == len(folds.kept(rows, chooses=True)["train"])
+    held_out = [*folds.answered[0], *folds.answered[1]]
+    assert texts.learned_rows("last") == len(texts.splits["train"]) and texts.learned_rows("best") == 63 - len(held_out)
     for fold in range(5):
         part = folds.training(rows, fold)
         assert not {*part["train"]["text"]} & {*part["validation"]["text"]}
@@ -82,7 +85,7 @@ def test_max_train_rows_holds_for_each_training(tmp_path):
         parts = [found.folds.training(rows, fold, chooses) for fold in range(5)] + [found.folds.kept(rows, chooses)]
         assert {len(part["train"]) for part in parts} == {12}
         assert all({*part["train"]["label"]} == {0, 1, 2} for part in parts)
-    assert len(rows) == 60 and found.folds.kept_rows == found.record()["kept_rows"] == 12
+    assert len(rows) == 60 and found.folds.kept_rows("last") == found.record()["kept_rows"] == 12
     assert "at most 12 rows" in found.notes[1]
 
 

@@ -119,6 +119,21 @@ def test_thresholds_are_chosen_on_validation_and_test_has_no_part_in_them():
     assert (same == chosen).all() and (turned["test"] == found["test"]).all()
 
 
+def test_no_text_of_validation_has_part_in_its_own_answer_with_test_or_without():
+    true, chances = (some[:40] for some in drawn(seed=1))
+    found, chosen = evaluation.decisions({"validation": true}, {"validation": chances})
+    assert (chosen == evaluation.choose(true, chances)).all()
+    both, _ = evaluation.decisions({"validation": true, "test": true}, {"validation": chances, "test": chances})
+    assert (both["validation"] == found["validation"]).all() and (both["test"] == (chances >= chosen)).all()
+    for row in range(len(true)):
+        other = true.copy()
+        other[row] = 1 - other[row]
+        answers, _ = evaluation.decisions({"validation": other}, {"validation": chances})
+        assert (answers["validation"][row] == found["validation"][row]).all()
+    alone, _ = evaluation.decisions({"validation": true[:1]}, {"validation": chances[:1]})
+    assert alone["validation"].shape == (1, true.shape[1])
+
+
 def test_in_a_cross_validation_no_text_has_part_in_its_own_answer():
     true, chances = drawn()
     parts = np.array_split(np.random.default_rng(3).permutation(len(true)), 5)

@@ -311,24 +311,26 @@ def test_whether_validation_was_still_rising():
 
 
 @pytest.mark.parametrize(
-    "macro_f1, high, words",
+    "macro_f1, width, words",
     [
         (
             [None, 0.801, 0.781, 0.787],
-            0.83,
+            0.03,
             "after epoch 2 (macro F1 0.801) and ended at 0.787; with 440 rows that may",
         ),
-        ([None, 0.801, 0.781, 0.787], 0.8, "ended at 0.787; with 440 rows that is hardly chance: try fewer epochs"),
+        ([None, 0.801, 0.781, 0.787], 0.02, "ended at 0.787; with 440 rows that is hardly chance: try fewer epochs"),
         ([None, 0.6, 0.7, 0.8], 0.83, "best in the end, after epoch 4 (macro F1 0.800)."),
         ([None, 0.8, 0.7, 0.8], 0.83, "best in the end"),
         ([None, 0.8, None, None], 0.83, ""),
     ],
 )
-def test_when_validation_was_best_is_told(macro_f1, high, words):
+def test_when_validation_was_best_is_told(macro_f1, width, words):
     history = pd.DataFrame({"epoch": [1, 2, 3, 4], "eval_macro_f1": macro_f1})
-    told = evaluation.best_epoch(history, [0.7, high], 440)
+    told = evaluation.best_epoch(history, [0.7, 0.7 + width], 440)
     assert words in told and bool(words) == bool(told)
-    assert evaluation.best_epoch(history[["epoch"]], [0.7, high], 440) == ""
+    assert evaluation.best_epoch(history[["epoch"]], [0.7, 0.8], 440) == ""
+    kept = evaluation.best_epoch(history, [0.7, 0.7 + width], 440, keep="best")
+    assert kept == told.replace(": try fewer epochs, or keep: best.", ".")
 
 
 def test_prediction_does_not_depend_on_order_or_batches(monkeypatch):

@@ -65,6 +65,11 @@ def test_a_tiny_model_learns_and_reports_what_it_did(setting, tmp_path):
     assert not list(tmp_path.iterdir())  # checkpoints are gone, and nothing else was touched
 
 
+def test_the_contrastive_term_of_texts_that_look_alike_is_no_divergence(setting, tmp_path):
+    losses = run(setting, tmp_path, epochs=1, batch_size=32, contrastive=1.0, learning_rate=1e-6).history["loss"]
+    assert losses.dropna().iloc[0] > 5 * math.log(2)  # the limit without the term
+
+
 def test_same_seed_same_weights_other_seed_other_weights(setting, tmp_path):
     first = weights(run(setting, tmp_path))
     assert torch.equal(first, weights(run(setting, tmp_path)))

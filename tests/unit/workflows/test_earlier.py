@@ -96,7 +96,7 @@ def test_a_training_that_was_taken_over_is_recorded_like_one_that_was_done_here(
 @pytest.mark.filterwarnings("ignore:.* did not pass its checks")
 def test_the_kind_of_its_texts_comes_along(made, store):
     texts, fitted = made.bench.texts, find(made)[0]
-    assert fitted.kind.texts == (texts.folds.kept_rows if texts.folds else texts.rows()["train"])
+    assert fitted.kind.texts == (texts.folds.kept_rows("last") if texts.folds else texts.rows()["train"])
     assert fitted.kind.text() == (made.out / "model" / training.text_kind.FILE).read_text()
     tracking.connect(store, "tests")
     with tracking.run("taken") as active:

@@ -198,6 +198,17 @@ def test_what_is_made_for_one_label_is_left_out_and_said_or_refused(bench):
     assert "not smoothed" in why["label_smoothing"]
     weighed = settings.make_recipe("short_text", class_weights=True)
     assert "class_weights: got true" in error(training.suit, weighed, train, bench.tokenizer, bench.source)
+    searched = {"label_smoothing": {}, "epochs": {}, "contrastive": {}}
+    assert "search_space: label_smoothing and contrastive: for one label a text" in error(bench.check, searched)
+
+
+def test_a_run_has_the_settings_that_its_training_had(bench, store):
+    tracking.connect(store, "tests")
+    asked = dataclasses.replace(bench.base, label_smoothing=0.3, epochs=1)
+    with tracking.run("a training") as active:
+        trained = bench.train(active.info.run_id, asked, 1)
+    had = tracking.runs("tests").set_index("run_id").loc[active.info.run_id]
+    assert float(had["params.label_smoothing"]) == trained.fit.recipe.label_smoothing == 0.0
 
 
 def test_the_probe_tells_labels_apart_and_chooses_its_thresholds_on_train(bench):

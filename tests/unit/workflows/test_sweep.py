@@ -1,5 +1,6 @@
 """The search space, the points of a study, its queue, its stages, and the edge-of-range warning."""
 
+import dataclasses
 import math
 import os
 import re
@@ -255,6 +256,35 @@ def test_trials_and_repeats_may_have_fewer_rows_and_epochs_than_what_is_register
     assert registered == [first["weights_sha256"], last["weights_sha256"]] and len(bench.sizes) == 2 + 2 + 4
     assert {size for name, size in bench.sizes.items() if name not in registered} == {(3, 1)}
     assert small.name != study(store, tmp_path, bench, trial_rows=4).name and len(table) == 2
+
+
+@pytest.mark.parametrize("other", [{"registered_model": "mine"}, {"strict": True}])
+def test_another_place_in_the_registry_or_strictness_begins_another_sweep(store, tmp_path, other):
+    assert study(store, tmp_path).name == study(store, tmp_path).name != study(store, tmp_path, **other).name
+
+
+def test_settings_whose_repeats_diverged_are_no_pick(store, tmp_path):
+    lost = {}  # learning rate -> the seed that it diverges with
+    bench = Bench(tmp_path, fails=lambda recipe: bench.trained[-1][2] == lost.get(recipe.learning_rate))
+    begun = study(store, tmp_path, bench, n_trials=4, confirm_top=2, pruner="none", sampler="random")
+    begun.search()
+    lost[begun.best(1)[0].params["learning_rate"]] = 3
+    confirmed = begun.confirm()
+    assert confirmed["seeds"].tolist() == [2, 1] and confirmed["mean"].idxmax() == confirmed.index[1]
+
+
+@pytest.mark.parametrize("name", search_space.NOT_SEARCHED)
+def test_what_changes_nothing_in_a_trial_is_not_searched(name):
+    with pytest.raises(InputError, match=f"search_space: {name} cannot be searched: a trial ends with its last epoch"):
+        search_space.check_space({name: [1, 2]})
+
+
+def test_a_trial_is_recorded_with_what_was_done(store, tmp_path):
+    bench = Bench(tmp_path)
+    bench.base = dataclasses.replace(bench.base, keep="best")
+    begun = study(store, tmp_path, bench, n_trials=1, confirm_seeds=1)
+    begun.final(begun.search().index[0])
+    assert bench.kept == {"trial 1": "last", "the sweep's pick, trial 1": "best"}
 
 
 def test_more_trials_extend_a_study(store, tmp_path):

@@ -58,11 +58,16 @@ class Sweep:
     def __init__(self, cfg: SimpleNamespace, bench: Workbench) -> None:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = SweepOptions(**cfg.sweep_options)
+        bench.check(self.space)
         self.suggester = Suggester(self.space, self.options, cfg.seed)
         self._trials = bench.smaller(self.options.trial_rows, self.options.trial_texts)
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
         identity |= {"trials": [self._trials.about()["train_rows"], dataclasses.asdict(self._trials.base)]}
-        self._identity = identity | {"tracking": cfg.experiment}
+        self._identity = identity | {
+            "tracking": cfg.experiment,
+            "registered_model": cfg.registered_model,
+            "strict": cfg.strict,
+        }
         self.name = cfg.study or f"sweep-{_digest(self._identity)}"
         self.storage = self.options.storage or store.sqlite_uri(machine.outputs_root() / "studies.db")
         if cfg.engine == "ray":
@@ -129,7 +134,7 @@ class Sweep:
 
         With folds, each seed is scored on another fold. The settings that are compared have the same ones.
         Of the settings whose mean is within one standard error of the best mean, the sweep picks the one that varies
-        least.
+        least; settings of which fewer repeats diverged come first.
 
         Returns:
             One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), settings.
@@ -157,11 +162,12 @@ class Sweep:
             known = {"seeds": len(scores[trial.number]), "in_sweep": trial.value}
             rows[trial.number + 1] = spread | known | trial.params
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
-        within = math.sqrt((table["sd"].fillna(0) ** 2).mean() / max(len(seeds), 1))
-        close = table["mean"] >= table["mean"].max() - within
-        order = table.assign(close=~close, spread=table["sd"].where(close, 0).fillna(0), low=-table["mean"])
+        lost = len(seeds) - table["seeds"]  # repeats that diverged
+        within = math.sqrt((table["sd"] ** 2).mean() / max(len(seeds), 1))
+        close = table["mean"] >= table.loc[lost == lost.min(), "mean"].max() - within
+        order = table.assign(lost=lost, far=~close, spread=table["sd"].where(close, 0).fillna(0), low=-table["mean"])
         self._line.show(f"{len(jobs)} repeats of the best {len(best)} settings done", final=True)
-        return table.loc[order.sort_values(["close", "spread", "low"], kind="stable").index]
+        return table.loc[order.sort_values(["lost", "far", "spread", "low"], kind="stable").index]
 
     def final(self, trial: int) -> dict[str, Any]:
         """Train the settings of the sweep's pick once more, on all rows and with all epochs, score on test, register.
@@ -291,7 +297,8 @@ class Sweep:
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
             tracking.close_lost(lost)
-        recipe = dataclasses.replace(bench.base, **values)
+        kept = {"keep": "last"} if report else {}  # a trial is not validated after each epoch
+        recipe = dataclasses.replace(bench.base, **values, **kept)
         label = f"{self._summary()}; {name}" if report else name
         callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
         validate_at = [step / WHOLE for step in REPORTS] if report else ()
