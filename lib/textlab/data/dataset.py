@@ -196,7 +196,7 @@ def load(
     ]
     fold = dealt(table, folds, seed, source)
     table, made = complete(table, seed, source) if fold is None else (table.assign(split="train"), [])
-    names = _label_names(table, parts, several)
+    names = _label_names(table, parts, source, several)
     if len(names) < 2:
         raise InputError(f"dataset: {source} has one label only ({names[0]}); it takes two or more; check label_column")
     if labels == "ordered":
@@ -403,11 +403,11 @@ def _drop_unknown(table: pd.DataFrame, names: list[str], source: str, several: b
     return known, unknown
 
 
-def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame], several: bool) -> list[str]:
+def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame], source: str, several: bool) -> list[str]:
     """Return the label names in the order of their ids: as declared, or as `label_names.in_order` has them."""
     declared = parts.get("train", parts.get("all"))["label"].dtype
     if isinstance(declared, pd.CategoricalDtype) and not several:
-        return list(declared.categories)
+        return list(dict.fromkeys(filter(None, (label_names.name(one, source) for one in declared.categories))))
     train = table.loc[table["split"] == "train", "label"]
     return label_names.in_order((label_sets.single(train) if several else train).unique())
 

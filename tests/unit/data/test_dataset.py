@@ -161,6 +161,17 @@ def test_parquet_keeps_declared_names_and_minus_one_is_unlabelled(folder):
     assert problems(found) == {("missing label", "all", 1, 1, "5", "dropped")}
 
 
+def test_a_blank_beside_a_declared_name_loses_no_row(folder):
+    rows = {"text": [f"t {i}" for i in range(30)], "label": [0, 1, 2] * 10}
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos ", "neu", " "])})
+    pq.write_table(Dataset.from_dict(rows, features).data.table, folder / "classes.parquet")
+    order = pd.Categorical.from_codes(rows["label"], ["neg", "pos ", "neu"], ordered=True)
+    pd.DataFrame({"text": rows["text"], "label": order}).to_parquet(folder / "order.parquet")
+    for found in (data.load("classes.parquet"), data.load("order.parquet", labels="ordered")):
+        assert found.labels == ["neg", "pos", "neu"] and found.quality.empty
+        assert texts(found) == {text: found.labels[i] for text, i in zip(rows["text"], rows["label"], strict=True)}
+
+
 def test_labels_of_the_emotion_data_keep_its_order(folder):
     found = data.load(txt(folder / "a.txt", [(f"t{i}", EMOTIONS[i % 6]) for i in range(60)]))
     assert found.labels == EMOTIONS
