@@ -319,7 +319,7 @@ def _read_snapshot(
                 f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
                 "give that instead"
             ) from None
-    names = readers.split_names(splits)
+    names = readers.hub_splits(splits, origin.id)
     if not names and len(splits) == 1:
         names = dict.fromkeys(splits, "all")
     elif "train" not in names.values():

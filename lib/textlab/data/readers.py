@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -83,7 +83,7 @@ def whole_files(names: list[str]) -> dict[str, list[str]]:
     return whole
 
 
-def split_names(names: list[str]) -> dict[str, str]:
+def split_names(names: Iterable[str]) -> dict[str, str]:
     """Return name -> split for the names that begin with that of a split.
 
     >>> split_names(["train.csv", "dev.csv", "test-00000-of-00001.parquet", "trains.csv", "notes.txt"])
@@ -94,6 +94,29 @@ def split_names(names: list[str]) -> dict[str, str]:
         name: next((split for split in ("train", "test") if beginning.startswith(split)), "validation")
         for name, beginning in beginnings.items()
     }
+
+
+def hub_splits(names: Iterable[str], where: str) -> dict[str, str]:
+    """Return name -> split, as `split_names`, but one a split: its very name leaves out others, often parts of it.
+
+    Args:
+        where: the data set's name, for messages.
+
+    Raises:
+        InputError: several names stand for a split, and none is its very name.
+
+    >>> hub_splits(["train", "train_small", "test_matched"], "owner/name")
+    {'train': 'train', 'test_matched': 'test'}
+    """
+    there = split_names(names)
+    chosen = {name: split for name, split in there.items() if name == split or split not in there}
+    for split in SPLITS:
+        if len(group := [name for name in chosen if chosen[name] == split]) > 1:
+            raise InputError(
+                f"dataset: {where} has several {split} splits ({', '.join(group)}); download the files of those you "
+                "want into a folder, as train, val and test, and give that instead"
+            )
+    return chosen
 
 
 def pick_columns(names: list[str], where: str, text_column: str, label_column: str, labels: str = "auto") -> list[str]:

@@ -331,6 +331,11 @@ def snapshot(folder, splits: dict[str, list[int]], card: str = "") -> None:
     write(folder / "README.md", card)
 
 
+def card_of(*splits: str) -> str:
+    files = "".join(f"\n  - split: {name}\n    path: data/{name}-*" for name in splits)
+    return f"---\nconfigs:\n- config_name: one\n  data_files:{files}\n---\n"
+
+
 @pytest.fixture
 def resolved(folder, monkeypatch):
     monkeypatch.setattr(hub, "resolve", lambda spec, kind: hub.Source(spec, kind, "f" * 40, folder, {}))
@@ -354,9 +359,7 @@ def test_hub_snapshot_with_unlabelled_test_split(resolved):
 
 
 def test_hub_snapshot_with_other_splits_and_columns(resolved):
-    configs = "".join(f"\n  - split: {name}\n    path: data/{name}-*" for name in ("train", "validation", "extra"))
-    card = f"---\nconfigs:\n- config_name: one\n  data_files:{configs}\n---\n"
-    snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card)
+    snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card_of("train", "validation", "extra"))
     assert "Splits that are not used: extra." in data.load("owner/name").notes
     assert error("owner/name", label_column="mood") == (
         "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these, "
@@ -364,9 +367,33 @@ def test_hub_snapshot_with_other_splits_and_columns(resolved):
     )
 
 
+def test_hub_snapshot_with_further_splits_of_a_kind_takes_the_one_of_that_very_name(resolved):
+    splits = {"train_2": [1], "train": [0, 1], "train_small": [0], "validation_1": [1], "test": [0], "test_2": [1]}
+    snapshot(resolved, splits, card_of(*splits))
+    found = data.load("owner/name")
+    assert {name: split["text"][:] for name, split in found.splits.items()} == {
+        "train": ["train 0", "train 1"],
+        "validation": ["validation_1 0"],
+        "test": ["test 0"],
+    }
+    assert found.notes == ("Splits that are not used: train_2, train_small, test_2.",)
+
+
+@pytest.mark.parametrize(
+    "splits, kind",
+    [
+        (["train_2020", "train_2021", "test"], "train splits (train_2020, train_2021)"),
+        (["train", "validation_1", "validation_2"], "validation splits (validation_1, validation_2)"),
+        (["train", "validation", "test_a", "test_b"], "test splits (test_a, test_b)"),
+    ],
+)
+def test_hub_snapshot_with_several_splits_of_a_kind_is_refused(resolved, splits, kind):
+    snapshot(resolved, dict.fromkeys(splits, [0, 1]), card_of(*splits))
+    assert error("owner/name").startswith(f"dataset: owner/name has several {kind}")
+
+
 def test_hub_snapshot_with_one_split_of_another_name_is_split(resolved):
-    card = "---\nconfigs:\n- config_name: one\n  data_files:\n  - split: full\n    path: data/full-*\n---\n"
-    snapshot(resolved, {"full": [0, 1] * 10}, card)
+    snapshot(resolved, {"full": [0, 1] * 10}, card_of("full"))
     assert data.load("owner/name").rows() == {"train": 16, "validation": 2, "test": 2}
 
 
