@@ -27,7 +27,7 @@ from ..errors import InputError, first_line
 from ..settings import parameters
 from . import formats, label_names, label_sets, ratings, readers
 from .folds import Folds, dealt, in_folds
-from .quality import check_single, findings, quality
+from .quality import check_single, findings, likely_headers, quality
 from .readers import SPLITS
 from .source import files_of, form_of
 from .splits import complete, cut, drawn_by_class
@@ -283,13 +283,13 @@ def _read(
     origin = hub.https_data(source) if form == "address" else None
     groups = readers.split_files(origin.path) if origin else files_of(source)
     parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
+    about = _of_several_files(groups) + likely_headers(groups, parts)
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
-        return origin, parts, [kept, *_of_several_files(groups)]
+        return origin, parts, [kept, *about]
     digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
     notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
-    notes += _of_several_files(groups)
-    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes
+    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
 
 
 def _of_several_files(groups: dict[str, list[Path]]) -> list[str]:

@@ -122,6 +122,33 @@ def test_txt_header_needs_two_usual_names(folder, first, is_header):
     assert (first.split(";")[0] in texts(found)) is not is_header
 
 
+@pytest.mark.parametrize(
+    "first, labels, is_told",
+    [
+        ("comment;sentiment", "auto", True),
+        ("comment;sentiment", "several", True),
+        ("comment;good", "auto", False),
+        ("comment;good|new", "several", False),  # a set of labels of its own, and no name of a column
+        ("text;label", "auto", False),
+        ("comment;", "auto", False),
+    ],
+)
+def test_a_first_line_of_txt_that_may_be_a_header_is_told(folder, first, labels, is_told):
+    found = data.load(txt(folder / "a.txt", [first.split(";"), *ROWS, *ROWS]), labels=labels)
+    told = [note for note in found.notes if note.startswith("Line 1 of a.txt was read as a text, but no other has the")]
+    assert bool(told) == is_told and all(note.endswith("write text;label instead.") for note in told)
+
+
+def test_a_header_in_each_txt_file_of_a_folder_is_told_and_a_label_of_another_split_is_none(folder):
+    header = ("comment", "sentiment")
+    txt(folder / "train.txt", [header, *ROWS]), txt(folder / "train_2.txt", [header, *ROWS])
+    txt(folder / "val.txt", [("x", "good"), ("y", "bad")]), txt(folder / "test.txt", [header, *ROWS])
+    told = [note[: note.index(" was")] for note in data.load(str(folder)).notes if "names the columns" in note]
+    assert told == ["Line 1 of train.txt", "Line 1 of train_2.txt", "Line 1 of test.txt"]
+    rows = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in [header, *ROWS])
+    assert "Line 1" not in " ".join(data.load(write(folder / "a.jsonl", rows)).notes)  # it has keys
+
+
 def test_jsonl_keeps_types_apart(folder):
     lines = [
         {"label": 1, "text": "007"},
