@@ -283,7 +283,8 @@ def _read(
     origin = hub.https_data(source) if form == "address" else None
     groups = readers.split_files(origin.path) if origin else files_of(source)
     parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
-    about = _of_several_files(groups) + likely_headers(groups, parts)
+    folder = origin.path if origin else Path(source).expanduser()
+    about = _about_files(folder, groups) + likely_headers(groups, parts)
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
         return origin, parts, [kept, *about]
@@ -292,10 +293,12 @@ def _read(
     return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
 
 
-def _of_several_files(groups: dict[str, list[Path]]) -> list[str]:
-    """Return a note if the train split is several files, and not only the shards of one."""
+def _about_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
+    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides."""
     names = [file.name for file in groups.get("train", [])]
-    return [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
+    notes = [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
+    unused = readers.unused_files(folder, groups) if folder.is_dir() else []
+    return notes + [f"Files that are not used: {', '.join(unused)}."] * bool(unused)
 
 
 def _read_snapshot(

@@ -30,7 +30,7 @@ _OTHER_KINDS = {
     b"%PDF-1.": "a PDF",
 }
 
-_SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
+_SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ate|ation)?)?|dev(?:elopment)?|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 _SHARD = re.compile(r"-\d{5}(?=-of-(\d{5}))")
 _FURTHER = re.compile("train_", re.IGNORECASE)
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
@@ -41,7 +41,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
     A split is one file or its shards. Files whose names begin with `train_` are read with train, by their names.
     """
-    there = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    there = _names(folder)
     data = [name for name in there if Path(name).suffix.lower() in FORMATS and not _NOT_DATA.match(name)]
     splits = split_names(data)
     if not splits and len(data) == 1:
@@ -55,6 +55,18 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     for split, group in files.items():
         _check_group(split, group)
     return {split: [folder / name for name in group] for split, group in files.items()}
+
+
+def unused_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
+    """Return what a folder holds beside the files of its splits that is data by its name, whatever its format."""
+    used = {file.name for group in groups.values() for file in group}
+    data = [name for name in _names(folder) if Path(name).suffix.lower() in FORMATS or _SPLIT.match(name)]
+    return [name for name in data if name not in used and not _NOT_DATA.match(name)]
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names in a folder in order, those of folders with `/` at their end."""
+    return sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
 
 
 def _check_group(split: str, group: list[str]) -> None:

@@ -441,15 +441,25 @@ def test_hub_snapshot_without_train_or_without_data(resolved):
         ("Train.txt", "valid.txt", "Test_2.txt"),
         ("training.txt", "validation.txt", "testing.txt"),
         ("train-a.txt", "dev.txt", "test.txt"),
+        ("train.txt", "validate.txt", "test.txt"),
+        ("train.txt", "development.txt", "test.txt"),
     ],
 )
 def test_folder_with_split_files(folder, train, validation, test):
     txt(folder / train, ROWS), txt(folder / validation, ROWS[:6]), txt(folder / test, ROWS[:4])
     write(folder / "README.txt", "not data"), write(folder / "labels.csv", "not data")
     found = data.load(str(folder))
-    assert found.rows() == {"train": 20, "validation": 6, "test": 4} and found.notes == ()
+    assert found.rows() == {"train": 20, "validation": 6, "test": 4}
+    assert found.notes == ("Files that are not used: labels.csv.",)
     assert set(found.source.files) == {train, validation, test}
     assert found.splits["validation"]["text"][:] == [text for text, _ in ROWS[:6]]
+
+
+def test_what_may_be_a_split_and_is_not_read_is_told(folder):
+    txt(folder / "train.txt", ROWS), txt(folder / "eval.txt", ROWS), write(folder / "val.xlsx", "x")
+    write(folder / "README.txt", "x"), write(folder / "prepare.py", "x"), (folder / "Test").mkdir()
+    assert data.load(str(folder)).notes[0] == "Files that are not used: Test/, eval.txt, val.xlsx."
+    assert not any("not used" in note for note in data.load(str(folder / "train.txt")).notes)
 
 
 def test_splits_may_have_different_formats_and_shards_come_in_order(folder):
