@@ -189,7 +189,10 @@ def read_files(files: list[Path], text_column: str, label_column: str, labels: s
 
 def probe_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> None:
     """Raise the InputError that `read_files` would raise for the formats, columns or first rows of these files."""
-    first = [next(_labelled(file, text_column, label_column, labels, PROBE_ROWS), None) for file in files]
+    first = []
+    for file in files:  # the columns of jsonl are the keys of a batch, so it takes as many rows as in `read_files`
+        rows = READ_ROWS if file.suffix.lower() == ".jsonl" else PROBE_ROWS
+        first.append(next(_labelled(file, text_column, label_column, labels, rows), None))
     if not any(first):
         raise _no_rows(files[0], "texts and labels")
 

@@ -826,6 +826,13 @@ def test_check_reads_no_further_than_the_first_rows(folder):
     assert data.check(path) is None and "line 100002, saw 3" in error(path)
 
 
+def test_check_knows_a_key_of_jsonl_that_comes_late_as_load_does(folder):
+    rows = [{"text": f"t {i}"} | ({"label": "xy"[i % 2]} if i >= readers.PROBE_ROWS else {}) for i in range(300)]
+    path = write(folder / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert data.check(path) is None and data.load(path).labels == ["x", "y"]
+    assert "no column 'mood'; there is: 'text', 'label'" in refused(path, label_column="mood")
+
+
 @pytest.fixture
 def small():
     features = Features({"text": Value("string"), "label": ClassLabel(names=["x", "y"])})
