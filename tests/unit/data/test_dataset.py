@@ -864,6 +864,12 @@ def test_lengths_count_words_and_uncut_tokens(small, tokenizer):
     assert not tokenizer.deprecation_warnings, "the tokenizer warned that a text is too long for the model"
 
 
+def test_lengths_count_words_of_scripts_without_blanks(small, tokenizer):
+    rows = {"text": ["今日は天気がいい", "สวัสดีครับ"], "label": [0, 1]}
+    table = data.lengths(DatasetDict(train=Dataset.from_dict(rows, small["train"].features)), tokenizer)
+    assert table["words"].tolist() == [4, 5]
+
+
 def test_balance_counts_every_class_in_every_split(small):
     table = data.balance(small)
     assert table.to_dict() == {"train": {"x": 1, "y": 2}, "validation": {"x": 0, "y": 1}}
