@@ -3,11 +3,14 @@
 import json
 import re
 import statistics
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
 from conftest import NOTEBOOKS, ROOT
+from textlab import hub, settings, training
 from textlab.notebooks import address
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~>])/(?:root|home|Users|tmp|work|content|opt|usr|var|mnt)/\w|[A-Z]:\\\\")
@@ -68,6 +71,17 @@ def test_cells_are_short(book):
     lengths = [sum(1 for line in cell.source.splitlines() if line.strip()) for cell in code(book)]
     assert max(lengths) <= 25 and statistics.median(lengths) <= 8
     assert 25 <= len(book.cells) <= 70
+
+
+def test_notebook_1_sizes_decoders_too(tmp_path, capsys):
+    options = {"vocab_size": 30522, "n_embd": 32, "n_layer": 2, "n_head": 2, "pad_token_id": 0}
+    GPT2ForSequenceClassification(GPT2Config(**options)).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(hub.resolve_model("packaged").path).save_pretrained(tmp_path)
+    cells = code(nbformat.read(ROOT / "notebooks" / "01_hub_exploration.ipynb", as_version=4))
+    [cell] = [cell.source for cell in cells if "in the embeddings" in cell.source]
+    source = hub.Source("mine", "model", None, tmp_path, {})
+    exec(cell, {"settings": settings, "training": training, "source": source, "cfg": SimpleNamespace(seed=1)})
+    assert capsys.readouterr().out == "gpt2: 2 layers of width 32\n1.0 million weights, 94% of them in the embeddings\n"
 
 
 def test_it_has_a_kernelspec_and_no_leftovers(book):

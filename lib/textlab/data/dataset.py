@@ -27,7 +27,7 @@ from ..errors import InputError, first_line
 from ..settings import parameters
 from . import formats, label_names, label_sets, ratings, readers
 from .folds import Folds, dealt, in_folds
-from .quality import check_single, findings, quality
+from .quality import check_single, findings, likely_headers, quality
 from .readers import SPLITS
 from .source import files_of, form_of
 from .splits import complete, cut, drawn_by_class
@@ -206,7 +206,7 @@ def load(
     ]
     fold = dealt(table, folds, seed, source)
     table, made = complete(table, seed, source) if fold is None else (table.assign(split="train"), [])
-    names = _label_names(table, parts, several)
+    names = _label_names(table, parts, source, several)
     if len(names) < 2:
         raise InputError(f"dataset: {source} has one label only ({names[0]}); it takes two or more; check label_column")
     if labels == "ordered":
@@ -293,19 +293,22 @@ def _read(
     origin = hub.https_data(source) if form == "address" else None
     groups = readers.split_files(origin.path) if origin else files_of(source)
     parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
+    folder = origin.path if origin else Path(source).expanduser()
+    about = _about_files(folder, groups) + likely_headers(groups, parts)
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
-        return origin, parts, [kept, *_of_several_files(groups)]
+        return origin, parts, [kept, *about]
     digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
     notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
-    notes += _of_several_files(groups)
-    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes
+    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
 
 
-def _of_several_files(groups: dict[str, list[Path]]) -> list[str]:
-    """Return a note if the train split is several files, and not only the shards of one."""
+def _about_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
+    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides."""
     names = [file.name for file in groups.get("train", [])]
-    return [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
+    notes = [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
+    unused = readers.unused_files(folder, groups) if folder.is_dir() else []
+    return notes + [f"Files that are not used: {', '.join(unused)}."] * bool(unused)
 
 
 def _read_snapshot(
@@ -329,7 +332,7 @@ def _read_snapshot(
                 f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
                 "give that instead"
             ) from None
-    names = readers.split_names(splits)
+    names = readers.hub_splits(splits, origin.id)
     if not names and len(splits) == 1:
         names = dict.fromkeys(splits, "all")
     elif "train" not in names.values():
@@ -413,11 +416,11 @@ def _drop_unknown(table: pd.DataFrame, names: list[str], source: str, several: b
     return known, unknown
 
 
-def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame], several: bool) -> list[str]:
+def _label_names(table: pd.DataFrame, parts: dict[str, pd.DataFrame], source: str, several: bool) -> list[str]:
     """Return the label names in the order of their ids: as declared, or as `label_names.in_order` has them."""
     declared = parts.get("train", parts.get("all"))["label"].dtype
     if isinstance(declared, pd.CategoricalDtype) and not several:
-        return list(declared.categories)
+        return list(dict.fromkeys(filter(None, (label_names.name(one, source) for one in declared.categories))))
     train = table.loc[table["split"] == "train", "label"]
     return label_names.in_order((label_sets.single(train) if several else train).unique())
 

@@ -272,9 +272,8 @@ def _class_names(schema: pa.Schema, columns: list[str], name: str) -> dict[str, 
         if isinstance(feature, dict) and feature.get("_type") in ("List", "LargeList", "Sequence"):
             feature = feature.get("feature")
         if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
-            names = strict_json.check_form(
-                feature.get("names"), list[str], f"{name}: what it declares as classes of {column!r}"
-            )
+            declared = f"{name}: what it declares as classes of {column!r}"
+            names = [one.strip() for one in strict_json.check_form(feature.get("names"), list[str], declared)]
             if len(set(names)) < len(names):
                 raise InputError(f"{name}: the classes declared for {column!r} have names twice; write the file anew")
             classes[column] = names

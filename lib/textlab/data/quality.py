@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 
@@ -114,6 +115,29 @@ def check_single(table: pd.DataFrame, source: str, labels: str = "auto") -> None
                 "labels to several if a text may have more than one, to single if each such cell is one label of its "
                 "own, or label_column to another"
             )
+
+
+def likely_headers(files: dict[str, list[Path]], parts: dict[str, pd.DataFrame]) -> list[str]:
+    """Return a sentence for each first line of a txt file that may name the columns: no other row has its label.
+
+    Args:
+        files: split -> its files.
+        parts: split -> text and label, as `readers.read_files` returns them.
+    """
+    labels, known = {}, set()
+    for split, group in files.items():
+        names = [file.name for file in group if file.suffix.lower() == ".txt"]
+        places = {f"{name}:1" if len(group) > 1 else 1: name for name in names}
+        cells = parts[split]["label"].map(str).str.strip()
+        is_first = cells.index.isin(list(places))
+        known.update(*(_parts(cell) or [cell] for cell in cells[~is_first].unique()))
+        labels |= {places[place]: cell for place, cell in cells[is_first].items() if cell}
+    return [
+        f"Line 1 of {name} was read as a text, but no other has the label {label!r}: if it names the columns, write "
+        "text;label instead."
+        for name, label in labels.items()
+        if known.isdisjoint(_parts(label) or [label])
+    ]
 
 
 def _parts(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +30,7 @@ _OTHER_KINDS = {
     b"%PDF-1.": "a PDF",
 }
 
-_SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE)
+_SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ate|ation)?)?|dev(?:elopment)?|test(?:ing)?)(?![a-z])", re.IGNORECASE)
 _SHARD = re.compile(r"-\d{5}(?=-of-(\d{5}))")
 _FURTHER = re.compile("train_", re.IGNORECASE)
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
@@ -41,7 +41,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
     A split is one file or its shards. Files whose names begin with `train_` are read with train, by their names.
     """
-    there = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    there = _names(folder)
     data = [name for name in there if Path(name).suffix.lower() in FORMATS and not _NOT_DATA.match(name)]
     splits = split_names(data)
     if not splits and len(data) == 1:
@@ -55,6 +55,18 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     for split, group in files.items():
         _check_group(split, group)
     return {split: [folder / name for name in group] for split, group in files.items()}
+
+
+def unused_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
+    """Return what a folder holds beside the files of its splits that is data by its name, whatever its format."""
+    used = {file.name for group in groups.values() for file in group}
+    data = [name for name in _names(folder) if Path(name).suffix.lower() in FORMATS or _SPLIT.match(name)]
+    return [name for name in data if name not in used and not _NOT_DATA.match(name)]
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names in a folder in order, those of folders with `/` at their end."""
+    return sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
 
 
 def _check_group(split: str, group: list[str]) -> None:
@@ -83,7 +95,7 @@ def whole_files(names: list[str]) -> dict[str, list[str]]:
     return whole
 
 
-def split_names(names: list[str]) -> dict[str, str]:
+def split_names(names: Iterable[str]) -> dict[str, str]:
     """Return name -> split for the names that begin with that of a split.
 
     >>> split_names(["train.csv", "dev.csv", "test-00000-of-00001.parquet", "trains.csv", "notes.txt"])
@@ -94,6 +106,29 @@ def split_names(names: list[str]) -> dict[str, str]:
         name: next((split for split in ("train", "test") if beginning.startswith(split)), "validation")
         for name, beginning in beginnings.items()
     }
+
+
+def hub_splits(names: Iterable[str], where: str) -> dict[str, str]:
+    """Return name -> split, as `split_names`, but one a split: its very name leaves out others, often parts of it.
+
+    Args:
+        where: the data set's name, for messages.
+
+    Raises:
+        InputError: several names stand for a split, and none is its very name.
+
+    >>> hub_splits(["train", "train_small", "test_matched"], "owner/name")
+    {'train': 'train', 'test_matched': 'test'}
+    """
+    there = split_names(names)
+    chosen = {name: split for name, split in there.items() if name == split or split not in there}
+    for split in SPLITS:
+        if len(group := [name for name in chosen if chosen[name] == split]) > 1:
+            raise InputError(
+                f"dataset: {where} has several {split} splits ({', '.join(group)}); download the files of those you "
+                "want into a folder, as train, val and test, and give that instead"
+            )
+    return chosen
 
 
 def pick_columns(names: list[str], where: str, text_column: str, label_column: str, labels: str = "auto") -> list[str]:
@@ -154,7 +189,10 @@ def read_files(files: list[Path], text_column: str, label_column: str, labels: s
 
 def probe_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> None:
     """Raise the InputError that `read_files` would raise for the formats, columns or first rows of these files."""
-    first = [next(_labelled(file, text_column, label_column, labels, PROBE_ROWS), None) for file in files]
+    first = []
+    for file in files:  # the columns of jsonl are the keys of a batch, so it takes as many rows as in `read_files`
+        rows = READ_ROWS if file.suffix.lower() == ".jsonl" else PROBE_ROWS
+        first.append(next(_labelled(file, text_column, label_column, labels, rows), None))
     if not any(first):
         raise _no_rows(files[0], "texts and labels")
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict, Features, Value
 
 from .dataset import label_words
+from .word_count import count_words
 
 
 def tokenize(splits: DatasetDict, tokenizer, max_length: int) -> DatasetDict:
@@ -33,14 +34,14 @@ def row_lengths(tokens: Dataset) -> np.ndarray:
 
 
 def lengths(splits: DatasetDict, tokenizer) -> pd.DataFrame:
-    """Return one row per text: split, label (name), words, and tokens as `max_length` counts them (uncut)."""
+    """Return one row per text: split, label (name), words (of any script), tokens as `max_length` has them (uncut)."""
     return pd.concat(
         [
             pd.DataFrame(
                 {
                     "split": name,
                     "label": label_words(split),
-                    "words": split.to_pandas()["text"].str.split().str.len(),
+                    "words": [count_words(text) for text in split["text"]],
                     "tokens": pc.list_value_length(_tokens(split, tokenizer, None)["input_ids"]).to_numpy(),
                 }
             )

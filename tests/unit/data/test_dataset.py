@@ -122,6 +122,33 @@ def test_txt_header_needs_two_usual_names(folder, first, is_header):
     assert (first.split(";")[0] in texts(found)) is not is_header
 
 
+@pytest.mark.parametrize(
+    "first, labels, is_told",
+    [
+        ("comment;sentiment", "auto", True),
+        ("comment;sentiment", "several", True),
+        ("comment;good", "auto", False),
+        ("comment;good|new", "several", False),  # a set of labels of its own, and no name of a column
+        ("text;label", "auto", False),
+        ("comment;", "auto", False),
+    ],
+)
+def test_a_first_line_of_txt_that_may_be_a_header_is_told(folder, first, labels, is_told):
+    found = data.load(txt(folder / "a.txt", [first.split(";"), *ROWS, *ROWS]), labels=labels)
+    told = [note for note in found.notes if note.startswith("Line 1 of a.txt was read as a text, but no other has the")]
+    assert bool(told) == is_told and all(note.endswith("write text;label instead.") for note in told)
+
+
+def test_a_header_in_each_txt_file_of_a_folder_is_told_and_a_label_of_another_split_is_none(folder):
+    header = ("comment", "sentiment")
+    txt(folder / "train.txt", [header, *ROWS]), txt(folder / "train_2.txt", [header, *ROWS])
+    txt(folder / "val.txt", [("x", "good"), ("y", "bad")]), txt(folder / "test.txt", [header, *ROWS])
+    told = [note[: note.index(" was")] for note in data.load(str(folder)).notes if "names the columns" in note]
+    assert told == ["Line 1 of train.txt", "Line 1 of train_2.txt", "Line 1 of test.txt"]
+    rows = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in [header, *ROWS])
+    assert "Line 1" not in " ".join(data.load(write(folder / "a.jsonl", rows)).notes)  # it has keys
+
+
 def test_jsonl_keeps_types_apart(folder):
     lines = [
         {"label": 1, "text": "007"},
@@ -159,6 +186,17 @@ def test_parquet_keeps_declared_names_and_minus_one_is_unlabelled(folder):
     assert found.labels == ["z", "a", "m"]
     assert texts(found)["a"] == "z" and texts(found)["b"] == "a" and "e" not in texts(found)
     assert problems(found) == {("missing label", "all", 1, 1, "5", "dropped")}
+
+
+def test_a_blank_beside_a_declared_name_loses_no_row(folder):
+    rows = {"text": [f"t {i}" for i in range(30)], "label": [0, 1, 2] * 10}
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos ", "neu", " "])})
+    pq.write_table(Dataset.from_dict(rows, features).data.table, folder / "classes.parquet")
+    order = pd.Categorical.from_codes(rows["label"], ["neg", "pos ", "neu"], ordered=True)
+    pd.DataFrame({"text": rows["text"], "label": order}).to_parquet(folder / "order.parquet")
+    for found in (data.load("classes.parquet"), data.load("order.parquet", labels="ordered")):
+        assert found.labels == ["neg", "pos", "neu"] and found.quality.empty
+        assert texts(found) == {text: found.labels[i] for text, i in zip(rows["text"], rows["label"], strict=True)}
 
 
 def test_labels_of_the_emotion_data_keep_its_order(folder):
@@ -320,6 +358,11 @@ def snapshot(folder, splits: dict[str, list[int]], card: str = "") -> None:
     write(folder / "README.md", card)
 
 
+def card_of(*splits: str) -> str:
+    files = "".join(f"\n  - split: {name}\n    path: data/{name}-*" for name in splits)
+    return f"---\nconfigs:\n- config_name: one\n  data_files:{files}\n---\n"
+
+
 @pytest.fixture
 def resolved(folder, monkeypatch):
     monkeypatch.setattr(hub, "resolve", lambda spec, kind: hub.Source(spec, kind, "f" * 40, folder, {}))
@@ -343,9 +386,7 @@ def test_hub_snapshot_with_unlabelled_test_split(resolved):
 
 
 def test_hub_snapshot_with_other_splits_and_columns(resolved):
-    configs = "".join(f"\n  - split: {name}\n    path: data/{name}-*" for name in ("train", "validation", "extra"))
-    card = f"---\nconfigs:\n- config_name: one\n  data_files:{configs}\n---\n"
-    snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card)
+    snapshot(resolved, {"train": [0, 1], "validation": [1], "extra": [0]}, card_of("train", "validation", "extra"))
     assert "Splits that are not used: extra." in data.load("owner/name").notes
     assert error("owner/name", label_column="mood") == (
         "owner/name: no column 'mood'; there is: 'idx', 'sentence', 'label'; set label_column to one of these, "
@@ -353,9 +394,33 @@ def test_hub_snapshot_with_other_splits_and_columns(resolved):
     )
 
 
+def test_hub_snapshot_with_further_splits_of_a_kind_takes_the_one_of_that_very_name(resolved):
+    splits = {"train_2": [1], "train": [0, 1], "train_small": [0], "validation_1": [1], "test": [0], "test_2": [1]}
+    snapshot(resolved, splits, card_of(*splits))
+    found = data.load("owner/name")
+    assert {name: split["text"][:] for name, split in found.splits.items()} == {
+        "train": ["train 0", "train 1"],
+        "validation": ["validation_1 0"],
+        "test": ["test 0"],
+    }
+    assert found.notes == ("Splits that are not used: train_2, train_small, test_2.",)
+
+
+@pytest.mark.parametrize(
+    "splits, kind",
+    [
+        (["train_2020", "train_2021", "test"], "train splits (train_2020, train_2021)"),
+        (["train", "validation_1", "validation_2"], "validation splits (validation_1, validation_2)"),
+        (["train", "validation", "test_a", "test_b"], "test splits (test_a, test_b)"),
+    ],
+)
+def test_hub_snapshot_with_several_splits_of_a_kind_is_refused(resolved, splits, kind):
+    snapshot(resolved, dict.fromkeys(splits, [0, 1]), card_of(*splits))
+    assert error("owner/name").startswith(f"dataset: owner/name has several {kind}")
+
+
 def test_hub_snapshot_with_one_split_of_another_name_is_split(resolved):
-    card = "---\nconfigs:\n- config_name: one\n  data_files:\n  - split: full\n    path: data/full-*\n---\n"
-    snapshot(resolved, {"full": [0, 1] * 10}, card)
+    snapshot(resolved, {"full": [0, 1] * 10}, card_of("full"))
     assert data.load("owner/name").rows() == {"train": 16, "validation": 2, "test": 2}
 
 
@@ -376,15 +441,25 @@ def test_hub_snapshot_without_train_or_without_data(resolved):
         ("Train.txt", "valid.txt", "Test_2.txt"),
         ("training.txt", "validation.txt", "testing.txt"),
         ("train-a.txt", "dev.txt", "test.txt"),
+        ("train.txt", "validate.txt", "test.txt"),
+        ("train.txt", "development.txt", "test.txt"),
     ],
 )
 def test_folder_with_split_files(folder, train, validation, test):
     txt(folder / train, ROWS), txt(folder / validation, ROWS[:6]), txt(folder / test, ROWS[:4])
     write(folder / "README.txt", "not data"), write(folder / "labels.csv", "not data")
     found = data.load(str(folder))
-    assert found.rows() == {"train": 20, "validation": 6, "test": 4} and found.notes == ()
+    assert found.rows() == {"train": 20, "validation": 6, "test": 4}
+    assert found.notes == ("Files that are not used: labels.csv.",)
     assert set(found.source.files) == {train, validation, test}
     assert found.splits["validation"]["text"][:] == [text for text, _ in ROWS[:6]]
+
+
+def test_what_may_be_a_split_and_is_not_read_is_told(folder):
+    txt(folder / "train.txt", ROWS), txt(folder / "eval.txt", ROWS), write(folder / "val.xlsx", "x")
+    write(folder / "README.txt", "x"), write(folder / "prepare.py", "x"), (folder / "Test").mkdir()
+    assert data.load(str(folder)).notes[0] == "Files that are not used: Test/, eval.txt, val.xlsx."
+    assert not any("not used" in note for note in data.load(str(folder / "train.txt")).notes)
 
 
 def test_splits_may_have_different_formats_and_shards_come_in_order(folder):
@@ -751,6 +826,13 @@ def test_check_reads_no_further_than_the_first_rows(folder):
     assert data.check(path) is None and "line 100002, saw 3" in error(path)
 
 
+def test_check_knows_a_key_of_jsonl_that_comes_late_as_load_does(folder):
+    rows = [{"text": f"t {i}"} | ({"label": "xy"[i % 2]} if i >= readers.PROBE_ROWS else {}) for i in range(300)]
+    path = write(folder / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert data.check(path) is None and data.load(path).labels == ["x", "y"]
+    assert "no column 'mood'; there is: 'text', 'label'" in refused(path, label_column="mood")
+
+
 @pytest.fixture
 def small():
     features = Features({"text": Value("string"), "label": ClassLabel(names=["x", "y"])})
@@ -780,6 +862,12 @@ def test_lengths_count_words_and_uncut_tokens(small, tokenizer):
         "tokens": [702, 10],
     }
     assert not tokenizer.deprecation_warnings, "the tokenizer warned that a text is too long for the model"
+
+
+def test_lengths_count_words_of_scripts_without_blanks(small, tokenizer):
+    rows = {"text": ["今日は天気がいい", "สวัสดีครับ"], "label": [0, 1]}
+    table = data.lengths(DatasetDict(train=Dataset.from_dict(rows, small["train"].features)), tokenizer)
+    assert table["words"].tolist() == [4, 5]
 
 
 def test_balance_counts_every_class_in_every_split(small):

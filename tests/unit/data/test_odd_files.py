@@ -163,6 +163,7 @@ def declared(path, label, codes=(0, 1)):
         ({"_type": "ClassLabel", "names": None}, "what it declares as classes of 'label' is refused"),
         ({"_type": "ClassLabel", "names": [0, 1]}, "what it declares as classes of 'label' is refused"),
         ({"_type": "ClassLabel", "names": ["a", "a"]}, "the classes declared for 'label' have names twice"),
+        ({"_type": "ClassLabel", "names": ["a", "a "]}, "the classes declared for 'label' have names twice"),
         ({"_type": "ClassLabel", "names": ["a"]}, "row 2: 'label' holds 1, but there are 1 declared classes"),
         (b"{" * 9000, "its metadata is refused"),
         (b"[1]", "its metadata is refused"),
