@@ -25,9 +25,9 @@ def remarks(reading: Mapping[str, float]) -> list[str]:
     sentences = []
     if reading["pieces"] > MANY_PIECES and reading["vocabulary"] >= 1000:  # else its pieces are bytes or letters
         sentences.append(
-            f"The tokenizer cuts a word into {reading['pieces']:.1f} pieces; one made for the language of these texts "
-            "needs 1 to 2. They are in another script or language than the model's: choose a model made for theirs, or "
-            "a multilingual one."
+            f"The tokenizer cuts a word into {reading['pieces']:.1f} pieces; plain words of its language take 1 to 2. "
+            "Either these texts are in another script or language: choose a model made for theirs, or a multilingual "
+            "one. Or they hold many codes, addresses and names: leave out those that say nothing about the label."
         )
     if reading["unknown"] > MANY_UNKNOWN:
         sentences.append(
