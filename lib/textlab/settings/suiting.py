@@ -13,7 +13,7 @@ from .recipe import Recipe
 #: The fewest passes over the rows.
 EPOCHS = 3
 #: The fewest texts of a training: of any, the more for each row, up to how many; and for each class.
-FEW_TEXTS, TEXTS_OF_A_ROW, TEXTS, TEXTS_OF_A_CLASS = 4_800, 8, 9_600, 320
+FEW_TEXTS, TEXTS_OF_A_ROW, TEXTS, TEXTS_OF_A_CLASS = 2_400, 8, 9_600, 320
 #: Up to so many rows the contrastive term helps, with this weight.
 CONTRASTIVE_ROWS, CONTRASTIVE = 2_000, 0.3
 #: Up to so many rows, or so many for each class, the names of the labels help as texts, so often each.
@@ -54,7 +54,7 @@ def suited(
 
     >>> few, why = suited(Recipe(), rows=200, classes=3, tokens=20)
     >>> few.epochs, few.contrastive, few.max_length, why["epochs"]
-    (32, 0.3, 96, '200 rows: 32 epochs, since fewer than 6,400 texts leave a new head untrained')
+    (20, 0.3, 96, '200 rows: 20 epochs, since fewer than 4,000 texts leave a new head untrained')
     >>> suited(Recipe(epochs=4), rows=50_000, classes=3, tokens=400)[0].max_length
     256
     """
