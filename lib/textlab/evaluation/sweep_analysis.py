@@ -166,17 +166,18 @@ def by_settings(runs: Runs) -> pd.DataFrame:
     score that is too good. A seed that was run twice counts once.
 
     Returns:
-        Indexed by the name of the oldest run: mean, sd, min, max, seeds, low and high (95 % t interval of the mean,
-        from two seeds on), scores (a list, one a seed), and the settings.
+        Indexed by the name of the oldest run, which other runs may have too: its run_id, mean, sd, min, max, seeds,
+        low and high (95 % t interval of the mean, from two seeds on), scores (a list, one a seed), and the settings.
     """
-    rows = {}
+    rows = []
     groups = runs.table.groupby(runs.settings, dropna=False, sort=False) if runs.settings else [("", runs.table)]
     for _, group in groups if len(runs.table) else []:
         fresh = group[_has_role(group, "repeat")]
         runs_of_it = fresh if len(fresh) else group
-        rows[group["name"].iloc[0]] = _over_seeds(runs_of_it, runs.metric) | group[runs.settings].iloc[0].to_dict()
-    columns = ["mean", "sd", "min", "max", "seeds", "low", "high", "scores", *runs.settings]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        oldest = group[["name", "run_id", *runs.settings]].iloc[0].to_dict()
+        rows.append(oldest | _over_seeds(runs_of_it, runs.metric))
+    columns = ["name", "run_id", "mean", "sd", "min", "max", "seeds", "low", "high", "scores", *runs.settings]
+    table = pd.DataFrame(rows, columns=columns).set_index("name").rename_axis(None)
     return table.sort_values("mean", ascending=False)
 
 
