@@ -10,7 +10,7 @@ import pandas as pd
 from datasets import Dataset
 from scipy.sparse import csr_array
 from scipy.stats import binomtest
-from sklearn.metrics import classification_report, f1_score
+from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from .answers import accuracy_name, as_array, names, same, truth
 
@@ -96,12 +96,10 @@ def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
 
 def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str]) -> pd.DataFrame:
     """Return precision, recall, f1 and rows for each class, indexed by label name; answers as for `compare`."""
-    true, predicted = as_array(true), as_array(predicted)
-    report = classification_report(
-        true, predicted, labels=range(len(labels)), target_names=list(labels), output_dict=True, zero_division=0
+    columns = precision_recall_fscore_support(
+        as_array(true), as_array(predicted), labels=range(len(labels)), zero_division=0
     )
-    table = pd.DataFrame({label: report[label] for label in labels}).T
-    return table.rename(columns={"f1-score": "f1", "support": "rows"}).astype({"rows": int})
+    return pd.DataFrame(dict(zip(("precision", "recall", "f1", "rows"), columns)), index=list(labels))
 
 
 def compare(

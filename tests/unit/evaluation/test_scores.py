@@ -106,6 +106,13 @@ def test_per_class_by_hand():
     assert table["rows"].tolist() == [2, 1]
 
 
+def test_a_label_may_be_called_like_an_overall_figure():
+    one, several = ["a", "accuracy", "macro avg"], ["micro avg", "samples avg"]
+    assert evaluation.per_class([0, 0, 1], [0, 1, 1], one)["rows"].to_dict() == {"a": 2, "accuracy": 1, "macro avg": 0}
+    table = evaluation.per_class([[1, 0], [0, 1]], [[1, 0], [1, 1]], several)
+    assert table["f1"].tolist() == [pytest.approx(2 / 3), 1.0] and table["rows"].tolist() == [1, 1]
+
+
 def test_worst_errors_come_by_loss_and_leave_out_right_answers():
     chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.01, 0.99]])
     worst = evaluation.worst_errors(split([0, 0, 0, 0], ("a", "b")), chances, n=2)
