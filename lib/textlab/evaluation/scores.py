@@ -103,7 +103,12 @@ def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[st
 
 
 def compare(
-    true: Sequence[int], first: Sequence[int], second: Sequence[int], seed: int = 0, resamples: int = 2000
+    true: Sequence[int],
+    first: Sequence[int],
+    second: Sequence[int],
+    seed: int = 0,
+    resamples: int = 2000,
+    labels: int | None = None,
 ) -> dict:
     """Return how two models differ on the same rows, and whether that may be chance.
 
@@ -112,6 +117,8 @@ def compare(
             shape (rows, labels), where a row is right if all its labels are (exact match).
         seed: of the resampling.
         resamples: number of bootstrap samples.
+        labels: number of all labels; those that never occur count into macro F1 as 0, as for `score`. None: the highest
+            class id that occurs is the last label.
 
     Returns:
         first_right and second_right: how many rows only this model gets right. p_value: of the exact McNemar test
@@ -120,7 +127,7 @@ def compare(
         a text micro_f1_difference, too.
 
     Raises:
-        ValueError: the labels and the answers differ in number.
+        ValueError: the labels and the answers differ in number, or a class id is not below the number of labels.
 
     >>> test = compare(true=[0, 0, 1, 1, 1, 1], first=[0, 0, 1, 1, 1, 1], second=[0, 1, 0, 0, 0, 1])
     >>> test["first_right"], test["second_right"], test["p_value"]  # four times heads may still be chance
@@ -133,7 +140,7 @@ def compare(
         )
     right, rival = same(true, first), same(true, second)
     first_right, second_right = int((right & ~rival).sum()), int((rival & ~right).sum())
-    n = true.shape[1] if true.ndim == 2 else int(max(true.max(), first.max(), second.max())) + 1
+    n = true.shape[1] if true.ndim == 2 else labels or int(max(true.max(), first.max(), second.max())) + 1
     values = _bootstrap(*_kinds(true, first, second), n, np.random.default_rng(seed), resamples)
     gaps = _figures(values[..., 0] - values[..., 1])
     discordant = first_right + second_right

@@ -107,7 +107,7 @@ def paired(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None, see
     """Return what `compare` says of recorded answers; None unless both are there, of the same rows and labels."""
     if not (mine and theirs and all(mine[key] == theirs[key] for key in ("rows_sha256", "labels"))):
         return None
-    return compare(mine["true"], mine["predicted"], theirs["predicted"], seed)
+    return compare(mine["true"], mine["predicted"], theirs["predicted"], seed, labels=len(mine["labels"]))
 
 
 def _opponents(runs: Runs, chosen: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -10,7 +10,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
 from textlab import evaluation, hub, settings, training
-from textlab.evaluation import diagnostics, scores
+from textlab.evaluation import diagnostics, scores, sweep_comparison
 from textlab.machine import environment
 
 
@@ -131,6 +131,17 @@ def test_compare_by_hand():
     assert found["macro_f1_difference"] == pytest.approx(1 - f1_score(true, second, average="macro"))
     assert evaluation.compare(true, first, first)["p_value"] == 1.0
     assert evaluation.compare(true, second, first)["difference"] == pytest.approx(-0.3)
+
+
+def test_a_label_that_never_occurs_counts_in_a_comparison_as_in_a_score():
+    true, first, second = [0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 1, 0]
+    gap = evaluation.score(split(true), first)["macro_f1"] - evaluation.score(split(true), second)["macro_f1"]
+    assert evaluation.compare(true, first, second, labels=3)["macro_f1_difference"] == pytest.approx(gap)
+    recorded = {"rows_sha256": "r", "labels": ["a", "b", "c"], "true": true}
+    test = sweep_comparison.paired(*(recorded | {"predicted": answers} for answers in (first, second)))
+    assert test["macro_f1_difference"] == pytest.approx(gap)
+    with pytest.raises(ValueError):
+        evaluation.compare(true, first, second, labels=1)
 
 
 def test_compare_equals_a_paired_bootstrap_over_rows():
