@@ -57,7 +57,7 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
 
 
 def score_table(scores: dict[str, dict]) -> pd.DataFrame:
-    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval.
+    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval if it has one.
 
     With several labels a text accuracy is called exact match, and micro F1 stands beside it.
     """
@@ -66,8 +66,8 @@ def score_table(scores: dict[str, dict]) -> pd.DataFrame:
     columns |= {"micro F1": "micro_f1"} if several else {}
 
     def words(figures: dict, metric: str) -> str:
-        low, high = figures[f"{metric}_ci95"]
-        return f"{figures[metric]:.3f}  ({low:.3f} to {high:.3f})"
+        interval = figures.get(f"{metric}_ci95")
+        return f"{figures[metric]:.3f}" + ("  ({:.3f} to {:.3f})".format(*interval) if interval else "")
 
     rows = {
         name: {column: words(figures, metric) for column, metric in columns.items()} for name, figures in scores.items()

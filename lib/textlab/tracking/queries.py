@@ -96,21 +96,21 @@ def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
     """Return the split that a registered run was finally scored on, and its scores and the baselines' on it.
 
     Args:
-        row: of the table of `sweep_analysis.read`.
+        row: of the table of `sweep_analysis.comparable`.
+
+    Returns:
+        The split, and name -> accuracy and macro_f1, with the intervals that were recorded; only those that have both.
     """
     split = "test" if pd.notna(row.get("test_macro_f1")) else "validation"
     names = {words: f"{split}_{name}" for name, words in BASELINES.items()} | {"fine-tuned": split}
     scores = {}
     for name, prefix in names.items():
         values = {metric: row.get(f"{prefix}_{metric}") for metric in ("accuracy", "macro_f1")}
-        values = {metric: value for metric, value in values.items() if pd.notna(value)}
         bounds = {
-            f"{metric}_ci95": [row[f"{prefix}_{metric}_ci95_low"], row[f"{prefix}_{metric}_ci95_high"]]
-            for metric in values
-            if pd.notna(row.get(f"{prefix}_{metric}_ci95_low"))
+            f"{metric}_ci95": [row.get(f"{prefix}_{metric}_ci95_{end}") for end in ("low", "high")] for metric in values
         }
-        if values:
-            scores[name] = values | bounds
+        if pd.notna([*values.values()]).all():
+            scores[name] = values | {key: ends for key, ends in bounds.items() if pd.notna(ends).all()}
     return split, scores
 
 

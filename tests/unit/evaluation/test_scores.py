@@ -92,6 +92,13 @@ def test_score_table_is_for_reading():
     assert table.loc["mine", "accuracy"] == "1.000  (1.000 to 1.000)"
 
 
+def test_an_interval_that_was_not_measured_is_left_out():
+    mine = {"accuracy": 0.9, "macro_f1": 0.8, "accuracy_ci95": [0.85, 0.95]}
+    table = evaluation.score_table({"mine": mine, "other": {"accuracy": 0.5, "macro_f1": 0.4}})
+    assert table.loc["mine"].tolist() == ["0.900  (0.850 to 0.950)", "0.800"]
+    assert table.loc["other"].tolist() == ["0.500", "0.400"]
+
+
 def test_baselines_learn_words_and_nothing_else():
     train = split([0, 0, 0, 1, 1], ("good", "bad"), ["fine day", "fine sun", "fine wine", "awful day", "awful rain"])
     test = split([0, 1], ("good", "bad"), ["fine evening", "awful evening"])

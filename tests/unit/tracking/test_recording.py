@@ -10,10 +10,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from transformers import TrainerControl, TrainerState
 
-from textlab import tracking, workflows
+from textlab import evaluation, tracking, workflows
 from textlab.data import Data
 from textlab.errors import InputError
-from textlab.evaluation import sweep_analysis
+from textlab.evaluation import plots, sweep_analysis
 from textlab.tracking import store
 from textlab.tracking.store import store_uri
 
@@ -164,6 +164,27 @@ def test_search_space_and_final_scores_come_back(connected):
             "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]},
         },
     )
+
+
+@pytest.mark.parametrize(
+    "more, found",
+    [
+        ({}, {}),
+        ({"validation_accuracy": 0.6}, {"fine-tuned": {"accuracy": 0.6, "macro_f1": 0.5}}),
+        ({"validation_majority_macro_f1": 0.1, "validation_accuracy_ci95_low": 0.5}, {}),
+        (
+            {"validation_accuracy": 0.6, "validation_macro_f1_ci95_low": 0.4, "validation_accuracy_ci95_low": 0.5}
+            | {"validation_macro_f1_ci95_high": 0.7},
+            {"fine-tuned": {"accuracy": 0.6, "macro_f1": 0.5, "macro_f1_ci95": [0.4, 0.7]}},
+        ),
+    ],
+)
+def test_scores_of_other_programs_are_read_where_both_metrics_are_there(more, found):
+    split, scores = tracking.final_scores({"validation_macro_f1": 0.5} | more)
+    assert (split, scores) == ("validation", found)
+    if found:
+        evaluation.score_table(scores)
+        plots.intervals(scores).canvas.draw()
 
 
 def test_a_store_that_does_not_answer_ends_no_training_and_loses_no_point(connected, monkeypatch, capsys):
