@@ -37,8 +37,8 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
         only_finished: leave out runs that are open, failed or killed.
 
     Returns:
-        Columns run_id, name, status, parent, started, minutes, then params.*, metrics.* and tags.* as MLflow names
-        them; empty, with these columns, when there are none.
+        Columns run_id, name (the run id where a run has none), status, parent, started, minutes, then params.*,
+        metrics.* and tags.* as MLflow names them; empty, with these columns, when there are none.
     """
     condition = "attributes.status = 'FINISHED'" if only_finished else ""
     table = mlflow.search_runs(experiment_names=[experiment], filter_string=condition, max_results=50_000)
@@ -48,8 +48,8 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     own = (table["end_time"] - table["start_time"]).dt.total_seconds()
     trained = table.get("metrics.train_seconds", pd.Series(index=table.index, dtype=float))
     table["minutes"] = own.where(~(trained > own), trained) / 60  # a training that was taken over took its own time
-    names = {"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"}
-    table = table.rename(columns=names)
+    table["name"] = table.get("tags.mlflow.runName", table["run_id"]).fillna(table["run_id"])
+    table = table.rename(columns={"tags.mlflow.parentRunId": "parent", "start_time": "started"})
     if "parent" not in table:
         table["parent"] = None
     recorded = [column for column in table if column.startswith(("params.", "metrics.", "tags."))]

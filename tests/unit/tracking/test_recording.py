@@ -111,6 +111,15 @@ def test_children_belong_to_their_parent_and_a_run_can_be_continued(connected):
     assert table.loc[child, "metrics.late"] == 1 and len(table) == 2
 
 
+def test_a_run_without_a_name_is_called_by_its_id(connected):
+    first, second = finished("first"), finished("second")
+    named = {second: second, first: "first"}
+    for run_id in (second, first):
+        MlflowClient().delete_tag(run_id, "mlflow.runName")
+        assert tracking.runs("tests").set_index("run_id")["name"].to_dict() == named
+        named[first] = first
+
+
 def test_logger_sends_every_point_once_under_names_of_its_own(connected):
     with tracking.run("x") as active:
         logger, state = tracking.RunLogger(active.info.run_id), TrainerState(epoch=0.5)
