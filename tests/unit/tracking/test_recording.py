@@ -275,6 +275,16 @@ def test_a_model_scored_on_other_rows_is_not_promoted(register):
     assert not changed and "were not scored on the same test rows" in message
 
 
+def test_tags_of_a_version_take_no_column_of_its_table(register):
+    register(10, 18)
+    before = tracking.model_versions("m")
+    for key, value in (("version", "1"), ("run_id", before.loc[1, "run_id"]), ("aliases", "champion"), ("f1", "0.9")):
+        MlflowClient().set_model_version_tag("m", "2", key, value)
+    table = tracking.model_versions("m")
+    assert table[["run_id", "aliases"]].equals(before) and table.loc[2, "f1"] == "0.9"
+    assert [tracking.version_of("m", run_id) for run_id in before["run_id"]] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "tag, expected",
     [
