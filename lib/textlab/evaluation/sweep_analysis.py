@@ -20,6 +20,8 @@ SAME = ("data_sha256", "validation_sha256", "train_rows")
 FINAL = ("first", "winner")
 #: Parameters that follow from others or from the machine, and are no settings to choose.
 NOT_SETTINGS = (*SAME, "seed", "dataset", "model_sha256")
+#: What is said of runs over their seeds.
+_OVER_SEEDS = ("mean", "sd", "min", "max", "seeds", "low", "high", "scores")
 #: The fewest trials that came to their end from which an importance, and a budget curve, are computed.
 ENOUGH, FEWEST = 6, 3
 #: Samplers whose points do not follow from the scores of earlier ones.
@@ -61,11 +63,12 @@ def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     states = runs.groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
     same = _on_the_newest_data(runs, metric)
     finals = _finals(runs, same)
-    table = _with_plain_columns(runs[runs.index.isin([*same.index, *finals.index])], metric)
+    names = _plain_names(runs, metric)
+    table = _with_plain_columns(runs[runs.index.isin([*same.index, *finals.index])], names)
     finals = table[table["run_id"].isin(finals["run_id"])].reset_index(drop=True)
     table = table[table["run_id"].isin(same["run_id"])]
-    parameters = {column.removeprefix("params.") for column in runs if column.startswith("params.")}
-    candidates = sorted(parameters - {metric, *NOT_SETTINGS})
+    parameters = {names[column] for column in runs if column.startswith("params.")}
+    candidates = sorted(parameters - {f"params.{metric}", *NOT_SETTINGS})
     settings = [name for name in candidates if table[name].nunique(dropna=False) > 1]
     pruned = table.pop("state") == "pruned"
     kept = table[~pruned].reset_index(drop=True)
@@ -130,18 +133,24 @@ def _as(one: pd.Series, runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return runs
 
 
-def _with_plain_columns(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a table, oldest run first, whose columns have no prefix, with numbers wherever all values are numbers.
+def _plain_names(runs: pd.DataFrame, metric: str) -> dict[str, str]:
+    """Return the columns of parameters and metrics -> their names without prefix, where these are free.
 
     Where a parameter and a metric have one name, the parameter gets it, unless that is the metric that decides.
     """
-    names = {f"metrics.{metric}": metric}
-    for column in sorted(table, reverse=True):  # params.* stand before metrics.*
+    names, taken = {f"metrics.{metric}": metric}, {*runs, *_OVER_SEEDS, "pruned", metric}
+    for column in sorted(runs, reverse=True):  # params.* stand before metrics.*
         name = column.partition(".")[2]
-        if column.startswith(("params.", "metrics.")) and name not in names.values():
-            names[column] = name
+        if column.startswith(("params.", "metrics.")) and column not in names:
+            names[column] = column if name in taken else name
+            taken.add(name)
+    return names
+
+
+def _with_plain_columns(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table, oldest run first, with these names, and numbers wherever all values of a parameter are such."""
     table = table.rename(columns=names).iloc[::-1].reset_index(drop=True)
-    for column in table.select_dtypes(["object", "string"]):
+    for column in table[[*names.values()]].select_dtypes(["object", "string"]):
         numbers = pd.to_numeric(table[column], errors="coerce")
         if len(table) and numbers.notna().eq(table[column].notna()).all():
             table[column] = numbers
@@ -176,7 +185,7 @@ def by_settings(runs: Runs) -> pd.DataFrame:
         runs_of_it = fresh if len(fresh) else group
         oldest = group[["name", "run_id", *runs.settings]].iloc[0].to_dict()
         rows.append(oldest | _over_seeds(runs_of_it, runs.metric))
-    columns = ["name", "run_id", "mean", "sd", "min", "max", "seeds", "low", "high", "scores", *runs.settings]
+    columns = ["name", "run_id", *_OVER_SEEDS, *runs.settings]
     table = pd.DataFrame(rows, columns=columns).set_index("name").rename_axis(None)
     return table.sort_values("mean", ascending=False)
 

@@ -45,3 +45,26 @@ def test_a_run_is_compared_with_each_final_training_of_one_name():
     runs = runs_of(finals=[("pick", 1, 0.9), ("pick", 2, 0.8), ("pick", 3, 0.7)])
     tests = sweep_comparison.against(runs, sweep_analysis.winner(runs), of_runs(f0=GOOD, f1=FAIR, f2=POOR))
     assert tests.index.tolist() == ["pick", "pick"] and tests["difference"].tolist() == pytest.approx([0.2, 0.4])
+
+
+OWN = ["name", "state", "status", "parent", "run_id", "started", "minutes", "pruned", "mean", "scores", "tags.role"]
+
+
+def recorded(**columns):
+    """Return three runs as `tracking.runs` does, named 3, 2 and 1, newest first."""
+    own = {"run_id": ["c", "b", "a"], "name": ["3", "2", "1"], "status": "FINISHED", "parent": None, "minutes": 1.0}
+    scores = {f"metrics.{METRIC}": [0.5, 0.9, 0.7]}
+    return pd.DataFrame(own | scores | columns).assign(started=pd.Timestamp(0), **{"tags.role": "trial"})
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_parameter_or_a_metric_takes_no_column_of_the_table(name):
+    both = {f"params.{name}": ["x", "y", "z"], f"metrics.{name}": 7.0}
+    runs = sweep_analysis.comparable(recorded(**both), METRIC)
+    best, settings = sweep_analysis.winner(runs), sweep_analysis.by_settings(runs)
+    assert runs.settings == [f"params.{name}"] and runs.trials[f"params.{name}"].tolist() == ["z", "y", "x"]
+    assert best["run_id"] == "b" and best["minutes"] == 1 and best[f"metrics.{name}"] == 7
+    assert settings.index.tolist() == ["2", "1", "3"] and settings["mean"].tolist() == [0.9, 0.7, 0.5]
+    assert sweep_analysis.headline(runs, best) == f"Best of 3 settings: 2 with {METRIC} 0.900."
+    plots.effects(runs.trials, runs.settings, METRIC).canvas.draw()
+    plots.seeds(settings, METRIC).canvas.draw()
