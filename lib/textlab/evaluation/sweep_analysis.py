@@ -1,4 +1,4 @@
-"""What the runs of an experiment say, whoever recorded them: what mattered, what is chance, and what to try next."""
+"""What the runs of an experiment say, whoever recorded them: what mattered, and what is chance."""
 
 from __future__ import annotations
 
@@ -342,66 +342,3 @@ def _sweep_trials(runs: Runs) -> pd.DataFrame:
     """Return the trials of sweeps that came to their end, each choice of settings once."""
     trials = runs.table[_has_role(runs.table, "trial")]
     return trials.drop_duplicates(runs.settings) if runs.settings else trials[:1]
-
-
-def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
-    """Return a sentence for each setting whose best value lies at the edge of its range.
-
-    Args:
-        space: that was searched, as `search_space.check_space` returns it.
-        best: settings of the best run.
-        share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
-    """
-    sentences = []
-    for name, spec in space.items():
-        if "choices" in spec or pd.isna(best.get(name)):
-            continue
-        scale = math.log if spec.get("log") else float
-        low, high, value = (scale(float(x)) for x in (spec["low"], spec["high"], best[name]))
-        place = (value - low) / (high - low)
-        if place <= share or place >= 1 - share:
-            bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
-            sentences.append(
-                f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
-                f"a {direction} value may be better still."
-            )
-    return sentences
-
-
-def next_space(space: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
-    """Return a search space for the next sweep, around the best third of the trials.
-
-    A range gets wider where the best lie at its edge. A pruned trial is never among the best, for its score comes from
-    a part of a training.
-
-    Args:
-        space: that was searched, as `search_space.check_space` returns it; settings that no trial has stay.
-        runs: of that sweep.
-    """
-    trials = runs.trials
-    completed = trials[~trials["pruned"]].sort_values(runs.metric, ascending=False)
-    top = completed[: max(2, math.ceil(len(trials) / 3))]
-    following: dict[str, Any] = {}
-    for name, spec in space.items():
-        values = top[name].dropna() if name in top else pd.Series(dtype=float)
-        if len(values) < 2:
-            following[name] = spec
-        elif "choices" in spec:
-            seen = {*values.astype(str), *values}
-            following[name] = spec | {"choices": [x for x in spec["choices"] if x in seen or str(x) in seen]}
-        else:
-            following[name] = spec | _range_around(values, spec)
-    return following
-
-
-def _range_around(values: pd.Series, spec: Mapping[str, Any]) -> dict[str, float]:
-    """Return low and high a margin beyond the values, in the kind of numbers of the range that was searched."""
-    scale, back = (np.log, np.exp) if spec.get("log") else (np.asarray, np.asarray)
-    low, high, least, most = (float(scale(x)) for x in (spec["low"], spec["high"], values.min(), values.max()))
-    margin = max((most - least) * 0.25, (high - low) * 0.1)
-    lower, upper = (float(f"{float(back(x)):.2g}") for x in (least - margin, most + margin))
-    if isinstance(spec["low"], int):
-        lower, upper = max(1, math.floor(lower)), math.ceil(upper)
-    elif lower < 0 <= spec["low"]:
-        lower = spec["low"]
-    return {"low": lower, "high": upper}
