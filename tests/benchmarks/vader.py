@@ -48,7 +48,7 @@ def main() -> None:
     found = {"data": chosen.data, "rows": len(test), "vader": evaluation.score(test, ids, chosen.seed)}
     print(evaluation.score_table({"VADER": found["vader"]}).to_string())
     if told is not None:
-        found["versus"] = evaluation.compare(test["label"][:], told, ids, chosen.seed)
+        found["versus"] = evaluation.compare(test["label"][:], told, ids, chosen.seed, labels=len(texts.labels))
         print(*sentences(found["versus"]), sep="\n")
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(found, indent=1))

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["agreement", "elsewhere", "kinds", "ordered", "plots", "sweep_analysis", "sweep_comparison"],
+    ["agreement", "elsewhere", "kinds", "next_sweep", "ordered", "plots", "sweep_analysis", "sweep_comparison"],
     {
         "answers": ["accuracy_name", "names", "same", "truth", "words"],
         "baseline_models": ["baselines"],

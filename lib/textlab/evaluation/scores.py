@@ -10,7 +10,7 @@ import pandas as pd
 from datasets import Dataset
 from scipy.sparse import csr_array
 from scipy.stats import binomtest
-from sklearn.metrics import classification_report, f1_score
+from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from .answers import accuracy_name, as_array, names, same, truth
 
@@ -57,7 +57,7 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
 
 
 def score_table(scores: dict[str, dict]) -> pd.DataFrame:
-    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval.
+    """Return scores for reading: a row for each name, accuracy and macro F1 each with its 95 % interval if it has one.
 
     With several labels a text accuracy is called exact match, and micro F1 stands beside it.
     """
@@ -66,8 +66,8 @@ def score_table(scores: dict[str, dict]) -> pd.DataFrame:
     columns |= {"micro F1": "micro_f1"} if several else {}
 
     def words(figures: dict, metric: str) -> str:
-        low, high = figures[f"{metric}_ci95"]
-        return f"{figures[metric]:.3f}  ({low:.3f} to {high:.3f})"
+        interval = figures.get(f"{metric}_ci95")
+        return f"{figures[metric]:.3f}" + ("  ({:.3f} to {:.3f})".format(*interval) if interval else "")
 
     rows = {
         name: {column: words(figures, metric) for column, metric in columns.items()} for name, figures in scores.items()
@@ -96,16 +96,19 @@ def headline_rows(fine_tuning: dict[str, Any]) -> list[dict[str, Any]]:
 
 def per_class(true: Sequence[int], predicted: Sequence[int], labels: Sequence[str]) -> pd.DataFrame:
     """Return precision, recall, f1 and rows for each class, indexed by label name; answers as for `compare`."""
-    true, predicted = as_array(true), as_array(predicted)
-    report = classification_report(
-        true, predicted, labels=range(len(labels)), target_names=list(labels), output_dict=True, zero_division=0
+    columns = precision_recall_fscore_support(
+        as_array(true), as_array(predicted), labels=range(len(labels)), zero_division=0
     )
-    table = pd.DataFrame({label: report[label] for label in labels}).T
-    return table.rename(columns={"f1-score": "f1", "support": "rows"}).astype({"rows": int})
+    return pd.DataFrame(dict(zip(("precision", "recall", "f1", "rows"), columns)), index=list(labels))
 
 
 def compare(
-    true: Sequence[int], first: Sequence[int], second: Sequence[int], seed: int = 0, resamples: int = 2000
+    true: Sequence[int],
+    first: Sequence[int],
+    second: Sequence[int],
+    seed: int = 0,
+    resamples: int = 2000,
+    labels: int | None = None,
 ) -> dict:
     """Return how two models differ on the same rows, and whether that may be chance.
 
@@ -114,6 +117,8 @@ def compare(
             shape (rows, labels), where a row is right if all its labels are (exact match).
         seed: of the resampling.
         resamples: number of bootstrap samples.
+        labels: number of all labels; those that never occur count into macro F1 as 0, as for `score`. None: the highest
+            class id that occurs is the last label.
 
     Returns:
         first_right and second_right: how many rows only this model gets right. p_value: of the exact McNemar test
@@ -122,7 +127,7 @@ def compare(
         a text micro_f1_difference, too.
 
     Raises:
-        ValueError: the labels and the answers differ in number.
+        ValueError: the labels and the answers differ in number, or a class id is not below the number of labels.
 
     >>> test = compare(true=[0, 0, 1, 1, 1, 1], first=[0, 0, 1, 1, 1, 1], second=[0, 1, 0, 0, 0, 1])
     >>> test["first_right"], test["second_right"], test["p_value"]  # four times heads may still be chance
@@ -135,7 +140,7 @@ def compare(
         )
     right, rival = same(true, first), same(true, second)
     first_right, second_right = int((right & ~rival).sum()), int((rival & ~right).sum())
-    n = true.shape[1] if true.ndim == 2 else int(max(true.max(), first.max(), second.max())) + 1
+    n = true.shape[1] if true.ndim == 2 else labels or int(max(true.max(), first.max(), second.max())) + 1
     values = _bootstrap(*_kinds(true, first, second), n, np.random.default_rng(seed), resamples)
     gaps = _figures(values[..., 0] - values[..., 1])
     discordant = first_right + second_right

@@ -1,4 +1,4 @@
-"""What the runs of an experiment say, whoever recorded them: what mattered, what is chance, and what to try next."""
+"""What the runs of an experiment say, whoever recorded them: what mattered, and what is chance."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ SAME = ("data_sha256", "validation_sha256", "train_rows")
 FINAL = ("first", "winner")
 #: Parameters that follow from others or from the machine, and are no settings to choose.
 NOT_SETTINGS = (*SAME, "seed", "dataset", "model_sha256")
+#: What is said of runs over their seeds.
+_OVER_SEEDS = ("mean", "sd", "min", "max", "seeds", "low", "high", "scores")
 #: The fewest trials that came to their end from which an importance, and a budget curve, are computed.
 ENOUGH, FEWEST = 6, 3
 #: Samplers whose points do not follow from the scores of earlier ones.
@@ -61,11 +63,12 @@ def comparable(recorded: pd.DataFrame, metric: str) -> Runs:
     states = runs.groupby("state").agg(runs=("run_id", "size"), minutes=("minutes", "sum"))
     same = _on_the_newest_data(runs, metric)
     finals = _finals(runs, same)
-    table = _with_plain_columns(runs[runs.index.isin([*same.index, *finals.index])], metric)
+    names = _plain_names(runs, metric)
+    table = _with_plain_columns(runs[runs.index.isin([*same.index, *finals.index])], names)
     finals = table[table["run_id"].isin(finals["run_id"])].reset_index(drop=True)
     table = table[table["run_id"].isin(same["run_id"])]
-    parameters = {column.removeprefix("params.") for column in runs if column.startswith("params.")}
-    candidates = sorted(parameters - {metric, *NOT_SETTINGS})
+    parameters = {names[column] for column in runs if column.startswith("params.")}
+    candidates = sorted(parameters - {f"params.{metric}", *NOT_SETTINGS})
     settings = [name for name in candidates if table[name].nunique(dropna=False) > 1]
     pruned = table.pop("state") == "pruned"
     kept = table[~pruned].reset_index(drop=True)
@@ -130,18 +133,24 @@ def _as(one: pd.Series, runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return runs
 
 
-def _with_plain_columns(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a table, oldest run first, whose columns have no prefix, with numbers wherever all values are numbers.
+def _plain_names(runs: pd.DataFrame, metric: str) -> dict[str, str]:
+    """Return the columns of parameters and metrics -> their names without prefix, where these are free.
 
     Where a parameter and a metric have one name, the parameter gets it, unless that is the metric that decides.
     """
-    names = {f"metrics.{metric}": metric}
-    for column in sorted(table, reverse=True):  # params.* stand before metrics.*
+    names, taken = {f"metrics.{metric}": metric}, {*runs, *_OVER_SEEDS, "pruned", metric}
+    for column in sorted(runs, reverse=True):  # params.* stand before metrics.*
         name = column.partition(".")[2]
-        if column.startswith(("params.", "metrics.")) and name not in names.values():
-            names[column] = name
+        if column.startswith(("params.", "metrics.")) and column not in names:
+            names[column] = column if name in taken else name
+            taken.add(name)
+    return names
+
+
+def _with_plain_columns(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table, oldest run first, with these names, and numbers wherever all values of a parameter are such."""
     table = table.rename(columns=names).iloc[::-1].reset_index(drop=True)
-    for column in table.select_dtypes(["object", "string"]):
+    for column in table[[*names.values()]].select_dtypes(["object", "string"]):
         numbers = pd.to_numeric(table[column], errors="coerce")
         if len(table) and numbers.notna().eq(table[column].notna()).all():
             table[column] = numbers
@@ -166,17 +175,18 @@ def by_settings(runs: Runs) -> pd.DataFrame:
     score that is too good. A seed that was run twice counts once.
 
     Returns:
-        Indexed by the name of the oldest run: mean, sd, min, max, seeds, low and high (95 % t interval of the mean,
-        from two seeds on), scores (a list, one a seed), and the settings.
+        Indexed by the name of the oldest run, which other runs may have too: its run_id, mean, sd, min, max, seeds,
+        low and high (95 % t interval of the mean, from two seeds on), scores (a list, one a seed), and the settings.
     """
-    rows = {}
+    rows = []
     groups = runs.table.groupby(runs.settings, dropna=False, sort=False) if runs.settings else [("", runs.table)]
     for _, group in groups if len(runs.table) else []:
         fresh = group[_has_role(group, "repeat")]
         runs_of_it = fresh if len(fresh) else group
-        rows[group["name"].iloc[0]] = _over_seeds(runs_of_it, runs.metric) | group[runs.settings].iloc[0].to_dict()
-    columns = ["mean", "sd", "min", "max", "seeds", "low", "high", "scores", *runs.settings]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        oldest = group[["name", "run_id", *runs.settings]].iloc[0].to_dict()
+        rows.append(oldest | _over_seeds(runs_of_it, runs.metric))
+    columns = ["name", "run_id", *_OVER_SEEDS, *runs.settings]
+    table = pd.DataFrame(rows, columns=columns).set_index("name").rename_axis(None)
     return table.sort_values("mean", ascending=False)
 
 
@@ -332,66 +342,3 @@ def _sweep_trials(runs: Runs) -> pd.DataFrame:
     """Return the trials of sweeps that came to their end, each choice of settings once."""
     trials = runs.table[_has_role(runs.table, "trial")]
     return trials.drop_duplicates(runs.settings) if runs.settings else trials[:1]
-
-
-def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
-    """Return a sentence for each setting whose best value lies at the edge of its range.
-
-    Args:
-        space: that was searched, as `search_space.check_space` returns it.
-        best: settings of the best run.
-        share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
-    """
-    sentences = []
-    for name, spec in space.items():
-        if "choices" in spec or pd.isna(best.get(name)):
-            continue
-        scale = math.log if spec.get("log") else float
-        low, high, value = (scale(float(x)) for x in (spec["low"], spec["high"], best[name]))
-        place = (value - low) / (high - low)
-        if place <= share or place >= 1 - share:
-            bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
-            sentences.append(
-                f"The best {name} ({float(best[name]):.3g}) lies at the edge of the range searched ({bound}): "
-                f"a {direction} value may be better still."
-            )
-    return sentences
-
-
-def next_space(space: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
-    """Return a search space for the next sweep, around the best third of the trials.
-
-    A range gets wider where the best lie at its edge. A pruned trial is never among the best, for its score comes from
-    a part of a training.
-
-    Args:
-        space: that was searched, as `search_space.check_space` returns it; settings that no trial has stay.
-        runs: of that sweep.
-    """
-    trials = runs.trials
-    completed = trials[~trials["pruned"]].sort_values(runs.metric, ascending=False)
-    top = completed[: max(2, math.ceil(len(trials) / 3))]
-    following: dict[str, Any] = {}
-    for name, spec in space.items():
-        values = top[name].dropna() if name in top else pd.Series(dtype=float)
-        if len(values) < 2:
-            following[name] = spec
-        elif "choices" in spec:
-            seen = {*values.astype(str), *values}
-            following[name] = spec | {"choices": [x for x in spec["choices"] if x in seen or str(x) in seen]}
-        else:
-            following[name] = spec | _range_around(values, spec)
-    return following
-
-
-def _range_around(values: pd.Series, spec: Mapping[str, Any]) -> dict[str, float]:
-    """Return low and high a margin beyond the values, in the kind of numbers of the range that was searched."""
-    scale, back = (np.log, np.exp) if spec.get("log") else (np.asarray, np.asarray)
-    low, high, least, most = (float(scale(x)) for x in (spec["low"], spec["high"], values.min(), values.max()))
-    margin = max((most - least) * 0.25, (high - low) * 0.1)
-    lower, upper = (float(f"{float(back(x)):.2g}") for x in (least - margin, most + margin))
-    if isinstance(spec["low"], int):
-        lower, upper = max(1, math.floor(lower)), math.ceil(upper)
-    elif lower < 0 <= spec["low"]:
-        lower = spec["low"]
-    return {"low": lower, "high": upper}

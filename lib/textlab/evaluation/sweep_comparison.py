@@ -37,15 +37,16 @@ def against(runs: Runs, chosen: Mapping[str, Any], answers: Answers, seed: int =
     """
     rows = {}
     for name, run_id, split, file in _opponents(runs, chosen):
-        test = None if name in rows else paired(answers(chosen["run_id"], split), answers(run_id, file), seed)
+        test = None if (name, run_id) in rows else paired(answers(chosen["run_id"], split), answers(run_id, file), seed)
         if test is not None:
             gaps = [test["difference"], *test["difference_ci95"], test["p_value"]]
-            rows[name] = dict(zip(_COLUMNS, [split, *gaps]))
+            rows[name, run_id] = dict(zip(_COLUMNS, [split, *gaps]))
             for metric in ("macro_f1", "micro_f1"):
                 if f"{metric}_difference" in test:
                     bounds = [test[f"{metric}_difference"], *test[f"{metric}_difference_ci95"]]
-                    rows[name] |= dict(zip(_of(metric), bounds))
-    return pd.DataFrame.from_dict(rows, orient="index", columns=None if rows else [*_COLUMNS, *_of("macro_f1")])
+                    rows[name, run_id] |= dict(zip(_of(metric), bounds))
+    columns = None if rows else [*_COLUMNS, *_of("macro_f1")]
+    return pd.DataFrame(rows.values(), index=[name for name, _ in rows], columns=columns)
 
 
 def _of(metric: str) -> list[str]:
@@ -106,7 +107,7 @@ def paired(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None, see
     """Return what `compare` says of recorded answers; None unless both are there, of the same rows and labels."""
     if not (mine and theirs and all(mine[key] == theirs[key] for key in ("rows_sha256", "labels"))):
         return None
-    return compare(mine["true"], mine["predicted"], theirs["predicted"], seed)
+    return compare(mine["true"], mine["predicted"], theirs["predicted"], seed, labels=len(mine["labels"]))
 
 
 def _opponents(runs: Runs, chosen: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -115,8 +116,7 @@ def _opponents(runs: Runs, chosen: Mapping[str, Any]) -> Iterator[tuple[str, str
     for other in runs.finals[runs.finals["run_id"] != chosen["run_id"]].to_dict("records") if len(runs.finals) else []:
         yield from ((other["name"], other["run_id"], split, split) for split in splits)
     table = by_settings(runs if len(runs.finals) < 2 else replace(runs, table=runs.table[:0]))
-    for name in table.index[~alike(table, chosen, runs.settings)][:1]:
-        run_id = runs.table.loc[runs.table["name"] == name, "run_id"].iloc[0]
+    for name, run_id in table.loc[~alike(table, chosen, runs.settings), "run_id"][:1].items():
         yield f"runner-up ({name})", run_id, "validation", "validation"
     for split in splits:
         for baseline, name in reversed(BASELINES.items()):

@@ -97,14 +97,15 @@ def importance(shares: pd.Series) -> Figure:
 def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
     """Draw a metric over two settings: a dot a run and, where each has enough values, the surface between the dots.
 
-    The best run has an orange ring. Those with True in the column pruned, where there is one, are grey crosses: their
-    score is no colour beside those of runs that came to their end.
+    Dots that lie on a line have no surface. The best run has an orange ring. Those with True in the column pruned,
+    where there is one, are grey crosses: their score is no colour beside those of runs that came to their end.
     """
     figure, axes = axes_of(6.5, 4)
     table = table.dropna(subset=[across, up])
     scales, ended = (_scale(table[across]), _scale(table[up])), ~_pruned(table)
     x, y = (scale.values for scale in scales)
-    if all(not scale.words and scale.values[ended].nunique() > 3 for scale in scales):
+    enough = all(not scale.words and scale.values[ended].nunique() > 3 for scale in scales)
+    if enough and _span_a_plane(table[[across, up]], ended):
         axes.tricontourf(x[ended], y[ended], table.loc[ended, metric], levels=8, cmap="Blues", alpha=0.7)
     colours = {"c": table.loc[ended, metric], "cmap": "Blues", "edgecolor": "0.3"}
     dots = axes.scatter(x[ended], y[ended], s=70, zorder=3, **colours)
@@ -117,6 +118,15 @@ def contour(table: pd.DataFrame, across: str, up: str, metric: str) -> Figure:
     axes.margins(0.12)
     figure.colorbar(dots, label=words(metric))
     return figure
+
+
+def _span_a_plane(table: pd.DataFrame, ended: pd.Series) -> bool:
+    """Tell whether runs lie on no line, neither by the numbers of two settings, which a surface is of, nor as drawn."""
+    for linear in (True, False):
+        points = np.stack([_heights(table[name], linear)[ended] for name in table], axis=1)
+        if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 2:
+            return False
+    return True
 
 
 @literal

@@ -243,7 +243,7 @@ def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
         space = outcome.get("params", {}).get("search_space", {})
         best = next(iter(sweep["confirmed"]), {})
         settings = ", ".join(
-            f"{name} {best[name]:.2g}" if isinstance(best[name], float) else f"{name} {best[name]}"
+            f"{name} {best[name]:.5g}" if isinstance(best[name], float) else f"{name} {best[name]}"
             for name in space
             if name in best
         )

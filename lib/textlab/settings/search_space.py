@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,3 +121,23 @@ def _check_condition(where: str, condition: Any, space: Mapping[str, Any]) -> di
         ]
         for other, wanted in condition.items()
     }
+
+
+def clip_space(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a search space whose ranges end, at the latest, where what their settings accept ends.
+
+    Args:
+        space: in the form that `check_space` returns. A bound that has to be above a number has to be so already.
+
+    >>> clip_space({"frozen_share": {"low": 0.45, "high": 1.1}, "batch_size": {"choices": [16, 32]}})
+    {'frozen_share': {'low': 0.45, 'high': 1.0}, 'batch_size': {'choices': [16, 32]}}
+    """
+    return {
+        name: spec | _clipped(spec, RECIPE[name]) if name in RECIPE and "low" in spec else spec
+        for name, spec in space.items()
+    }
+
+
+def _clipped(spec: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+    least, most = -math.inf if rule.low is None else rule.low, math.inf if rule.high is None else rule.high
+    return {"low": rule.type(max(spec["low"], least)), "high": rule.type(min(spec["high"], most))}

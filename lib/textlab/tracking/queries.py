@@ -37,8 +37,8 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
         only_finished: leave out runs that are open, failed or killed.
 
     Returns:
-        Columns run_id, name, status, parent, started, minutes, then params.*, metrics.* and tags.* as MLflow names
-        them; empty, with these columns, when there are none.
+        Columns run_id, name (the run id where a run has none), status, parent, started, minutes, then params.*,
+        metrics.* and tags.* as MLflow names them; empty, with these columns, when there are none.
     """
     condition = "attributes.status = 'FINISHED'" if only_finished else ""
     table = mlflow.search_runs(experiment_names=[experiment], filter_string=condition, max_results=50_000)
@@ -48,8 +48,8 @@ def runs(experiment: str, only_finished: bool = True) -> pd.DataFrame:
     own = (table["end_time"] - table["start_time"]).dt.total_seconds()
     trained = table.get("metrics.train_seconds", pd.Series(index=table.index, dtype=float))
     table["minutes"] = own.where(~(trained > own), trained) / 60  # a training that was taken over took its own time
-    names = {"tags.mlflow.runName": "name", "tags.mlflow.parentRunId": "parent", "start_time": "started"}
-    table = table.rename(columns=names)
+    table["name"] = table.get("tags.mlflow.runName", table["run_id"]).fillna(table["run_id"])
+    table = table.rename(columns={"tags.mlflow.parentRunId": "parent", "start_time": "started"})
     if "parent" not in table:
         table["parent"] = None
     recorded = [column for column in table if column.startswith(("params.", "metrics.", "tags."))]
@@ -96,21 +96,21 @@ def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
     """Return the split that a registered run was finally scored on, and its scores and the baselines' on it.
 
     Args:
-        row: of the table of `sweep_analysis.read`.
+        row: of the table of `sweep_analysis.comparable`.
+
+    Returns:
+        The split, and name -> accuracy and macro_f1, with the intervals that were recorded; only those that have both.
     """
     split = "test" if pd.notna(row.get("test_macro_f1")) else "validation"
     names = {words: f"{split}_{name}" for name, words in BASELINES.items()} | {"fine-tuned": split}
     scores = {}
     for name, prefix in names.items():
         values = {metric: row.get(f"{prefix}_{metric}") for metric in ("accuracy", "macro_f1")}
-        values = {metric: value for metric, value in values.items() if pd.notna(value)}
         bounds = {
-            f"{metric}_ci95": [row[f"{prefix}_{metric}_ci95_low"], row[f"{prefix}_{metric}_ci95_high"]]
-            for metric in values
-            if pd.notna(row.get(f"{prefix}_{metric}_ci95_low"))
+            f"{metric}_ci95": [row.get(f"{prefix}_{metric}_ci95_{end}") for end in ("low", "high")] for metric in values
         }
-        if values:
-            scores[name] = values | bounds
+        if pd.notna([*values.values()]).all():
+            scores[name] = values | {key: ends for key, ends in bounds.items() if pd.notna(ends).all()}
     return split, scores
 
 

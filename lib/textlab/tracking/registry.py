@@ -204,14 +204,17 @@ def model_folder(uri: str, into: Path, tracking_uri: str = "") -> Path:
 
 
 def model_versions(name: str) -> pd.DataFrame:
-    """Return the registered versions of a model: columns run_id, aliases and tags, indexed by version number."""
+    """Return the registered versions of a model, indexed by version number: their tags, run_id and aliases.
+
+    A tag that is called version, run_id or aliases is left out.
+    """
     try:  # aliases come with the model, not with the versions of a search
         aliases = MlflowClient().get_registered_model(name).aliases
     except MlflowException:
         aliases = {}
     rows = [
-        {"version": int(one.version), "run_id": one.run_id}
-        | one.tags
+        one.tags
+        | {"version": int(one.version), "run_id": one.run_id}
         | {"aliases": ", ".join(sorted(alias for alias, version in aliases.items() if version == one.version))}
         for one in MlflowClient().search_model_versions(equals("name", name))
     ]

@@ -125,6 +125,16 @@ def test_a_pruned_run_is_never_the_best():
     assert orange[0].get_xdata() == [9e-4] and orange[0].get_ydata() == [0.7]
 
 
+@pytest.mark.parametrize(
+    "sizes, surface",
+    [([8, 16, 8, 64, 40], True), ([1, 2, 3, 5, 8], False), ([4, 5, 6, 8, 11], False), ([1, 4, 9, 25, 64], False)],
+)
+def test_there_is_no_surface_between_runs_on_a_line(sizes, surface):
+    table = pd.DataFrame({"rate": [1e-4, 2e-4, 3e-4, 5e-4, 8e-4], "size": sizes, METRIC: [0.1, 0.5, 0.3, 0.2, 0.4]})
+    drawn = plots.contour(table, "rate", "size", METRIC).axes[0].collections
+    assert len(drawn) == 2 + surface  # beside dots and ring
+
+
 def test_pruned_runs_are_crosses_and_dashes_and_have_no_colour_of_a_score():
     table = TABLE.assign(pruned=[False, True, False])
     axes = plots.contour(table, "learning_rate", "batch_size", METRIC).axes[0]

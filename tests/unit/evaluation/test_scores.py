@@ -10,7 +10,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.metrics import f1_score
 
 from textlab import evaluation, hub, settings, training
-from textlab.evaluation import diagnostics, scores
+from textlab.evaluation import diagnostics, scores, sweep_comparison
 from textlab.machine import environment
 
 
@@ -92,6 +92,13 @@ def test_score_table_is_for_reading():
     assert table.loc["mine", "accuracy"] == "1.000  (1.000 to 1.000)"
 
 
+def test_an_interval_that_was_not_measured_is_left_out():
+    mine = {"accuracy": 0.9, "macro_f1": 0.8, "accuracy_ci95": [0.85, 0.95]}
+    table = evaluation.score_table({"mine": mine, "other": {"accuracy": 0.5, "macro_f1": 0.4}})
+    assert table.loc["mine"].tolist() == ["0.900  (0.850 to 0.950)", "0.800"]
+    assert table.loc["other"].tolist() == ["0.500", "0.400"]
+
+
 def test_baselines_learn_words_and_nothing_else():
     train = split([0, 0, 0, 1, 1], ("good", "bad"), ["fine day", "fine sun", "fine wine", "awful day", "awful rain"])
     test = split([0, 1], ("good", "bad"), ["fine evening", "awful evening"])
@@ -104,6 +111,13 @@ def test_per_class_by_hand():
     table = evaluation.per_class([0, 0, 1], [0, 1, 1], ["a", "b"])
     assert table.loc["a"].tolist() == [1.0, 0.5, pytest.approx(2 / 3), 1.0 * 2]
     assert table["rows"].tolist() == [2, 1]
+
+
+def test_a_label_may_be_called_like_an_overall_figure():
+    one, several = ["a", "accuracy", "macro avg"], ["micro avg", "samples avg"]
+    assert evaluation.per_class([0, 0, 1], [0, 1, 1], one)["rows"].to_dict() == {"a": 2, "accuracy": 1, "macro avg": 0}
+    table = evaluation.per_class([[1, 0], [0, 1]], [[1, 0], [1, 1]], several)
+    assert table["f1"].tolist() == [pytest.approx(2 / 3), 1.0] and table["rows"].tolist() == [1, 1]
 
 
 def test_worst_errors_come_by_loss_and_leave_out_right_answers():
@@ -124,6 +138,17 @@ def test_compare_by_hand():
     assert found["macro_f1_difference"] == pytest.approx(1 - f1_score(true, second, average="macro"))
     assert evaluation.compare(true, first, first)["p_value"] == 1.0
     assert evaluation.compare(true, second, first)["difference"] == pytest.approx(-0.3)
+
+
+def test_a_label_that_never_occurs_counts_in_a_comparison_as_in_a_score():
+    true, first, second = [0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 1, 0]
+    gap = evaluation.score(split(true), first)["macro_f1"] - evaluation.score(split(true), second)["macro_f1"]
+    assert evaluation.compare(true, first, second, labels=3)["macro_f1_difference"] == pytest.approx(gap)
+    recorded = {"rows_sha256": "r", "labels": ["a", "b", "c"], "true": true}
+    test = sweep_comparison.paired(*(recorded | {"predicted": answers} for answers in (first, second)))
+    assert test["macro_f1_difference"] == pytest.approx(gap)
+    with pytest.raises(ValueError):
+        evaluation.compare(true, first, second, labels=1)
 
 
 def test_compare_equals_a_paired_bootstrap_over_rows():

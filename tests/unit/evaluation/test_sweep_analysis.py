@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from textlab import evaluation, tracking
-from textlab.evaluation import plots, sweep_analysis, sweep_comparison
+from textlab.evaluation import next_sweep, plots, sweep_analysis, sweep_comparison
 
 METRIC = "validation_macro_f1"
 
@@ -271,12 +271,12 @@ def test_the_next_space_lies_around_the_best_and_grows_where_the_best_is_at_an_e
         "batch_size": {"choices": [8, 16, 32]},
         "epochs": {"low": 1, "high": 3},
     }
-    found = sweep_analysis.next_space(space, grid())
+    found = next_sweep.next_space(space, grid())
     assert 1e-5 < found["learning_rate"]["low"] < 1e-3 < found["learning_rate"]["high"] < 1e-2
     assert set(found["batch_size"]["choices"]) <= {8, 16, 32} and found["epochs"] == space["epochs"]
     lucky = pd.DataFrame([{"learning_rate": 9e-3, "batch_size": 8, METRIC: 2.0}])
-    assert sweep_analysis.next_space(space, replace(grid(), pruned=lucky)) == found  # its score is of a part only
-    beyond = sweep_analysis.next_space({"learning_rate": {"low": 1e-5, "high": 1.1e-3, "log": True}}, grid())
+    assert next_sweep.next_space(space, replace(grid(), pruned=lucky)) == found  # its score is of a part only
+    beyond = next_sweep.next_space({"learning_rate": {"low": 1e-5, "high": 1.1e-3, "log": True}}, grid())
     assert beyond["learning_rate"]["high"] > 1.1e-3
 
 

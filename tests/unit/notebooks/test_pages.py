@@ -56,12 +56,12 @@ DEMO = {
         "data": DATA,
         "model": FINE_TUNING["model"],
         "seed": 1,
-        "params": {"search_space": {"learning_rate": {}, "batch_size": {}}},
+        "params": {"search_space": {"learning_rate": {}, "batch_size": {}, "average": {}}},
         "first_run": {"run_id": "one", "version": "1", "guards": [], "weights_sha256": "a" * 64},
         "record": RECORD,
         "sweep": {
             "trials": [{"state": "COMPLETE"}, {"state": "PRUNED"}, {"state": "COMPLETE"}],
-            "confirmed": [{"trial": 3, "mean": 0.7, "batch_size": 16, "learning_rate": 0.0003071}],
+            "confirmed": [{"trial": 3, "mean": 0.7, "batch_size": 16, "learning_rate": 0.0003071, "average": 0.9996}],
             "best": {"run_id": "two", "version": "2", "guards": [], "weights_sha256": "b" * 64},
         },
     },
@@ -269,8 +269,8 @@ def test_each_notebook_tells_what_it_found(tmp_path):
         "validation, 840 test rows. Faults in it: repeated text (9 rows).",
         "It passed all checks: accuracy 0.900 and macro F1 0.850 on test.",
         "The model of the default settings has the same weights as notebook 2&#39;s model. 3 trials, 1 of them pruned; "
-        "the sweep&#39;s pick: learning_rate 0.00031, batch_size 16. That pick, trained on all rows, is version 2 in "
-        "the registry.",
+        "the sweep&#39;s pick: learning_rate 0.0003071, batch_size 16, average 0.9996. That pick, trained on "
+        "all rows, is version 2 in the registry.",
         "The sweep found nothing better than the default settings (0.9 against 0.8). Registered model mine. Version 1 "
         "is the champion.",
     ):

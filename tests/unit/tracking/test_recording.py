@@ -10,10 +10,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from transformers import TrainerControl, TrainerState
 
-from textlab import tracking, workflows
+from textlab import evaluation, tracking, workflows
 from textlab.data import Data
 from textlab.errors import InputError
-from textlab.evaluation import sweep_analysis
+from textlab.evaluation import plots, sweep_analysis
 from textlab.tracking import store
 from textlab.tracking.store import store_uri
 
@@ -111,6 +111,15 @@ def test_children_belong_to_their_parent_and_a_run_can_be_continued(connected):
     assert table.loc[child, "metrics.late"] == 1 and len(table) == 2
 
 
+def test_a_run_without_a_name_is_called_by_its_id(connected):
+    first, second = finished("first"), finished("second")
+    named = {second: second, first: "first"}
+    for run_id in (second, first):
+        MlflowClient().delete_tag(run_id, "mlflow.runName")
+        assert tracking.runs("tests").set_index("run_id")["name"].to_dict() == named
+        named[first] = first
+
+
 def test_logger_sends_every_point_once_under_names_of_its_own(connected):
     with tracking.run("x") as active:
         logger, state = tracking.RunLogger(active.info.run_id), TrainerState(epoch=0.5)
@@ -164,6 +173,27 @@ def test_search_space_and_final_scores_come_back(connected):
             "fine-tuned": {"accuracy": 0.8, "macro_f1": 0.7, "accuracy_ci95": [0.7, 0.9]},
         },
     )
+
+
+@pytest.mark.parametrize(
+    "more, found",
+    [
+        ({}, {}),
+        ({"validation_accuracy": 0.6}, {"fine-tuned": {"accuracy": 0.6, "macro_f1": 0.5}}),
+        ({"validation_majority_macro_f1": 0.1, "validation_accuracy_ci95_low": 0.5}, {}),
+        (
+            {"validation_accuracy": 0.6, "validation_macro_f1_ci95_low": 0.4, "validation_accuracy_ci95_low": 0.5}
+            | {"validation_macro_f1_ci95_high": 0.7},
+            {"fine-tuned": {"accuracy": 0.6, "macro_f1": 0.5, "macro_f1_ci95": [0.4, 0.7]}},
+        ),
+    ],
+)
+def test_scores_of_other_programs_are_read_where_both_metrics_are_there(more, found):
+    split, scores = tracking.final_scores({"validation_macro_f1": 0.5} | more)
+    assert (split, scores) == ("validation", found)
+    if found:
+        evaluation.score_table(scores)
+        plots.intervals(scores).canvas.draw()
 
 
 def test_a_store_that_does_not_answer_ends_no_training_and_loses_no_point(connected, monkeypatch, capsys):
@@ -243,6 +273,16 @@ def test_a_model_scored_on_other_rows_is_not_promoted(register):
     MlflowClient().create_model_version("m", active.info.artifact_uri, active.info.run_id)
     changed, message = workflows.promote("m", 3, "test")
     assert not changed and "were not scored on the same test rows" in message
+
+
+def test_tags_of_a_version_take_no_column_of_its_table(register):
+    register(10, 18)
+    before = tracking.model_versions("m")
+    for key, value in (("version", "1"), ("run_id", before.loc[1, "run_id"]), ("aliases", "champion"), ("f1", "0.9")):
+        MlflowClient().set_model_version_tag("m", "2", key, value)
+    table = tracking.model_versions("m")
+    assert table[["run_id", "aliases"]].equals(before) and table.loc[2, "f1"] == "0.9"
+    assert [tracking.version_of("m", run_id) for run_id in before["run_id"]] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sweep_bench import SPACE, Bench, outcome, study
 from textlab import tracking
 from textlab.errors import InputError, TrainingError
-from textlab.evaluation import sweep_analysis
+from textlab.evaluation import next_sweep
 from textlab.settings import SweepOptions, search_space
 from textlab.tracking.store import OWNER_TAG
 from textlab.workflows.sweep.job_queue import JobQueue, check_storage
@@ -124,7 +124,7 @@ def test_a_grid_needs_countable_points():
     ],
 )
 def test_a_best_value_at_the_edge_is_reported(best, words):
-    found = sweep_analysis.on_edge(SPACE | {"epochs": {"low": 1, "high": 4}, "dropout": {"choices": [True]}}, best)
+    found = next_sweep.on_edge(SPACE | {"epochs": {"low": 1, "high": 4}, "dropout": {"choices": [True]}}, best)
     assert len(found) == bool(words)
     assert all(word in found[0] for word in words)
 
