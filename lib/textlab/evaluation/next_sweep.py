@@ -11,7 +11,12 @@ import pandas as pd
 from .sweep_analysis import Runs
 
 
-def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.1) -> list[str]:
+def on_edge(
+    space: Mapping[str, Any],
+    best: Mapping[str, Any],
+    share: float = 0.1,
+    accepted: Mapping[str, tuple[float, float]] | None = None,
+) -> list[str]:
     """Return a sentence for each setting whose best value lies at the edge of its range.
 
     A value outside of it comes from another sweep, and says nothing about it.
@@ -20,6 +25,7 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
         space: that was searched, as `search_space.check_space` returns it.
         best: settings of the best run.
         share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
+        accepted: the least and the largest value of settings; there is nothing beyond these to look at.
     """
     sentences = []
     for name, spec in space.items():
@@ -32,6 +38,8 @@ def on_edge(space: Mapping[str, Any], best: Mapping[str, Any], share: float = 0.
         place = (value - low) / (high - low)
         if place <= share or place >= 1 - share:
             bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
+            if bound in (accepted or {}).get(name, ()):
+                continue
             sentences.append(
                 f"The best {name} ({float(best[name]):.5g}) lies at the edge of the range searched ({bound}): "
                 f"a {direction} value may be better still."

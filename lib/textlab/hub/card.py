@@ -91,9 +91,10 @@ def text(measured: Mapping[str, Any], labels: Sequence[str], headline: Sequence[
     return "\n".join(["---", metadata.to_yaml(), "---", "", *lines, ""])
 
 
-def about_labels(labels: Sequence[str], several: bool) -> str:
-    """Return in a sentence what a model answers with."""
-    names = ", ".join(labels)
+def about_labels(labels: Sequence[str], several: bool, most: int | None = None) -> str:
+    """Return in a sentence what a model answers with; at most so many labels are named."""
+    more = f" and {len(labels) - most} more" if most and len(labels) > most else ""
+    names = ", ".join(labels[:most]) + more
     if several:
         return f"Gives a text any number of these labels, each from its threshold in config.json on: {names}."
     return f"Puts a text under one of: {names}."

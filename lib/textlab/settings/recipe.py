@@ -43,7 +43,7 @@ class Recipe:
     torch_compile: bool = setting(False)
 
 
-#: Setting -> what it accepts. A search space may name each of them.
+#: Setting -> what it accepts.
 RECIPE = rules_of(Recipe)
 
 #: Recipe name -> settings. `fast` leaves half of the layers as pretrained, which costs about a point on many rows.

@@ -133,11 +133,18 @@ def clip_space(space: Mapping[str, Any]) -> dict[str, Any]:
     {'frozen_share': {'low': 0.45, 'high': 1.0}, 'batch_size': {'choices': [16, 32]}}
     """
     return {
-        name: spec | _clipped(spec, RECIPE[name]) if name in RECIPE and "low" in spec else spec
-        for name, spec in space.items()
+        name: spec | _clipped(name, spec) if name in RECIPE and "low" in spec else spec for name, spec in space.items()
     }
 
 
-def _clipped(spec: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
-    least, most = -math.inf if rule.low is None else rule.low, math.inf if rule.high is None else rule.high
-    return {"low": rule.type(max(spec["low"], least)), "high": rule.type(min(spec["high"], most))}
+def accepted() -> dict[str, tuple[float, float]]:
+    """Return for each setting of the recipe the least and the largest value that it accepts, perhaps infinite."""
+    return {
+        name: (-math.inf if rule.low is None else rule.low, math.inf if rule.high is None else rule.high)
+        for name, rule in RECIPE.items()
+    }
+
+
+def _clipped(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    (least, most), kind = accepted()[name], RECIPE[name].type
+    return {"low": kind(max(spec["low"], least)), "high": kind(min(spec["high"], most))}

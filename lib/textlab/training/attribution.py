@@ -36,9 +36,9 @@ def word_weights(
         max_length: tokens; longer texts are cut, and words behind the cut are not read.
 
     Returns:
-        A table for each text: word, start and end (its place in the text, in letters) and weight, from -1 to 1, NaN for
-        a word that is not read whole. `attrs` has answer (class id) and probability, of the words that are read. The
-        only word of a text weighs its whole probability.
+        A table for each text: word, start and end (its place in the text, in letters), part (number of the run that it
+        is left out with) and weight, from -1 to 1; -1 and NaN for a word that is not read whole. `attrs` has answer
+        (class id) and probability, of the words that are read. The only word of a text weighs its whole probability.
 
     Raises:
         InputError: a text is blank.
@@ -49,7 +49,7 @@ def word_weights(
     for table, few in zip(tables, np.split(chances, np.cumsum([len(several) for several in asked])[:-1])):
         answer = int(few[0].argmax())
         table.attrs = {"answer": answer, "probability": float(few[0, answer])}
-        part = table.pop("part").to_numpy()
+        part = table["part"].to_numpy()
         drops = few[0, answer] - few[1:, answer].astype(float)
         table["weight"] = np.where(part < 0, np.nan, drops[part])
     return tables

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "labelling": ["suggest_file"],
         "prediction": ["load", "predict", "predict_file"],
         "promotion": ["promote"],
-        "reproduction": ["answers_again", "same_answers", "reproduce"],
+        "reproduction": ["answers_again", "reproduce"],
         "sweep": ["Sweep", "join"],
         "tracked_training": ["Workbench"],
     },

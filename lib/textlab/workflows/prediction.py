@@ -147,7 +147,8 @@ def check_target(source: Path, target: Path, accepted: Sequence[str]) -> None:
 
 def check_texts(source: Path, texts: Sequence[str | None], labels: Sequence[str]) -> None:
     """Raise an InputError if the first texts of a txt file all end with a label of the model."""
-    if source.suffix.lower() == ".txt" and all(text.rpartition(";")[2].strip() in labels for text in texts):
+    told = [text for text in texts if text and text.strip()]
+    if source.suffix.lower() == ".txt" and told and all(text.rpartition(";")[2].strip() in labels for text in told):
         raise InputError(
             f"{source.name} holds lines text;label, and the model must not see the labels; "
             "put the line text;label on top, so that they are left out"

@@ -118,7 +118,10 @@ def _differing(split: str, old: RecordedRun, new: RecordedRun) -> tuple[int | No
         np.array([answers["predicted"], *answers.get("other_seeds", {}).values()])
         for answers in (old.predictions[split], new.predictions[split])
     )
-    return (int((before != after).sum()), before.size) if before.shape == after.shape else (rows, rows)
+    if before.shape != after.shape:
+        return rows, rows
+    differ = (before != after).reshape(*before.shape[:2], -1).any(axis=2)  # of several labels a text, any
+    return int(differ.sum()), differ.size
 
 
 def _compare_metrics(recorded: dict[str, Any], now: dict[str, Any], limits: dict[str, float]) -> list[dict[str, Any]]:

@@ -229,12 +229,17 @@ def recipe(record: Mapping[str, Any]) -> Recipe:
         InputError: one of them is unknown or not accepted.
     """
     notebook = record["notebook"]
-    values = {name: value for name, value in record["params"].items() if name != "resolved"}
+    values = params_of(record)
     parameters.refuse_unknown(values, [notebook], "its record")
     parameters.check(notebook, parameters.defaults(notebook) | values)
     resolved = parameters.defaults(notebook) | values | {"recipe_options": chosen(record)}
     checked = parameters.check(notebook, resolved)
     return make_recipe(checked.recipe, **checked.recipe_options)
+
+
+def params_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a record that decide a training: a search space, which may be refused now, does not."""
+    return {name: value for name, value in record["params"].items() if name not in ("resolved", "search_space")}
 
 
 def chosen(record: Mapping[str, Any]) -> dict[str, Any]:

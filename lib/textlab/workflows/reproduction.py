@@ -21,7 +21,7 @@ from ..settings import parameters
 from ..tracking import store
 from ..training import Progress
 from .receipt import CANNOT, CHECKED, NOT, Receipt, judge
-from .record import chosen, code, recipe
+from .record import chosen, code, params_of, recipe
 from .recorded_run import RecordedRun, find
 from .tracked_training import Workbench
 
@@ -180,7 +180,7 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable, most: int 
     Args:
         run_id: of a registered training of notebook 3.
         tracking_uri: of its store.
-        pipeline: see `same_answers`.
+        pipeline: transformers' text classification with its model.
         most: texts to answer at most.
     """
     record = tracking.recorded(run_id, tracking_uri)["record"]
@@ -189,13 +189,13 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable, most: int 
         texts = _texts_of(record, _parameters(record, {"dataset": "", "model": ""}))
     except InputError as error:
         return f"its answers were not compared, for the data cannot be had: {error}"
-    kept = tracking.predictions(run_id, "test_kept" if texts.folds else split)
+    kept = tracking.predictions(run_id, f"{split}_kept") or tracking.predictions(run_id, split)
     if kept is None or kept["rows_sha256"] != texts.digests[split]:
         return f"its answers were not compared, for none are recorded for the {split} rows that are here"
-    return same_answers(pipeline, kept, texts.splits[split][:most]["text"], split)
+    return _same_answers(pipeline, kept, texts.splits[split][:most]["text"], split)
 
 
-def same_answers(pipeline: Callable, recorded: Mapping[str, Any], rows: Sequence[str], split: str = "") -> str:
+def _same_answers(pipeline: Callable, recorded: Mapping[str, Any], rows: Sequence[str], split: str = "") -> str:
     """Return in words for how many texts a model gives the answers that were recorded.
 
     Args:
@@ -238,7 +238,8 @@ def _differing(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[st
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
 
     def cell(values: Mapping[str, Any]) -> str:
-        return ", ".join(f"{name} {str(values.get(name, 'none'))[:10]}" for name in names[:4]) + more
+        told = {name: str(values.get(name, "none")) for name in names[:4]}  # digests have 64 letters
+        return ", ".join(f"{name} {text[:10] if len(text) == 64 else text}" for name, text in told.items()) + more
 
     return cell(recorded), cell(here)
 
@@ -279,7 +280,7 @@ def _repeat_training(
 
 def _parameters(record: Mapping[str, Any], elsewhere: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters to repeat a run with: the recorded ones, Hub sources at the recorded revision."""
-    values = {name: value for name, value in record["params"].items() if name != "resolved"}
+    values = params_of(record)
     values.setdefault("labels", "single")  # as it always was before that could be chosen
     values["recipe_options"] = chosen(record)  # what the recipe's own settings are may have changed since
     for kind, known in (("dataset", record["data"]), ("model", record["model"])):

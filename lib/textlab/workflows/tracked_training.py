@@ -310,14 +310,19 @@ class Workbench:
         return version, guards
 
     def _answers_of_the_kept(self, fitted: Fit) -> np.ndarray:
-        """Log and return what the model that is kept after a cross-validation answers for the rows that it learned."""
-        if self.texts.folds is None:
-            return np.array([], dtype=int)
-        texts = self.texts.splits["test"]["text"][:]
+        """Log what the kept model answers, where the scored answers are not its own: others learned, or had thresholds.
+
+        Returns:
+            After a cross-validation its answers for the rows that it learned, else nothing.
+        """
+        folds, none = self.texts.folds, np.array([], dtype=int)
+        if folds is None and not (self.texts.several and self.split == "validation"):
+            return none
+        texts = self.texts.splits[self.split]["text"][:]
         chances = training.probabilities(fitted.model, self.tokenizer, texts, fitted.recipe.max_length)
         kept = training.answers_of(fitted.model, chances)
-        tracking.log_predictions(record.predictions(self.texts, "test", kept), "test", "kept")
-        return kept
+        tracking.log_predictions(record.predictions(self.texts, self.split, kept), self.split, "kept")
+        return kept if folds else none
 
     def _card(self, final: Training, guards: Sequence[str]) -> str:
         """Return the model card of a training that `finish` returned."""

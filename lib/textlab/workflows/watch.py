@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -22,8 +23,8 @@ class Watch:
     def __init__(self, classifier: training.Classifier) -> None:
         self._known, self._seen = classifier.kind, None
         if self._known is not None:
-            features = len(self._known.mean)
-            self._seen = training.text_kind.Gathered(classifier.model, classifier.tokenizer, features)
+            own = copy.deepcopy(classifier.tokenizer)  # each use sets it up anew, perhaps beside another thread's
+            self._seen = training.text_kind.Gathered(classifier.model, own, len(self._known.mean))
 
     def see(self, texts: Sequence[str | None]) -> None:
         """Take a sample of some more texts into account; those that are missing or blank are passed over."""

@@ -47,6 +47,7 @@ def weighed(text, *weights, probability=0.9):
     words, starts = text.split(), [text.index(word) for word in text.split()]
     table = pd.DataFrame({"word": words, "start": starts, "end": [a + len(w) for a, w in zip(starts, words)]})
     table["weight"] = weights
+    table["part"] = np.where(np.isnan(weights), -1, np.arange(len(words)))
     table.attrs = {"answer": 0, "probability": probability}
     return table
 
@@ -82,6 +83,14 @@ def test_words_are_marked_by_what_they_weigh():
     assert answers.about_words(words) == (
         "Without “loved” that would be 0.40. The last 1 words are not read: the text is too long for the model."
     )
+
+
+def test_words_that_were_left_out_together_are_told_together():
+    words = weighed("a very dull film", 0.1, 0.3, 0.3, 0.1).assign(part=[0, 1, 1, 2])
+    words.attrs = {"answer": 0, "probability": 0.9}
+    assert answers.about_words(words) == "Without “very … dull” that would be 0.60."
+    words["weight"] = [0.001, 0.002, 0.002, 0.001]
+    assert answers.about_words(words).startswith("No run of 2 words decides alone: without any one of them")
 
 
 def test_that_no_word_decides_alone_is_said():

@@ -104,6 +104,23 @@ def test_predictions_read_back_as_they_were_written(bench, saved, tmp_path, form
     assert blank.drop(columns="text").isna().all(axis=None)
 
 
+def test_without_test_the_registered_model_gives_its_own_recorded_answers(bench, store, tmp_path):
+    cells = [(text, json.dumps(some)) for text, some in ROWS]
+    for name, part in (("train", cells[:90]), ("val", cells[90:])):
+        pd.DataFrame(part, columns=["text", "labels"]).to_csv(tmp_path / f"{name}.csv", index=False)
+    cfg = parameters.check("03_mlflow_tracking", vars(bench.cfg) | {"dataset": str(tmp_path), "epochs": 2})
+    own = workflows.Workbench(cfg, tmp_path)
+    tracking.connect(store, "tests")
+    with tracking.run("a training") as active:
+        trained = own.train(active.info.run_id, own.base, 1, final=True)
+        version, _ = own.register(trained)
+    run = active.info.run_id
+    kept, scored = (np.array(tracking.predictions(run, f)["predicted"]) for f in ("validation_kept", "validation"))
+    assert (kept != scored).any()  # else the next line could not tell
+    model = tracking.load_model(f"models:/mine/{version}")
+    assert workflows.answers_again(run, store, model) == "same labels as recorded for 30 of 30 validation texts"
+
+
 def test_the_answers_of_the_registry_are_the_recorded_ones_and_mlflow_serves_all_labels(registered, bench, store):
     run, trained, version = registered
     model = tracking.load_model(f"models:/mine/{version}")

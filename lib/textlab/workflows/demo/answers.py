@@ -84,9 +84,12 @@ def about_words(words: pd.DataFrame, label: str = "that") -> str:
     cut = f" The last {unread:,} words are not read: the text is too long for the model." if unread else ""
     if len(words) == 1:
         return "It is the only word." + cut
+    run = words.loc[words["part"] == heaviest["part"], "word"]
     if heaviest["weight"] < LEAST:
-        return "No word decides alone: without any one of them the answer stays as likely." + cut
-    return f"Without “{heaviest['word']}” {label} would be {max(probability - heaviest['weight'], 0):.2f}." + cut
+        what = "word" if len(run) == 1 else f"run of {len(run)} words"
+        return f"No {what} decides alone: without any one of them the answer stays as likely." + cut
+    told = run.iloc[0] if len(run) == 1 else f"{run.iloc[0]} … {run.iloc[-1]}"
+    return f"Without “{told}” {label} would be {max(probability - heaviest['weight'], 0):.2f}." + cut
 
 
 def marked(text: str, words: pd.DataFrame) -> Marked:

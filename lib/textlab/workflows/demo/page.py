@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio
 
+from ...hub import card
 from .answers import COLOURS, MOST_LETTERS, answer, label_many, paragraph
 from .start import Known
 
@@ -33,9 +34,8 @@ def build(known: Known, folder: Path) -> gradio.Blocks:
 
 
 def _head(known: Known) -> str:
-    labels = known.classifier.labels
-    more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
-    told = f"Puts a text under one of: {', '.join(labels[:MOST_LABELS])}{more}. {known.figures}"
+    classifier = known.classifier
+    told = f"{card.about_labels(classifier.labels, classifier.thresholds is not None, MOST_LABELS)} {known.figures}"
     faults = "".join(paragraph(f"⚠ {warning}") for warning in known.warnings)
     return f"<h1>{html.escape(known.name)}</h1>{paragraph(told)}{faults}"
 
