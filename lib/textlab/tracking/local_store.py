@@ -50,9 +50,10 @@ def prepare(file: Path) -> None:
     """
     if file.is_file():
         if not _is_current(file, file):
+            place = str(file.parent) if file.name == FILE_NAME else sqlite_uri(file)
             raise InputError(
                 f"{file} was written by another version of MLflow, which could not open it after an upgrade; carry its "
-                f"runs into a new store: python -m textlab sync --from {shlex.quote(str(file.parent))} --to NEW_FOLDER"
+                f"runs into a new store: python -m textlab sync --from {shlex.quote(place)} --to NEW_FOLDER"
             )
         _bring_home(file, artifacts_uri(file))
     else:

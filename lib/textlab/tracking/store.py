@@ -225,6 +225,8 @@ def named(uri: str) -> str:
     """Return a store as one names it on the command line in the project's folder; without a password."""
     if not (file := file_of(uri)):
         return shlex.quote(short(uri))
+    if file.name != FILE_NAME:
+        return shlex.quote(sqlite_uri(file))
     folder = file.parent.parent if uri == default_uri() else file.parent
     root = machine.project_root()
     return shlex.quote(str(folder.relative_to(root) if folder.is_relative_to(root) else folder))

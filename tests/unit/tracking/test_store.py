@@ -147,7 +147,9 @@ def test_mlflows_own_first_experiment_keeps_its_files_beside_the_store_too(tmp_p
 
 def test_a_store_is_named_as_a_command_takes_it(monkeypatch, tmp_path):
     outside = store.store_uri(tmp_path / "my runs")
-    assert store.locate(shlex.split(store.named(outside))[0]) == outside
+    of_its_own_name = f"sqlite:///{tmp_path}/my runs/group.db"
+    for uri in (outside, of_its_own_name):
+        assert store.locate(shlex.split(store.named(uri))[0]) == uri
     assert store.named("http://me:secret@mlflow.example:5000") == "'http://***@mlflow.example:5000'"
     monkeypatch.delenv("TEXTLAB_OUTPUTS")
     monkeypatch.chdir(machine.project_root())

@@ -239,6 +239,8 @@ def test_no_other_command_upgrades_the_store_of_an_older_mlflow(stores, tmp_path
     ):
         assert f"sync --from {tmp_path / 'old'} --to NEW_FOLDER" in error(use)
     assert store.file_of(old).read_bytes() == before
+    renamed = store.file_of(old).rename(tmp_path / "old" / "group.db")
+    assert f"sync --from sqlite:///{renamed} --to NEW_FOLDER" in error(store.open_client, f"sqlite:///{renamed}")
 
 
 def test_the_store_of_a_newer_mlflow_and_a_database_of_something_else_are_refused(stores, tmp_path):
