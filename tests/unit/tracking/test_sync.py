@@ -280,6 +280,16 @@ def test_a_champion_that_the_source_does_not_know_stays(full, empty):
     assert str(there["champion"]) == str(own) and str(there["candidate"]) == "1"
 
 
+def test_a_champion_of_another_experiment_of_the_source_makes_way(full, empty):
+    fill(full, "another", children=1)  # registers version 3, the others are of the experiment "sweep"
+    source, there = store.open_client(full), store.open_client(empty)
+    for experiment, number in (("sweep", "1"), ("another", "3")):
+        source.set_registered_model_alias("emotions", "champion", number)
+        assert "left at the target's own version" not in sync.carry(full, empty, experiment)
+        version, copy = (one.get_model_version_by_alias("emotions", "champion") for one in (source, there))
+        assert copy.tags[store.SOURCE_TAG] == f"{version.source} {version.creation_timestamp}"
+
+
 def test_two_syncs_at_once_leave_nothing_twice(full, empty, tmp_path):
     fill(full, "another", children=6)
     command = [sys.executable, "-m", "textlab", "sync", "--from", str(tmp_path / "from"), "--to", str(tmp_path / "to")]

@@ -35,14 +35,15 @@ class VersionCarrier:
                 self._passage.done[f"versions of {model.name} left behind, since no run has made them"] += len(alone)
             mine = [version for version in versions if version.run_id in carried]
             if mine:
-                self._passage.attempt(f"registered model {model.name}", self._carry_model, model, mine)
+                known = {_origin(version) for version in versions}
+                self._passage.attempt(f"registered model {model.name}", self._carry_model, model, mine, known)
 
-    def _carry_model(self, model: RegisteredModel, versions: list[ModelVersion]) -> None:
+    def _carry_model(self, model: RegisteredModel, versions: list[ModelVersion], known: set[str]) -> None:
         def carry() -> None:
             use_registered_model(self._target, model.name, model.tags, model.description)
             ordered = sorted(versions, key=lambda version: int(version.version))
             numbers = {str(version.version): self._carry_version(version) for version in ordered}
-            self._carry_aliases(model.name, {version: number for version, number in numbers.items() if number})
+            self._carry_aliases(model.name, {version: number for version, number in numbers.items() if number}, known)
 
         undisturbed(carry)
 
@@ -90,12 +91,13 @@ class VersionCarrier:
             make,
         )
 
-    def _carry_aliases(self, name: str, numbers: dict[str, str]) -> None:
+    def _carry_aliases(self, name: str, numbers: dict[str, str], known: set[str]) -> None:
         """Point the target's aliases where the source's point, unless one has gone to a version that the source lacks.
 
         Args:
             name: of the registered model.
-            numbers: of its versions in the source -> in the target.
+            numbers: of its versions that were carried, in the source -> in the target.
+            known: origins of all its versions in the source, those of other experiments too.
         """
         there = {alias: str(number) for alias, number in self._target.get_registered_model(name).aliases.items()}
         for alias, version in self._source.get_registered_model(name).aliases.items():
@@ -103,7 +105,7 @@ class VersionCarrier:
             current = there.get(alias)
             if not wanted or current == wanted:
                 continue
-            if current and current not in numbers.values():
+            if current and _origin(self._target.get_model_version(name, current)) not in known:
                 self._passage.done[f"alias {alias} of {name} left at the target's own version"] += 1
             else:
                 self._target.set_registered_model_alias(name, alias, wanted)
