@@ -69,7 +69,6 @@ def write_index(folder: Path) -> Path:
     outcomes = results.read_all(folder)
     main, analysis = (outcomes.get(name, {}) for name in ("02_fine_tuning", "04_sweep_analysis"))
     lead = story.lead(outcomes)
-    beside = bool(lead) and story.comparable(lead, outcomes)
     tone, verdict = story.verdict(lead, outcomes) if lead else ("", "")
     page = _template("index.html").render(
         run=folder.name,
@@ -77,7 +76,7 @@ def write_index(folder: Path) -> Path:
         tone=tone,
         verdict=verdict,
         rows=story.table(lead, outcomes) if lead else [],
-        missing=not beside and {"test", "validation"} & main.keys(),
+        elsewhere=bool(lead) and story.comparable(lead, outcomes) is False,
         data=story.named(lead.trained["data"]) if lead and lead.trained else "",
         published=_PUBLISHED.get(lead.trained.get("data", {}).get("source", "").partition("@")[0], "") if lead else "",
         questions=_QUESTIONS,

@@ -188,6 +188,15 @@ class Version(TypedDict):
     version: int
 
 
+class Trained(Record):
+    """What is read of the record of the champion's training."""
+
+    data: Required[DataFacts]
+    model: Required[Facts]
+    seed: int
+    weights_sha256: strict_json.Sha256
+
+
 class Winner(TypedDict):
     """The best run of an experiment."""
 
@@ -214,6 +223,7 @@ class Analysis(Results, total=False):
 
     params: AnalysisParams
     champion: Version
+    trained: Trained
     conclusion: str
     promotion: str
     winner: Winner

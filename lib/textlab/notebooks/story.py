@@ -25,7 +25,7 @@ class Lead:
     baselines: Mapping[str, Mapping[str, Any]]  # name for readers -> scores on the same split
     gaps: Mapping[str, list[float]]  # baseline -> 95 % interval of how much better the model is, by `measure`
     guards: list[str]  # what makes its figures untrustworthy
-    trained: Mapping[str, Any]  # results of the notebook that trained it; empty where that is not known
+    trained: Mapping[str, Any]  # its data, model, seed and record, as its notebook tells; empty where not known
     same: bool = False  # it has the weights of notebook 2's model
 
     @property
@@ -90,7 +90,10 @@ def lead(outcomes: Outcomes) -> Lead | None:
     if champion and _OWN in scores:
         sweep = outcomes.get("03_mlflow_tracking", {})
         run = _trainings(sweep).get(analysis.get("winner", {}).get("run_id"), {})
-        digest = run.get("weights_sha256")
+        record = analysis.get("trained", {})
+        told = sweep if run else record | {"record": record}
+        trained = told if {"data", "model"} <= told.keys() else {}
+        digest = (run or record).get("weights_sha256")
         tests = [test for test in analysis.get("tests", []) if test["split"] == split]
         return Lead(
             name=f"{champion['name']} version {champion['version']}",
@@ -98,9 +101,9 @@ def lead(outcomes: Outcomes) -> Lead | None:
             split=split,
             scores=scores.pop(_OWN),
             baselines=scores,
-            gaps={} if _several(sweep) else {test["index"]: [test["low"], test["high"]] for test in tests},
+            gaps={} if _several(trained) else {test["index"]: [test["low"], test["high"]] for test in tests},
             guards=[],  # with any, no version is promoted
-            trained=sweep if run and {"data", "model"} <= sweep.keys() else {},
+            trained=trained,
             same=digest is not None and digest == main.get("weights_sha256") and not main.get("seeds"),
         )
     if not (rows := evaluation.headline_rows(main)):
@@ -152,12 +155,19 @@ def _beside_person(accuracy: float, people: Mapping[str, Any], paired: Mapping[s
     return f"One person agrees with the others on {_percent(people['accuracy'])} ({interval}); {told}."
 
 
-def comparable(first: Lead, outcomes: Outcomes) -> bool:
-    """Tell whether notebook 2 scored its model on the very rows that the leading model was scored on."""
+def comparable(first: Lead, outcomes: Outcomes) -> bool | None:
+    """Tell whether notebook 2 scored its model on the very rows that the leading model was scored on.
+
+    Returns:
+        None where the rows of one of them are not known.
+    """
     main = outcomes.get("02_fine_tuning", {})
-    mine, its = (one.get("record", {}).get("splits", {}).get(first.split) for one in (first.trained, main))
-    scored = first.split in [row["split"] for row in evaluation.headline_rows(main)]
-    return first.trained is main or (scored and mine is not None and mine == its)
+    if first.trained is main:
+        return True
+    rows = evaluation.headline_rows(main)
+    scored = (first.trained, first.split), (main, rows[-1]["split"] if rows else "")
+    mine, its = (outcome.get("record", {}).get("splits", {}).get(split) for outcome, split in scored)
+    return mine == its if mine and its else None
 
 
 def table(first: Lead, outcomes: Outcomes) -> list[dict[str, Any]]:

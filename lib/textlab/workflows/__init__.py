@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["record"],
+    ["record", "recorded_run"],
     {
         "demo": ["push_space", "serve_demo", "serve_space"],
         "labelling": ["suggest_file"],

@@ -164,6 +164,30 @@ def test_a_champion_of_unknown_training_is_told_without_rows_and_data(tmp_path):
     assert rows_of(page)[0] == "mine version 1"
 
 
+def interrupted(demo):
+    """Let notebook 3's results be missing, while notebook 4's hold the record of the champion's training."""
+    del demo["03_mlflow_tracking"]
+    facts = {"data": DATA | {"labels": "several"}, "model": FINE_TUNING["model"], "seed": 7, "weights_sha256": "a" * 64}
+    demo["04_sweep_analysis"]["trained"] = facts | RECORD
+
+
+def test_without_notebook_3_the_champions_training_is_told_by_notebook_4(tmp_path):
+    page = index(tmp_path, interrupted)
+    assert "has a macro F1 of 0.850 on the 840 test rows of the packaged data (tweets). That is better" in page
+    assert "<dt>exact match on test</dt>" in page and "2,900 rows to train on; seed 7." in page
+    assert rows_of(page)[0] == "mine version 1 fine-tuned MiniLM, the same weights as notebook 2&#39;s"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_are_called_other_ones_only_where_both_are_known(tmp_path, known):
+    def change(demo):
+        interrupted(demo)
+        demo["04_sweep_analysis"]["trained"]["splits"] = {"test": "4" * 64} if known else {}
+
+    page = index(tmp_path, change)
+    assert ("Notebook 2's model was scored on other rows" in page) == known and "One person" not in page
+
+
 def test_without_a_champion_notebook_2s_model_leads_and_the_reason_is_told(tmp_path):
     def change(demo):
         del demo["04_sweep_analysis"]["champion"]
