@@ -113,6 +113,13 @@ def test_a_later_run_that_measures_an_earlier_model(full, empty):
     assert "nothing, all was there" in sync.carry(full, empty)
 
 
+def test_a_run_whose_model_was_deleted_is_carried_and_then_done_with(full, empty):
+    client = store.open_client(full)
+    client.delete_logged_model(client.search_logged_models([store.use_experiment(client, "sweep")])[0].model_id)
+    assert "3 runs" in sync.carry(full, empty)
+    assert all(STATE_TAG in run.data.tags for run in content_of_runs(empty))
+
+
 def test_only_the_experiment_asked_for(full, empty):
     client = store.open_client(full)
     client.create_run(store.use_experiment(client, "other"), 1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from . import points
 from .digest import STATE_TAG
@@ -77,14 +78,24 @@ class RunPair:
             self.passage.target.set_terminated(current.run_id, info.status, info.end_time)
 
     def is_unfinished(self, models: Sequence[LoggedModel]) -> bool:
-        """Tell whether the run refers to a run or model that has no copy yet.
+        """Tell whether the run refers to a run, or to a model that is in the source, that has no copy yet.
 
         Args:
             models: that the run made, whose metrics refer to runs too.
         """
-        links = [link.model_id for link in (*self.run.inputs.model_inputs, *self.run.outputs.model_outputs)]
-        links += [point.run_id for model in models for point in model.metrics or []]
-        return any(link not in self.passage.copies for link in links)
+        copies, links = self.passage.copies, (*self.run.inputs.model_inputs, *self.run.outputs.model_outputs)
+        measured = any(point.run_id not in copies for model in models for point in model.metrics or [])
+        return measured or any(link.model_id not in copies and self._has(link.model_id) for link in links)
+
+    def _has(self, model_id: str) -> bool:
+        """Tell whether the source still has a model: a link to one that was deleted stays with its run."""
+        try:
+            self.passage.source.get_logged_model(model_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return True
 
     def _missing_points(self) -> list[points.Row]:
         there = self.copy.data.metrics.keys() & self.run.data.metrics.keys()
