@@ -150,6 +150,14 @@ def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empt
     assert content(empty) == content(full)
 
 
+def test_beside_a_training_a_target_that_answers_is_not_called_silent(full, empty, tmp_path):
+    run = content_of_runs(full)[0].info.run_id
+    sql(full, "UPDATE runs SET artifact_uri = '/nowhere' WHERE run_uuid = ?", (run,))
+    told = sync.Live(full, empty, "sweep", tmp_path / "sync.log").finish()
+    assert "does not have all runs yet. Once what sync.log names is mended: python -m textlab sync --from" in told
+    assert f"({run}): they are at" in (tmp_path / "sync.log").read_text()
+
+
 def test_what_has_no_place_in_a_run_is_named_as_left_behind(full, empty):
     client = store.open_client(full)
     client.create_model_version("emotions", "s3://bucket/model", content_of_runs(full)[0].info.run_id)

@@ -86,7 +86,7 @@ class Live:
     """
 
     def __init__(self, source: str, target: str, experiment: str, log: Path) -> None:
-        self.target, self.process = target, None
+        self.target, self.process, self._log = target, None, log
         there = store.named(store.locate(target)) if target else "STORE"
         options = f"--from {store.named(source)} --to {there} --experiment {shlex.quote(experiment)}"
         self._later = f"python -m textlab sync {options}"
@@ -98,12 +98,16 @@ class Live:
         if not self.process:
             return f"The runs are in this store only. To carry them to another: {self._later}"
         self.process.stdin.close()
+        when = "it answers"
         try:
-            if self.process.wait(seconds) == 0:
+            status = self.process.wait(seconds)
+            if status == 0:
                 return f"All runs have been carried to {store.short(self.target)}."
+            if status == 1:  # it answers, and all that can be carried was
+                when = f"what {self._log.name} names is mended"
         except subprocess.TimeoutExpired:
             processes.stop(self.process)
-        return f"{store.short(self.target)} does not have all runs yet. Once it answers: {self._later}"
+        return f"{store.short(self.target)} does not have all runs yet. Once {when}: {self._later}"
 
 
 def _start(options: list[str], log: Path) -> subprocess.Popen:
