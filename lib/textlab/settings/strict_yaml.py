@@ -23,7 +23,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping in a params file, read strictly.
 
     Plain data only (tags are refused, since papermill would run some of them as code), each key once and a text,
-    `2e-5` a number, and only true and false are booleans.
+    `2e-5` a number, `042` forty-two, `1:30` a text, and only true and false are booleans.
 
     Raises:
         InputError: the file is missing, or not such a mapping.
@@ -69,7 +69,7 @@ class _StrictLoader(yaml.SafeLoader):
         first: [
             (tag, pattern)
             for tag, pattern in pairs
-            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+            if tag.rpartition(":")[2] not in ("bool", "int", "float", "timestamp")
         ]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -118,6 +118,18 @@ _StrictLoader.add_implicit_resolver(
     re.compile(r"([-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z", re.ASCII),
     list("-+.0123456789"),
 )
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?(0b[01_]+|0x[\da-fA-F_]+|\d[\d_]*)\Z", re.ASCII), list("-+0123456789")
+)
+
+
+def _whole_number(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
+    """Return a whole number; YAML's own reader takes a leading 0 for base 8, and colons for base 60."""
+    digits = loader.construct_scalar(node).replace("_", "")
+    return int(digits, 0 if {*digits} & {*"bx"} else 10)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def _load(text: str) -> Any:
