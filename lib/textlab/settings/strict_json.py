@@ -6,6 +6,7 @@ strictly: text is no number, and true is none either. What a form does not name 
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from pydantic_core import from_json
 
 from ..errors import InputError, first_line
 
-#: The most bytes of a JSON file, and the largest number, which 64 bits hold.
+#: The most bytes of a JSON file, and the largest whole number, which 64 bits hold.
 LARGEST_FILE, LARGEST_NUMBER = 200_000_000, 2**63
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -30,14 +31,17 @@ def read_json(source: Path | bytes, form: Any, name: str) -> Any:
         name: of the file, for messages.
 
     Raises:
-        InputError: it cannot be read; it is no JSON, nested deeper than 200 levels, or holds a number beyond 64 bits,
-            NaN, or a text that cannot be written; or it has not the form.
+        InputError: it cannot be read; it is no JSON, nested deeper than 200 levels, or holds a number beyond 64 bits
+            (a whole one above 2**63, another one above 1.8e308), NaN, or a text that cannot be written; or it has not
+            the form.
 
     >>> read_json(b'{"rows": 3}', dict[str, int], "a file")
     {'rows': 3}
     >>> read_json(b'{"rows": 1e999}', dict[str, int], "it")
     Traceback (most recent call last):
     textlab.errors.InputError: it is refused: a number in it is beyond 64 bits; take a whole copy, or make it anew
+    >>> read_json(b'{"max_grad_norm": 1e20}', dict[str, float], "a file")
+    {'max_grad_norm': 1e+20}
     """
     try:
         if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
@@ -91,5 +95,5 @@ def _check_values(value: Any) -> None:
     elif isinstance(value, str):
         if "\0" in value:
             raise ValueError("a text in it has a zero byte")
-    elif isinstance(value, int | float) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+    elif value in (math.inf, -math.inf) or (isinstance(value, int) and abs(value) > LARGEST_NUMBER):
         raise ValueError("a number in it is beyond 64 bits")

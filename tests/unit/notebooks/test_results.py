@@ -10,6 +10,7 @@ from conftest import altered
 from textlab import machine
 from textlab.errors import InputError
 from textlab.notebooks import pages, results
+from textlab.settings import parameters
 
 
 def test_numbers_are_plain_and_absent_figures_are_left_out(tmp_path):
@@ -29,6 +30,19 @@ def test_nan_is_refused_and_the_old_file_stays(tmp_path, value):
     with pytest.raises(ValueError, match=r"n\.x"):
         results.write(tmp_path, "n", x=value)
     assert results.read(tmp_path, "n")["x"] == 1
+
+
+def test_what_a_setting_accepts_can_be_read_again(tmp_path):
+    options = parameters.gather("02_fine_tuning", [], {"recipe_options": "{max_grad_norm: 1e20}"})["recipe_options"]
+    results.write(tmp_path, "02_fine_tuning", recipe=options)
+    assert results.read(tmp_path, "02_fine_tuning")["recipe"] == {"max_grad_norm": 1e20}
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 20, "-1" + "0" * 20, "1e999", "-1e999"])
+def test_a_number_beyond_64_bits_is_refused(tmp_path, number):
+    results.write(tmp_path, "n", x=1).write_text(f'{{"status": "completed", "notebook": "n", "x": {number}}}')
+    with pytest.raises(InputError, match="beyond 64 bits"):
+        results.read(tmp_path, "n")
 
 
 def test_a_write_that_breaks_leaves_the_old_file_whole(tmp_path, monkeypatch):
