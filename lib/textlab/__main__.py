@@ -18,7 +18,7 @@ from typing import Any
 
 from .errors import IncompleteError, InputError, first_line, one_line
 from .machine import expanded, outputs_root, project_root
-from .settings import parameters, read_yaml
+from .settings import parameters
 
 #: New objects after which the garbage collector looks at them. By Python's 700 it spends a seventh of a start walking
 #: through what the imports have made, and finds nothing.
@@ -143,18 +143,13 @@ BROWSER = _arg("--no-browser", action="store_true", help="only print the address
     *PARAMETERS,
 )
 def _run(chosen: argparse.Namespace) -> int:
-    together = chosen.notebook == "all"
-    names = list(parameters.NOTEBOOKS) if together else [parameters.notebook_name(chosen.notebook)]
+    names = list(parameters.NOTEBOOKS) if chosen.notebook == "all" else [parameters.notebook_name(chosen.notebook)]
     overrides, folder = _overrides(chosen, names), _run_folder(chosen)
-    if chosen.params and together:  # one file for all notebooks: each takes what it knows
-        values = read_yaml(chosen.params)
-        parameters.refuse_unknown(values, names, str(chosen.params))
-        overrides = values | overrides
+    together = names if chosen.params else ()  # one file for all notebooks: each takes what it knows
     values = {}
     for name in names:
-        files = [] if chosen.params and together else [_params_file(chosen, name)]
         mine = {key: value for key, value in overrides.items() if key in parameters.NOTEBOOKS[name]}
-        values[name] = parameters.gather(name, files, mine)
+        values[name] = parameters.gather(name, [_params_file(chosen, name)], mine, together)
     from .notebooks import jobs
 
     prepared = {name: jobs.prepare(name, values[name], folder, own_store=chosen.out is not None) for name in names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,8 +127,13 @@ def check(notebook: str, values: Mapping[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(**with_space({name: convert(name, values[name], rule) for name, rule in rules.items()}))
 
 
-def gather(notebook: str, files: list[Path], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def gather(
+    notebook: str, files: list[Path], overrides: Mapping[str, Any], together: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the parameters to inject into a notebook; later files and the overrides win.
+
+    Args:
+        together: full names of the notebooks that share the files; what only another one of them has is left out.
 
     Raises:
         InputError: an unknown parameter (with the nearest known name), or a value that is not accepted.
@@ -136,8 +141,8 @@ def gather(notebook: str, files: list[Path], overrides: Mapping[str, Any]) -> di
     rules = NOTEBOOKS[notebook_name(notebook)]
     merged: dict[str, Any] = {}
     for origin, values in [(str(f), read_yaml(f)) for f in files] + [("the command line", overrides)]:
-        refuse_unknown(values, [notebook], origin)
-        for name, value in values.items():
+        refuse_unknown(values, together or [notebook], origin)
+        for name, value in ((name, value) for name, value in values.items() if name in rules):
             try:
                 merged[name] = convert(name, value, rules[name])
             except InputError as error:

@@ -186,6 +186,17 @@ def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
     )  # reached the kernel
 
 
+@pytest.mark.parametrize(
+    "line, message", [("epochs: none", "epochs: got 'none'"), ("epoch: 1", "has no parameter 'epoch'")]
+)
+@pytest.mark.parametrize("notebook", ["02", "all"])
+def test_a_fault_in_a_params_file_is_told_of_the_file(no_kernel, tmp_path, capsys, notebook, line, message):
+    (tmp_path / "mine.yaml").write_text(f"{line}\n")
+    assert main(["run", notebook, "--params", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"textlab: {tmp_path / 'mine.yaml'}: ") and message in told
+
+
 def test_good_input_gets_to_the_kernel(no_kernel, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.csv").write_text(CSV)
