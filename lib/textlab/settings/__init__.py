@@ -10,7 +10,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     ["parameters", "strict_json"],
     {
         "recipe": ["RECIPE", "RECIPES", "Recipe", "from_params", "make_recipe"],
-        "strict_yaml": ["read_yaml"],
         "suiting": ["FOR_ONE_LABEL", "suited"],
         "sweep_options": ["SweepOptions"],
     },
