@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from huggingface_hub import constants
 from pydantic import Field
@@ -37,6 +37,7 @@ class Carried(TypedDict):
     kind: Literal["model", "dataset"]
     revision: strict_json.Commit
     files: Annotated[dict[str, strict_json.Sha256], Field(min_length=1)]
+    newest: NotRequired[bool]  # asked for without a revision, which older bundles do not say
 
 
 class Contents(TypedDict):
@@ -63,7 +64,11 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     chosen = list({(source.kind, source.id, source.revision): source for source in found}.values())
     if not chosen:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
-    facts = [{name: getattr(source, name) for name in ("id", "kind", "revision", "files")} for source in chosen]
+    newest = [source for source, (spec, _) in zip(found, named) if "@" not in spec]
+    facts = [
+        {name: getattr(source, name) for name in ("id", "kind", "revision", "files")} | {"newest": source in newest}
+        for source in chosen
+    ]
     listing = None if connection.unreachable(constants.ENDPOINT) else candidates.record(task)
     contents = strict_json.check_form(
         {"format": 1, "sources": facts, "listing": listing}, Contents, "bundle create: what was found"
@@ -86,6 +91,8 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
 
 def add(file: Path) -> Contents:
     """Put what a bundle holds into the Hub's cache and return its contents; from then on `owner/name` works offline.
+
+    A revision that the bundle was asked for does not take the place of another one as the newest that is known here.
 
     Raises:
         InputError: as `read` does, or a file differs from one that is here under the same revision. Then nothing of the
@@ -115,7 +122,9 @@ def add(file: Path) -> Contents:
             for name in source["files"]:
                 (here / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(draft) / _member(source, name)).replace(here / name)
-            download.write_manifest(here, source["id"], source["kind"], source["files"])
+            newest = source.get("newest") or not (here.parents[1] / "refs" / "main").is_file()
+            ref = "main" if newest else source["revision"]
+            download.write_manifest(here, source["id"], source["kind"], source["files"], ref)
     return contents
 
 

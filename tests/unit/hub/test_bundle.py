@@ -69,6 +69,22 @@ def test_a_bundle_can_be_made_offline_from_what_is_here(standin, hub_at, tmp_pat
     assert contents["listing"] is None and list(contents["sources"][0]["files"]) == ["config.json", "model.safetensors"]
 
 
+@pytest.mark.parametrize("order", [("old", "new"), ("new", "old")])
+def test_a_revision_that_was_asked_for_does_not_take_the_place_of_the_newest(standin, elsewhere, tmp_path, order):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    old = serve(standin, repository("model", "owner/m", files))["sha"]
+    hub.resolve_model("owner/m")
+    standin.repositories.clear()
+    new = serve(standin, repository("model", "owner/m", files | {"vocab.txt": b"a"}))["sha"]
+    bundle.create(tmp_path / "new.zip", ["owner/m"], [], TASK)
+    bundle.create(tmp_path / "old.zip", [f"owner/m@{old}"], [], TASK)
+    elsewhere()
+    for number, name in enumerate(order):
+        bundle.add(tmp_path / f"{name}.zip")
+        assert hub.resolve_model("owner/m").revision == (new if number else {"old": old, "new": new}[name])
+    assert hub.resolve_model(f"owner/m@{old}").revision == old
+
+
 def test_a_bundle_completes_a_download_that_broke(standin, monkeypatch, tmp_path):
     repo = serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": WEIGHTS}))
     standin.fail("model.safetensors", "truncated")
