@@ -140,7 +140,7 @@ def provide_runs(tracking_uri: str, experiment: str) -> None:
     usual = not tracking_uri and experiment == parameters.defaults(notebook)["experiment"]
     if not usual or addresses.exists(addresses.default_uri()):
         return
-    print("There are no runs yet, so notebook 3 makes some first. That takes about 3 minutes.", flush=True)
+    print("There are no runs yet, so notebook 3 makes some first. That takes some minutes.", flush=True)
     folder = machine.output_dir("", notebook)
     outcome = run(notebook, prepare(notebook, {}, folder, own_store=False), folder)
     if outcome.error:
