@@ -95,8 +95,8 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
     except PapermillExecutionError as failure:
         kind = failure.ename
         error = f"{_name_cell(failure.exec_count, failure.source)}: {kind}: {_one_line(failure.evalue)}"
-    except KeyboardInterrupt as stop:
-        kind, error = type(stop).__name__, f"{_last_cell(draft)}: interrupted by Ctrl-C"
+    except KeyboardInterrupt as stop:  # Ctrl-C, a batch queue's stop or a closed terminal
+        kind, error = type(stop).__name__, f"{_last_cell(draft)}: interrupted"
     except Exception as failure:  # the kernel died or could not start: whatever it was, the run is reported as failed
         kind = type(failure).__name__
         error = f"{_last_cell(draft)}: {kind}: {_one_line(str(failure))}"
