@@ -258,6 +258,7 @@ def test_a_txt_file_holds_texts_alone_or_says_that_labels_follow(tmp_path, conte
         ("a.txt", b"text;label\nso fine;x\nso sad\n", "a.txt, line 3: there is no ';'"),
         ("a.parquet", b"PAR1 but cut", "a.parquet cannot be read"),
         ("a.txt", b"so fine;good\nso sad; bad\n", "a.txt holds lines text;label"),
+        ("a.txt", b"so fine;good\n\nso sad; bad\n \n", "a.txt holds lines text;label"),
     ],
 )
 def test_a_bad_file_is_one_line_status_2_and_no_output(

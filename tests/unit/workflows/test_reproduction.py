@@ -246,11 +246,11 @@ def test_an_edit_in_the_output_folder_is_named(here, tamper, words):
 
 def test_another_package_version_and_changed_code_are_named(here, monkeypatch):
     usual, code = environment.fingerprint, record.code
-    monkeypatch.setattr(environment, "fingerprint", lambda: usual() | {"torch": "2.12.0"})
+    monkeypatch.setattr(environment, "fingerprint", lambda: usual() | {"torch": "2.12.0+cu128"})
     monkeypatch.setattr(reproduction, "code", lambda notebook: code(notebook) | {"training/trainer.py": "0" * 64})
     receipt = check(here)
     table = {row["what"]: row for row in receipt.content["same"]}
-    assert "torch 2.12.0" in table["packages"]["here"] and "training/trainer.py 0000" in table["code"]["here"]
+    assert "torch 2.12.0+cu128" in table["packages"]["here"] and "training/trainer.py 0000" in table["code"]["here"]
     assert (
         receipt.verdict == CHECKED
         and "the published tolerance applies, since something else is here: code, packages" in why(receipt)
@@ -415,6 +415,14 @@ def test_one_answer_of_a_small_split_may_differ(wrong, verdict):
     assert judge(old, new, False)[0] == verdict
 
 
+@pytest.mark.parametrize("answer", [[1, 1], [1, 0]], ids=["one label", "both labels"])
+def test_of_several_labels_a_text_its_answer_counts_once(answer):
+    old, new = found(predicted=[[0, 1]] * 100), found(predicted=[answer, *[[0, 1]] * 99], weights="b")
+    verdict, outcome = judge(old, new, False)
+    assert outcome["predictions"][0]["equal"] == 0.99
+    assert verdict == WITHIN and "one test answer differs" in "; ".join(outcome["why"])
+
+
 def test_without_the_recorded_predictions_only_their_digest_is_compared():
     old = found()
     old.predictions.clear()
@@ -542,6 +550,18 @@ def test_a_hub_source_is_asked_for_at_the_recorded_revision():
         "labels": "single",
         "recipe_options": {"keep": "best", "contrastive": 0.0, "label_names": 0, "epochs": 4},
     }
+
+
+def test_a_search_space_that_is_refused_now_keeps_no_older_training_from_being_repeated():
+    told = {
+        "notebook": "03_mlflow_tracking",
+        "params": {"search_space": {"keep": ["best", "last"]}, "dataset": "packaged", "model": "packaged", "epochs": 2},
+        "data": {},
+        "model": {},
+    }
+    told["params"]["resolved"] = {"epochs": 2}
+    assert record.recipe(told).epochs == 2
+    assert "search_space" not in reproduction._parameters(told, {"dataset": "", "model": ""})
 
 
 def test_a_loaded_models_answers_are_compared_with_the_recorded_ones(here, monkeypatch):

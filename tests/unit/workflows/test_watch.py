@@ -88,6 +88,13 @@ def test_the_command_says_it_before_its_closing_line_and_writes_the_file_all_the
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == 60
 
 
+def test_the_classifiers_tokenizer_stays_as_its_other_uses_set_it_up(made):
+    classifier = workflows.load(str(made[-1]))
+    classifier.tokenizer("a text", truncation=True, max_length=7)  # as another thread may do
+    workflows.watch.Watch(classifier).see(own(30, 1))
+    assert classifier.tokenizer.backend_tokenizer.truncation["max_length"] == 7
+
+
 def test_few_texts_are_told_for_their_script_alone(made):
     assert said(str(made[-1]), other(19)) == [] and said(str(made[-1]), other(1) * 500) == []
     (told,) = said(str(made[-1]), RUSSIAN)
