@@ -25,7 +25,7 @@ def on_edge(
         space: that was searched, as `search_space.check_space` returns it.
         best: settings of the best run.
         share: how close to a bound counts, as a share of the range (of its logarithm with `log`).
-        accepted: the least and the largest value of settings; there is nothing beyond these to look at.
+        accepted: the least and the largest value of settings; no advice is given to look beyond these.
     """
     sentences = []
     for name, spec in space.items():
@@ -38,11 +38,10 @@ def on_edge(
         place = (value - low) / (high - low)
         if place <= share or place >= 1 - share:
             bound, direction = (spec["low"], "lower") if place <= share else (spec["high"], "higher")
-            if bound in (accepted or {}).get(name, ()):
-                continue
+            ends = bound in (accepted or {}).get(name, ())
+            more = "no value beyond it is accepted." if ends else f"a {direction} value may be better still."
             sentences.append(
-                f"The best {name} ({float(best[name]):.5g}) lies at the edge of the range searched ({bound}): "
-                f"a {direction} value may be better still."
+                f"The best {name} ({float(best[name]):.5g}) lies at the edge of the range searched ({bound}): {more}"
             )
     return sentences
 

@@ -37,7 +37,7 @@ class Carried(TypedDict):
     kind: Literal["model", "dataset"]
     revision: strict_json.Commit
     files: Annotated[dict[str, strict_json.Sha256], Field(min_length=1)]
-    newest: NotRequired[bool]  # asked for without a revision, which older bundles do not say
+    newest: NotRequired[bool]  # asked for without a revision, for which older bundles, which do not say it, are taken
 
 
 class Contents(TypedDict):
@@ -122,7 +122,7 @@ def add(file: Path) -> Contents:
             for name in source["files"]:
                 (here / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(draft) / _member(source, name)).replace(here / name)
-            newest = source.get("newest") or not (here.parents[1] / "refs" / "main").is_file()
+            newest = source.get("newest", True) or not download.has_newest(source["id"], source["kind"])
             ref = "main" if newest else source["revision"]
             download.write_manifest(here, source["id"], source["kind"], source["files"], ref)
     return contents

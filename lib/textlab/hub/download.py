@@ -134,6 +134,13 @@ def locked(revision: str) -> AbstractContextManager:
     return WeakFileLock(lock)
 
 
+def has_newest(repo: str, kind: str) -> bool:
+    """Tell whether the revision that counts as a repository's newest is known here, and nothing of it is missing."""
+    ref = snapshot_folder(repo, kind, "main").parents[1] / "refs" / "main"
+    folder = snapshot_folder(repo, kind, ref.read_text(encoding="utf-8").strip()) if ref.is_file() else None
+    return folder is not None and folder.is_dir() and not _lacking(folder, kind)
+
+
 def _whole(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and not _lacking(folder, "")
 

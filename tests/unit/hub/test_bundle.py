@@ -85,6 +85,20 @@ def test_a_revision_that_was_asked_for_does_not_take_the_place_of_the_newest(sta
     assert hub.resolve_model(f"owner/m@{old}").revision == old
 
 
+def test_a_revision_that_was_asked_for_is_used_where_another_program_has_left_a_part(standin, elsewhere, tmp_path):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    sha = serve(standin, repository("model", "owner/m", files))["sha"]
+    bundle.create(tmp_path / "b.zip", [f"owner/m@{sha}"], [], TASK)
+    elsewhere()
+    part = Path(constants.HF_HUB_CACHE) / "models--owner--m"
+    (part / "snapshots" / SHA).mkdir(parents=True)
+    (part / "snapshots" / SHA / "config.json").write_text("{}")
+    (part / "refs").mkdir()
+    (part / "refs" / "main").write_text(SHA)
+    bundle.add(tmp_path / "b.zip")
+    assert hub.resolve_model("owner/m").revision == sha
+
+
 def test_a_bundle_completes_a_download_that_broke(standin, monkeypatch, tmp_path):
     repo = serve(standin, repository("model", "owner/m", {"config.json": b"{}", "model.safetensors": WEIGHTS}))
     standin.fail("model.safetensors", "truncated")

@@ -295,6 +295,19 @@ def test_a_champion_that_the_source_does_not_know_stays(full, empty):
     assert str(there["champion"]) == str(own) and str(there["candidate"]) == "1"
 
 
+def test_a_champion_of_the_target_stays_when_the_source_has_pulled_it(full, empty):
+    sync.carry(full, empty)  # `empty` pulls what `full` has registered, and registers one of its own
+    there, own = store.open_client(full), store.open_client(empty)
+    there.set_registered_model_alias("emotions", "champion", "1")
+    run = content_of_runs(empty)[0].info.run_id
+    own.log_text(run, "x", "model/MLmodel")
+    own.set_registered_model_alias(
+        "emotions", "champion", own.create_model_version("emotions", f"runs:/{run}/model", run).version
+    )
+    sync.carry(empty, full)
+    assert str(there.get_registered_model("emotions").aliases["champion"]) == "1"
+
+
 def test_a_champion_of_another_experiment_of_the_source_makes_way(full, empty):
     fill(full, "another", children=1)  # registers version 3, the others are of the experiment "sweep"
     source, there = store.open_client(full), store.open_client(empty)

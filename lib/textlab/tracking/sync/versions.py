@@ -92,7 +92,7 @@ class VersionCarrier:
         )
 
     def _carry_aliases(self, name: str, numbers: dict[str, str], known: set[str]) -> None:
-        """Point the target's aliases where the source's point, unless one has gone to a version that the source lacks.
+        """Point the target's aliases where the source's point, unless one has gone to a version that is no copy of one.
 
         Args:
             name: of the registered model.
@@ -105,7 +105,7 @@ class VersionCarrier:
             current = there.get(alias)
             if not wanted or current == wanted:
                 continue
-            if current and _origin(self._target.get_model_version(name, current)) not in known:
+            if current and self._target.get_model_version(name, current).tags.get(SOURCE_TAG) not in known:
                 self._passage.done[f"alias {alias} of {name} left at the target's own version"] += 1
             else:
                 self._target.set_registered_model_alias(name, alias, wanted)
