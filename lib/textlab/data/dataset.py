@@ -12,24 +12,21 @@ from collections import ChainMap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from .. import hub, machine
-from ..errors import InputError, first_line
+from .. import hub
+from ..errors import InputError
 from ..settings import parameters
-from . import formats, label_names, label_sets, ratings, readers
+from . import label_names, label_sets, ratings
 from .folds import Folds, dealt, in_folds
-from .quality import check_single, findings, likely_headers, quality
+from .parts import read
+from .quality import check_single, findings, quality
 from .readers import SPLITS
-from .source import files_of, form_of
 from .splits import complete, cut, drawn_by_class
 
 
@@ -187,7 +184,7 @@ def load(
     """
     if labels not in parameters.LABELS:
         raise InputError(f"labels: got {labels!r}; accepted are {', '.join(parameters.LABELS)}")
-    origin, parts, notes = _read(source, text_column, label_column, labels)
+    origin, parts, notes = read(source, text_column, label_column, labels)
     elsewhere = parts.pop("elsewhere", None)
     label_sets.check_columns(ChainMap(*(part.attrs for part in parts.values())))
     several = label_sets.are_several(parts, labels)
@@ -236,7 +233,7 @@ def labelled_texts(source: str, text_column: str = "", label_column: str = "", l
     Raises:
         InputError: the source is missing, unreadable or empty, or lacks a column.
     """
-    _, parts, _ = _read(source, text_column, label_column, labels)
+    _, parts, _ = read(source, text_column, label_column, labels)
     found = set()
     for part in parts.values():
         has_label = part["label"].astype(object).map(label_sets.is_list).notna().to_numpy()
@@ -275,81 +272,8 @@ def samples(split: Dataset, per_label: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"label": drawn["words"].tolist(), "text": drawn["text"].tolist()})
 
 
-# A source becomes `parts`: split -> table with text and label, indexed by row number. Unsplit data is the split `all`.
-# Packaged data has further columns, and a part `elsewhere`, which is not cleaned.
-
-
-def _read(
-    source: str, text_column: str, label_column: str, labels: str
-) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
-    """Return the source, its parts and notes."""
-    form = form_of(source)
-    if form == "packaged":
-        origin = hub.packaged_data()
-        return replace(origin, id=source), *ratings.parts(origin.path, ratings.part_of(source))
-    if form == "hub":
-        origin = hub.resolve(source, kind="dataset")
-        return origin, *_read_snapshot(origin, text_column, label_column, labels)
-    origin = hub.https_data(source) if form == "address" else None
-    groups = readers.split_files(origin.path) if origin else files_of(source)
-    parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
-    folder = origin.path if origin else Path(source).expanduser()
-    about = _about_files(folder, groups) + likely_headers(groups, parts)
-    if origin:
-        kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
-        return origin, parts, [kept, *about]
-    digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
-    notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
-    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
-
-
-def _about_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
-    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides."""
-    names = [file.name for file in groups.get("train", [])]
-    notes = [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
-    unused = readers.unused_files(folder, groups) if folder.is_dir() else []
-    return notes + [f"Files that are not used: {', '.join(unused)}."] * bool(unused)
-
-
-def _read_snapshot(
-    origin: hub.Source, text_column: str, label_column: str, labels: str
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
-    with TemporaryDirectory() as cache:
-        try:
-            datasets.disable_progress_bars()
-            splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
-        except (
-            ValueError,
-            OSError,
-            RuntimeError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            datasets.exceptions.DatasetsError,
-        ) as error:  # metadata of a strange form ends in any of these
-            raise InputError(
-                f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
-                "give that instead"
-            ) from None
-    names = readers.hub_splits(splits, origin.id)
-    if not names and len(splits) == 1:
-        names = dict.fromkeys(splits, "all")
-    elif "train" not in names.values():
-        raise InputError(
-            f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
-            "give that instead"
-        )
-    unused = ", ".join(name for name in splits if name not in names)
-    parts = {}
-    for name, split in names.items():
-        table = splits[name].data.table
-        columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column, labels)
-        parts[split] = readers.labelled(formats.from_arrow(table, columns, origin.id), label_column, origin.id)
-    return parts, [f"Splits that are not used: {unused}."] if unused else []
-
-
-# The parts become one table (text, label, split, row, and stratum, by which rows are drawn), and that the splits.
+# The parts of `parts.read` become one table (text, label, split, row, and stratum, by which rows are drawn), and that
+# the splits.
 
 
 def _named(parts: dict[str, pd.DataFrame], source: str, several: bool) -> tuple[dict[str, pd.Series], list[str]]:

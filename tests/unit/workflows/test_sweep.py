@@ -279,14 +279,6 @@ def test_what_changes_nothing_in_a_trial_is_not_searched(name):
         search_space.check_space({name: [1, 2]})
 
 
-def test_a_trial_is_recorded_with_what_was_done(store, tmp_path):
-    bench = Bench(tmp_path)
-    bench.base = dataclasses.replace(bench.base, keep="best")
-    begun = study(store, tmp_path, bench, n_trials=1, confirm_seeds=1)
-    begun.final(begun.search().index[0])
-    assert bench.kept == {"trial 1": "last", "the sweep's pick, trial 1": "best"}
-
-
 def test_more_trials_extend_a_study(store, tmp_path):
     bench = Bench(tmp_path)
     short = outcome(study(store, tmp_path, bench, n_trials=5).search())

@@ -1,5 +1,6 @@
 """A training as a recorded run: each epoch's model is kept with its metrics, which changes nothing in the training."""
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
     copy = store_uri(tmp_path / "copy")
     sync.carry(store, copy)
     assert content(copy) == content(store)
+
+
+def test_a_training_that_is_looked_at_between_epochs_has_no_best_one_and_says_so(bench, store):
+    tracking.connect(store, "tests")
+    recipe, kept = dataclasses.replace(bench.base, keep="best"), {}
+    for looks in ([0.5, 1.0], []):
+        with tracking.run("a training") as active:
+            trained = bench.train(active.info.run_id, recipe, 1, validate_at=looks)
+        logged = mlflow.get_run(active.info.run_id).data.params["keep"]
+        kept[len(looks)] = logged, trained.fit.recipe.keep, trained.record["params"]["resolved"]["keep"]
+    assert kept == {2: ("last",) * 3, 0: ("best",) * 3}
 
 
 def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, store, monkeypatch, capsys):

@@ -11,11 +11,9 @@ import dataclasses
 import hashlib
 import json
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +26,7 @@ from transformers import TrainerCallback
 
 from ... import evaluation, machine, tracking
 from ...errors import InputError, TrainingError, first_line
-from ...machine import environment
+from ...machine import environment, processes
 from ...settings import SweepOptions, parameters
 from ...tracking import store
 from ...training import Progress
@@ -239,7 +237,7 @@ class Sweep:
         group: Callable[[int], int] = lambda number: 0,
         deadline: float = math.inf,
     ) -> None:
-        with _ends_softly() as self._stop:
+        with processes.ends_softly() as self._stop:
             while time.monotonic() < deadline and not self._stop.is_set():
                 job = queue.claim(n, group)
                 if job is None:
@@ -297,8 +295,7 @@ class Sweep:
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
             tracking.close_lost(lost)
-        kept = {"keep": "last"} if report else {}  # a trial is not validated after each epoch
-        recipe = dataclasses.replace(bench.base, **values, **kept)
+        recipe = dataclasses.replace(bench.base, **values)
         label = f"{self._summary()}; {name}" if report else name
         callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
         validate_at = [step / WHOLE for step in REPORTS] if report else ()
@@ -378,28 +375,6 @@ class _Watch(TrainerCallback):
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if self.report:
             self.report(max(1, round(WHOLE * state.global_step / state.max_steps)), metrics["eval_macro_f1"])
-
-
-@contextmanager
-def _ends_softly() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C sets; a second one interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(number, frame):
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    usual = signal.signal(signal.SIGINT, ask)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if stop.is_set():
-        raise KeyboardInterrupt
 
 
 def _digest(value: Any) -> str:

@@ -1,0 +1,97 @@
+"""A source of texts read into parts: split -> table, with what is to know about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import datasets
+import pandas as pd
+
+from .. import hub, machine
+from ..errors import InputError, first_line
+from . import formats, ratings, readers
+from .quality import likely_headers
+from .source import files_of, form_of
+
+
+def read(
+    source: str, text_column: str, label_column: str, labels: str
+) -> tuple[hub.Source, dict[str, pd.DataFrame], list[str]]:
+    """Return a source, its parts and notes.
+
+    Args:
+        source, text_column, label_column, labels: as for `dataset.load`.
+
+    Returns:
+        The parts are split -> table with text and label, indexed by row number. Unsplit data is the split `all`.
+        Packaged data has further columns, and a part `elsewhere`, which is not to be cleaned.
+
+    Raises:
+        InputError: the source is missing, unreadable or empty, or lacks a column.
+    """
+    form = form_of(source)
+    if form == "packaged":
+        origin = hub.packaged_data()
+        return replace(origin, id=source), *ratings.parts(origin.path, ratings.part_of(source))
+    if form == "hub":
+        origin = hub.resolve(source, kind="dataset")
+        return origin, *_read_snapshot(origin, text_column, label_column, labels)
+    origin = hub.https_data(source) if form == "address" else None
+    groups = readers.split_files(origin.path) if origin else files_of(source)
+    parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
+    folder = origin.path if origin else Path(source).expanduser()
+    about = _about_files(folder, groups) + likely_headers(groups, parts)
+    if origin:
+        kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
+        return origin, parts, [kept, *about]
+    digests = {file.name: machine.sha256(file) for group in groups.values() for file in group}
+    notes = [f"{source} is a path on this machine, so the Hub was not asked."] if hub.split_id(source) else []
+    return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
+
+
+def _about_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
+    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides."""
+    names = [file.name for file in groups.get("train", [])]
+    notes = [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
+    unused = readers.unused_files(folder, groups) if folder.is_dir() else []
+    return notes + [f"Files that are not used: {', '.join(unused)}."] * bool(unused)
+
+
+def _read_snapshot(
+    origin: hub.Source, text_column: str, label_column: str, labels: str
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
+    with TemporaryDirectory() as cache:
+        try:
+            datasets.disable_progress_bars()
+            splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
+        except (
+            ValueError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            datasets.exceptions.DatasetsError,
+        ) as error:  # metadata of a strange form ends in any of these
+            raise InputError(
+                f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
+                "give that instead"
+            ) from None
+    names = readers.hub_splits(splits, origin.id)
+    if not names and len(splits) == 1:
+        names = dict.fromkeys(splits, "all")
+    elif "train" not in names.values():
+        raise InputError(
+            f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
+            "give that instead"
+        )
+    unused = ", ".join(name for name in splits if name not in names)
+    parts = {}
+    for name, split in names.items():
+        table = splits[name].data.table
+        columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column, labels)
+        parts[split] = readers.labelled(formats.from_arrow(table, columns, origin.id), label_column, origin.id)
+    return parts, [f"Splits that are not used: {unused}."] if unused else []
