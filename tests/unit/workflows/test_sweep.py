@@ -1,6 +1,5 @@
 """The search space, the points of a study, its queue, its stages, and the edge-of-range warning."""
 
-import dataclasses
 import math
 import os
 import re
