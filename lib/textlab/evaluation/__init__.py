@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "calibration": ["compare_calibration", "reliability", "rescale", "temperature"],
         "deletion": ["deletion_test"],
         "diagnostics": ["best_epoch", "guards", "remarks"],
-        "labelling": ["DRAWN", "doubts", "drawn", "lots", "to_label"],
+        "labelling": ["DRAWN", "doubts", "doubts_of_labels", "drawn", "lots", "to_label"],
         "mistakes": ["label_issues", "worst_errors"],
         "power_law": ["more_labels"],
         "ranking": ["average_precision"],

@@ -31,11 +31,16 @@ def doubts(probabilities: np.ndarray, thresholds: Sequence[float] | None = None)
     [0.88, 0.5]
     """
     if thresholds is not None:
-        limits = np.clip(thresholds, LEAST_DOUBT, 1 - LEAST_DOUBT)
-        away = np.where(probabilities < limits, 1 - probabilities / limits, (probabilities - limits) / (1 - limits))
-        return np.clip(1 - away.min(1), LEAST_DOUBT, 1)
+        return doubts_of_labels(probabilities, thresholds).max(1)
     second, first = np.partition(probabilities, (-2, -1), axis=1)[:, -2:].T
     return np.clip(1 - (first - second), LEAST_DOUBT, 1)
+
+
+def doubts_of_labels(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Return the doubt about each label of each row, shape (rows, labels); see `doubts`."""
+    limits = np.clip(thresholds, LEAST_DOUBT, 1 - LEAST_DOUBT)
+    away = np.where(probabilities < limits, 1 - probabilities / limits, (probabilities - limits) / (1 - limits))
+    return np.clip(1 - away, LEAST_DOUBT, 1)
 
 
 def lots(doubt: np.ndarray, uniform: np.ndarray) -> np.ndarray:

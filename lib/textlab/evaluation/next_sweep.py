@@ -90,6 +90,10 @@ def _range_around(values: pd.Series, spec: Mapping[str, Any]) -> dict[str, float
     ends = [least - margin, most + margin]
     width = ends[1] - ends[0]
     lower, upper = (_rounded(back(end), min(width, 1) * back(end) if log else width) for end in ends)
+    if step := spec.get("step"):  # the values that were searched, and further ones in line with them
+        lower = spec["low"] + step * math.floor((lower - spec["low"]) / step + 1e-9)
+        upper = spec["low"] + step * math.ceil((upper - spec["low"]) / step - 1e-9)
+        lower, upper = (round(end, 12) for end in (lower, upper))
     if isinstance(spec["low"], int):
         lower, upper = math.floor(lower), math.ceil(upper)
     return {"low": spec["low"] if lower <= 0 <= spec["low"] else lower, "high": upper}

@@ -147,7 +147,7 @@ def _answers(classifier: training.Classifier, texts: list[str]) -> pd.DataFrame:
             " or ".join(f"{names[i]} {chance[i]:.2f}" for i in pair) for chance, pair in zip(chances, best, strict=True)
         ]
     else:
-        nearest = np.abs(chances - thresholds).argmin(1)
+        nearest = evaluation.doubts_of_labels(chances, thresholds).argmax(1)
         unsure = [
             f"{names[i]} {chance[i]:.2f}, given from {thresholds[i]:.2f} on"
             for chance, i in zip(chances, nearest, strict=True)

@@ -38,7 +38,21 @@ def test_two_calibration_errors_are_compared_on_the_same_rows():
     rows = [rng.integers(400, size=400) for _ in range(1500)]
     slow = [[calibration.calibration_error(true[r], p[r]) for p in (loud, honest)] for r in rows]
     gaps = np.diff(slow, axis=1)
-    assert found["first_ci95"] == pytest.approx(np.percentile(np.array(slow)[:, 0], [2.5, 97.5]), abs=0.006)
-    assert found["difference_ci95"] == pytest.approx(np.percentile(gaps, [2.5, 97.5]), abs=0.006)
+    for name, drawn in {"first": np.array(slow)[:, 0], "difference": gaps}.items():
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        ends = min(low, 2 * found[name] - high), max(high, 2 * found[name] - low)
+        assert found[f"{name}_ci95"] == pytest.approx(ends, abs=0.006)
     same = evaluation.compare_calibration(true, loud, loud)
     assert same["difference_ci95"] == [0, 0] and same == evaluation.compare_calibration(true, loud, loud)
+
+
+def test_the_interval_of_a_calibration_error_holds_the_true_one():
+    rng, held = np.random.default_rng(3), {0.0: 0, 0.06: 0}
+    for off in held:
+        for _ in range(40):
+            sure = rng.uniform(0.55, 0.95, 300)
+            true = (rng.random(300) > sure - off).astype(int)  # class 0 is right so often
+            chances = np.column_stack([sure, 1 - sure])
+            low, high = evaluation.compare_calibration(true, chances, chances, resamples=200)["first_ci95"]
+            held[off] += low <= off <= high
+    assert min(held.values()) >= 34
