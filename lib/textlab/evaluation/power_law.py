@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import InputError
 from .answers import same
 
 
@@ -23,13 +24,17 @@ def more_labels(
     Args:
         true: class ids of the rows that were answered, or 0 and 1 for each label, shape (rows, labels); of several
             labels all must be right.
-        answers: number of rows learned from -> what the model of so many rows answers; two sizes or more.
+        answers: number of rows learned from -> what the model of so many rows answers; three sizes or more, since
+            two lie on a line whatever came of the trainings.
         seed: of the resampling.
         resamples: number of bootstrap samples.
 
     Returns:
         A table with rows, accuracy and fitted (accuracy by the power law), its last line for twice the most rows, where
         accuracy is missing; low and high of its 95 % interval. And gain (in accuracy, of twice the rows), gain_ci95.
+
+    Raises:
+        InputError: there are fewer than three sizes.
 
     >>> true = [0, 1] * 500
     >>> wrong = {100: 320, 200: 226, 400: 160}  # falls by the root of two each time
@@ -39,6 +44,8 @@ def more_labels(
     (0.047, [100, 200, 400, 800])
     """
     sizes = np.array(sorted(answers))
+    if len(sizes) < 3:
+        raise InputError(f"answers: got {len(sizes)} sizes; accepted are three or more")
     wrong = np.stack([~same(true, answers[size]) for size in sizes])
     kinds, counts = np.unique(wrong, axis=1, return_counts=True)  # rows of one kind are interchangeable
     dice, total = np.random.default_rng(seed), counts.sum()

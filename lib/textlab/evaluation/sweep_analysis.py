@@ -18,8 +18,8 @@ from .scores import over_seeds
 SAME = ("data_sha256", "validation_sha256", "train_rows")
 #: Roles of the runs of a sweep that train on all rows, where its trials may have fewer.
 FINAL = ("first", "winner")
-#: Parameters that follow from others or from the machine, and are no settings to choose.
-NOT_SETTINGS = (*SAME, "seed", "dataset", "model_sha256")
+#: Parameters that follow from others or from the machine, or that final trainings alone have: no settings to choose.
+NOT_SETTINGS = (*SAME, "seed", "dataset", "model_sha256", "keep", "patience")
 #: What is said of runs over their seeds.
 _OVER_SEEDS = ("mean", "sd", "min", "max", "seeds", "low", "high", "scores")
 #: The fewest trials that came to their end from which an importance, and a budget curve, are computed.

@@ -48,7 +48,7 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
     if tests["validation"] and tests["validation"][_difference(tests["validation"])] < 0:
         return False, (
             f"Version {version} is better than the champion, version {champions[0]}, on {split} ({measured}), but "
-            f"worse on validation ({_measured(tests['validation'])}): so its lead may be chance, and the champion stays."
+            f"worse on validation ({_measured(tests['validation'])}): that may be chance, and the champion stays."
         )
     set_alias(name, "champion", version)
     return True, f"Version {version} is the champion instead of {champions[0]} ({measured})."

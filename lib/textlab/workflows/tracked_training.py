@@ -119,7 +119,9 @@ class Workbench:
 
     def about(self) -> dict[str, str | int]:
         """Return what all trainings here have in common, as parameters of a run."""
-        folds = self.texts.folds  # of which each is as good a validation as another
+        folds = self.texts.folds and self.texts.folds.turned(
+            -self.texts.folds.turn
+        )  # each validates as well as another
         return {
             "dataset": self.texts.source.id,
             "data_sha256": self.texts.source.sha256,
@@ -166,14 +168,14 @@ class Workbench:
 
         Args:
             run_id: of the active run.
-            recipe: of this training; with `validate_at`, the last weights are kept.
+            recipe: of this training; its `keep` is for a final one, and others keep the last weights.
             seed: of the new head, the order of batches, and dropout.
             callbacks: see `training.fit`.
             validate_at: shares of the training after which it is validated, on `INTERIM_ROWS` rows; empty: every epoch.
             final: `finish` or `register` follows. The model of each validation is kept (see `tracking.RunLogger`), but
                 that of the last one, which is for `register` to log.
         """
-        if validate_at:  # not after each epoch, so none can be the best
+        if not final:  # a trial has no validation after each epoch, and a repeat is scored on what would choose one
             recipe = dataclasses.replace(recipe, keep="last")
         recipe, _ = training.suit(recipe, self.texts.splits["train"], self.tokenizer, self.source)
         self._begin(recipe, seed)

@@ -42,6 +42,19 @@ def test_a_next_range_has_a_margin_and_holds_only_what_the_setting_accepts(name,
     assert (spec["low"], spec["high"]) == expected and type(spec["low"]) is type(low)
 
 
+@pytest.mark.parametrize(
+    "name, low, high, step, values, expected",
+    [
+        ("batch_size", 8, 64, 8, [32, 40, 8], (24, 48)),
+        ("batch_size", 8, 64, 8, [8, 16, 64], (8, 24)),
+        ("label_smoothing", 0.0, 0.3, 0.05, [0.15, 0.2, 0.0], (0.1, 0.25)),
+    ],
+)
+def test_a_range_with_a_step_goes_on_with_the_values_that_were_searched(name, low, high, step, values, expected):
+    spec = found(name, {"low": low, "high": high, "step": step}, *values)
+    assert (spec["low"], spec["high"], spec["step"]) == (*expected, step)
+
+
 def test_a_logarithmic_range_has_two_digits_or_those_of_its_width():
     wide = found("learning_rate", {"low": 1e-5, "high": 1e-2, "log": True}, 2e-4, 1e-3, 1e-5)
     assert wide == {"low": 1e-4, "high": 0.002, "log": True}

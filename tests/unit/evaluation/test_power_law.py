@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from textlab.errors import InputError
 from textlab.evaluation import more_labels, plots
 
 ROWS = 2000
@@ -43,7 +44,12 @@ def test_trainings_that_contradict_each_other_make_the_interval_wide():
 
 
 def test_models_without_an_error_and_a_few_rows_are_no_trouble():
-    for errors in ({10: 0, 20: 0}, {1: 2000, 2: 0}):
+    for errors in ({10: 0, 20: 0, 40: 0}, {1: 2000, 2: 0, 4: 0}):
         table, told = more_labels(TRUE, answers(errors))
         assert np.isfinite([told["gain"], *told["gain_ci95"]]).all() and table["fitted"].between(0, 1).all()
         plots.more_labels(table)
+
+
+def test_two_sizes_say_nothing_of_chance():
+    with pytest.raises(InputError, match="answers: got 2 sizes; accepted are three or more"):
+        more_labels(TRUE, answers({100: 400, 200: 300}))

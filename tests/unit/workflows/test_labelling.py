@@ -134,6 +134,13 @@ def test_labelled_texts_of_a_model_of_several_labels_may_have_a_column_for_each(
     assert capsys.readouterr().err.endswith("2 of 4 rows to label; left out: 2 labelled already\n")
 
 
+def test_the_reason_names_the_label_whose_doubt_counts(model, folder):
+    model.thresholds = np.array([0.55, 0.66])  # 0.45 and 0.55 lie below by 18 and 17 per cent
+    write(folder / "in.csv", [("a0 0.9",)])
+    assert run("in.csv", "-n", 1, "-o", "out.csv") == 0
+    assert "good 0.55, given from 0.66 on" in read(folder / "out.csv")["reason"][0]
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_what_is_chosen_does_not_depend_on_the_parts_in_which_a_file_is_read(model, folder, monkeypatch, size):
     dice = np.random.default_rng(0)

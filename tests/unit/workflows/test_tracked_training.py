@@ -101,15 +101,26 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
     assert content(copy) == content(store)
 
 
-def test_a_training_that_is_looked_at_between_epochs_has_no_best_one_and_says_so(bench, store):
+def test_a_final_training_alone_may_keep_its_best_epoch(bench, store):
     tracking.connect(store, "tests")
-    recipe, kept = dataclasses.replace(bench.base, keep="best"), {}
-    for looks in ([0.5, 1.0], []):
+    recipe, kept = dataclasses.replace(bench.base, keep="best"), []
+    for options in ({"validate_at": [0.5, 1.0]}, {}, {"final": True}):  # a trial, a repeat, what is registered
         with tracking.run("a training") as active:
-            trained = bench.train(active.info.run_id, recipe, 1, validate_at=looks)
+            trained = bench.train(active.info.run_id, recipe, 1, **options)
         logged = mlflow.get_run(active.info.run_id).data.params["keep"]
-        kept[len(looks)] = logged, trained.fit.recipe.keep, trained.record["params"]["resolved"]["keep"]
-    assert kept == {2: ("last",) * 3, 0: ("best",) * 3}
+        assert logged == trained.fit.recipe.keep == trained.record["params"]["resolved"]["keep"]
+        kept.append(logged)
+    assert kept == ["last", "last", "best"]
+
+
+def test_runs_of_a_bench_have_as_many_rows_whichever_fold_comes_first(tmp_path):
+    rows = [f"thing {'abcdefghijklmnopqrstuvwxyz'[i % 26]} number {i},{'good' if i % 2 else 'bad'}" for i in range(202)]
+    (tmp_path / "few.csv").write_text("\n".join(["text,label", *rows]))
+    chosen = {"dataset": str(tmp_path / "few.csv"), "model": "tiny", "recipe_options": {"keep": "best"}}
+    cfg = parameters.check("03_mlflow_tracking", parameters.defaults("03_mlflow_tracking") | chosen)
+    bench = workflows.Workbench(cfg, tmp_path, data.load(cfg.dataset, folds=5))
+    assert len({len(part) for part in bench.texts.folds.answered}) == 2  # the folds differ
+    assert len({bench.turned(by).about()["train_rows"] for by in range(5)}) == 1
 
 
 def test_a_checkpoint_that_cannot_be_kept_is_told_and_ends_no_training(bench, store, monkeypatch, capsys):
