@@ -63,7 +63,7 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
         values["tracking_uri"] = addresses.store_uri(folder / "mlflow")
     if own_store and "sweep_options" in rules:
         own = {"storage": addresses.sqlite_uri(folder / "studies.db")}
-        values["sweep_options"] = own | values.get("sweep_options", {})
+        values["sweep_options"] = own | values.get("sweep_options", parameters.defaults(notebook)["sweep_options"])
     if "dataset" in values:
         asked = {name: values[name] for name in ("text_column", "label_column", "labels") if name in values}
         data.check(values["dataset"], **asked)

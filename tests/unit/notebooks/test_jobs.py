@@ -213,6 +213,14 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     assert "tracking_uri" not in parameters.NOTEBOOKS["02_fine_tuning"]
 
 
+def test_the_sweep_of_a_run_with_its_own_folder_keeps_its_default_options(tmp_path):
+    notebook, storage = "03_mlflow_tracking", {"storage": f"sqlite:///{tmp_path}/studies.db"}
+    usual = jobs.prepare(notebook, {}, tmp_path, own_store=True)["sweep_options"]
+    assert usual == parameters.defaults(notebook)["sweep_options"] | storage
+    chosen = jobs.prepare(notebook, {"sweep_options": {"parallel": 2}}, tmp_path, own_store=True)["sweep_options"]
+    assert chosen == {"parallel": 2} | storage
+
+
 def test_how_a_notebook_ended_is_printed_before_the_next_one_begins(tmp_path, monkeypatch, capsys):
     ends = [jobs.Outcome("01_hub_exploration", 61.0), jobs.Outcome("02_fine_tuning", 1.0, "ValueError", "cell 2: no")]
     monkeypatch.setattr(jobs, "run", lambda *_: ends.pop(0))
