@@ -153,14 +153,20 @@ def _publish(
     """Turn papermill's draft into the files of the run."""
     if outcome.error:
         results.write(folder, outcome.notebook, status="failed", error=outcome.error, params=dict(values))
-    book = None
-    if draft.is_file():
-        book = nbformat.read(draft, as_version=4)
+    if book := _read(draft):
         _mark(book, outcome)
         machine.write_text(folder / f"{outcome.notebook}.ipynb", nbformat.writes(book) + "\n")
         machine.write_text(folder / f"{outcome.notebook}.html", pages.notebook_page(book, outcome.notebook))
-        draft.unlink()
+    draft.unlink(missing_ok=True)
     machine.write_text(folder / "logs" / f"{outcome.notebook}.log", _log(book, outcome, values, started))
+
+
+def _read(draft: Path) -> nbformat.NotebookNode | None:
+    """Return papermill's draft; None where there is none, or where a full disk has cut it off."""
+    try:
+        return nbformat.read(draft, as_version=4)
+    except (OSError, ValueError):  # no file, no JSON, half a letter
+        return None
 
 
 def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
@@ -180,7 +186,8 @@ def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
 
 def _last_cell(draft: Path) -> str:
     """Name the cell that a run had reached when it ended without an error of that cell."""
-    cells = nbformat.read(draft, as_version=4).cells if draft.is_file() else []
+    book = _read(draft)
+    cells = book.cells if book else []
     started = _started(cells)
     return _name_cell(len(started), cells[started[-1]].source) if started else "start of the kernel"
 

@@ -116,6 +116,21 @@ def test_a_failure_replaces_the_result_of_the_run_before(project):
     assert "test" not in json.loads((folder / "results" / "02_fine_tuning.json").read_text())
 
 
+@pytest.mark.parametrize("cut", [b"", b'{"cells": [', b'{"cells": "\xc3'])
+def test_a_draft_that_a_full_disk_cuts_off_leaves_a_failed_result_and_a_log(tmp_path, monkeypatch, cut):
+    def execute_notebook(source, draft, **options):
+        draft.write_bytes(cut)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "02_fine_tuning.json").write_text('{"status": "completed"}')
+    assert run(tmp_path).error == "start of the kernel: OSError: [Errno 28] No space left on device"
+    assert json.loads((tmp_path / "results" / "02_fine_tuning.json").read_text())["status"] == "failed"
+    assert "failed: start of the kernel" in (tmp_path / "logs" / "02_fine_tuning.log").read_text()
+    assert not list(tmp_path.glob(".*.ipynb"))
+
+
 def test_the_kernel_talks_over_an_encrypted_connection(project):
     folder = project(
         "import glob, json, os\nfrom ipykernel.connect import get_connection_file\n"
