@@ -172,10 +172,7 @@ def _params_file(chosen: argparse.Namespace, notebook: str) -> Path:
 
 def _run_folder(chosen: argparse.Namespace) -> Path:
     folder = chosen.out or expanded(outputs_root() / (chosen.params.stem if chosen.params else chosen.profile))
-    folder = folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
-    return folder
+    return folder.absolute()
 
 
 @_verb(

@@ -6,12 +6,14 @@ import datetime
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from filelock import FileLock, Timeout
 from papermill.exceptions import PapermillExecutionError
 
 from .. import data, machine
@@ -76,12 +78,11 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
     Args:
         notebook: full name.
         values: what `prepare` returned.
-        folder: made if missing.
+        folder: is there.
 
     Returns:
         The outcome. A failed run also leaves its files; its results file says `failed`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{notebook}.draft.ipynb"
     started, clock = datetime.datetime.now().astimezone(), time.monotonic()
     kind = error = ""
@@ -110,21 +111,34 @@ def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome
 
     Args:
         jobs: full name of a notebook -> what `prepare` returned.
-        folder: for all files of the run.
+        folder: for all files of the run; made if missing.
 
     Returns:
         The outcomes, as many as notebooks were run.
+
+    Raises:
+        InputError: the folder cannot be made, or another run is writing into it.
     """
     outcomes = []
-    for notebook, values in jobs.items():
-        print(f"{notebook}: running", file=sys.stderr, flush=True)
-        outcomes.append(outcome := run(notebook, values, folder))
-        pages.write_index(folder)
-        state = f"failed in {outcome.error}" if outcome.error else f"completed in {machine.duration(outcome.seconds)}"
-        print(f"{notebook}: {state}", file=sys.stderr, flush=True)
-        if outcome.error:
-            break
+    with _alone(folder):
+        for notebook, values in jobs.items():
+            print(f"{notebook}: running", file=sys.stderr, flush=True)
+            outcomes.append(outcome := run(notebook, values, folder))
+            pages.write_index(folder)
+            took = machine.duration(outcome.seconds)
+            state = f"failed in {outcome.error}" if outcome.error else f"completed in {took}"
+            print(f"{notebook}: {state}", file=sys.stderr, flush=True)
+            if outcome.error:
+                break
     return outcomes
+
+
+def _alone(folder: Path) -> AbstractContextManager:
+    """Keep other runs out of a folder until the context ends; a run that was killed keeps nobody out."""
+    try:
+        return FileLock(machine.make_folder(folder) / ".run.lock").acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another run is writing into {folder}; wait until it ends, or choose another --out") from None
 
 
 def provide_runs(tracking_uri: str, experiment: str) -> None:

@@ -13,6 +13,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from conftest import error
 from textlab.__main__ import main
 from textlab.errors import InputError
 from textlab.notebooks import jobs
@@ -59,6 +60,7 @@ def test_a_run_leaves_notebook_page_log_and_index(project):
         "logs",
         "results",
         "index.html",
+        ".run.lock",
     }
     assert "hello from the kernel" in (folder / "02_fine_tuning.html").read_text()
     log = (folder / "logs" / "02_fine_tuning.log").read_text()
@@ -189,10 +191,13 @@ def test_bad_input_for_other_notebooks(no_kernel, capsys, tmp_path, arguments, m
     assert message in capsys.readouterr().err
 
 
-def test_a_file_is_no_output_folder(no_kernel, tmp_path, capsys):
+@pytest.mark.parametrize("verb", [["run", "02"], ["run", "all"], ["sweep"]])
+@pytest.mark.parametrize("name, why", [("out", "File exists"), ("out/mine", "Not a directory")])
+def test_an_output_folder_that_cannot_be_made_is_bad_input(no_kernel, tmp_path, capsys, verb, name, why):
     (tmp_path / "out").write_text("")
-    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 2
-    assert "is a file; accepted is a folder" in capsys.readouterr().err
+    assert main([*verb, "--out", str(tmp_path / name)]) == 2
+    told = f"textlab: the output folder {tmp_path / name} cannot be made ({why}); name another\n"
+    assert capsys.readouterr().err == told
 
 
 def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
@@ -246,6 +251,20 @@ def test_how_a_notebook_ended_is_printed_before_the_next_one_begins(tmp_path, mo
         "02_fine_tuning: running",
         "02_fine_tuning: failed in cell 2: no",
     ]
+
+
+def test_two_runs_do_not_write_into_one_folder_at_once(tmp_path, monkeypatch):
+    jobs_of, told = {"02_fine_tuning": {}}, []
+
+    def run(notebook, values, folder):
+        told.append(error(jobs.run_all, jobs_of, folder))
+        return jobs.Outcome(notebook, 1.0)
+
+    monkeypatch.setattr(jobs, "run", run)
+    for _ in range(2):  # the first one has ended when the second begins
+        assert len(jobs.run_all(jobs_of, tmp_path / "mine")) == 1
+    wanted = f"another run is writing into {tmp_path / 'mine'}; wait until it ends, or choose another --out"
+    assert told == [wanted, wanted]
 
 
 def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp_path, capsys):

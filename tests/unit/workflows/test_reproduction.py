@@ -519,6 +519,11 @@ def test_the_run_itself_is_not_written_over(here, capsys):
     assert "is the folder of the run that is to be repeated" in capsys.readouterr().err
 
 
+def test_a_folder_for_the_repeat_that_cannot_be_made_is_bad_input(here, capsys):
+    assert main(["reproduce", str(here / "out"), "--out", str(here / "mine.csv")]) == 2
+    assert f"the output folder {here / 'mine.csv'} cannot be made (File exists)" in capsys.readouterr().err
+
+
 def test_the_command_prints_the_table_and_its_status(here, capsys):
     options = [
         "--tracking-uri",
