@@ -69,7 +69,14 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
     if "dataset" in values:
         asked = {name: values[name] for name in ("text_column", "label_column", "labels") if name in values}
         data.check(values["dataset"], **asked)
+        _refuse_own_folder(values["dataset"], folder)
     return values
+
+
+def _refuse_own_folder(dataset: str, folder: Path) -> None:
+    """Raise an InputError if a run would write into the folder of its dataset: its files would be read as data."""
+    if data.form_of(dataset) == "path" and machine.expanded(dataset).resolve() == folder.resolve():
+        raise InputError(f"--out: {folder} is the folder of the dataset; choose another for the run")
 
 
 def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:

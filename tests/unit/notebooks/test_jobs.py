@@ -200,6 +200,18 @@ def test_an_output_folder_that_cannot_be_made_is_bad_input(no_kernel, tmp_path, 
     assert capsys.readouterr().err == told
 
 
+@pytest.mark.parametrize("name", ["mine", "link"])
+def test_a_run_does_not_write_into_the_folder_of_its_dataset(no_kernel, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "texts.csv").write_text(CSV)
+    (tmp_path / "link").symlink_to("mine")
+    assert main(["run", "all", "-p", "dataset", "mine", "--out", name]) == 2
+    assert f"--out: {tmp_path / name} is the folder of the dataset" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "mine") == ["texts.csv"]
+    assert main(["run", "02", "-p", "dataset", "mine", "--out", f"{name}/out"]) == 1  # reached the kernel
+
+
 def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
     (tmp_path / "mine.yaml").write_text("epochs: 1\nexperiment: mine\n")
     assert (
