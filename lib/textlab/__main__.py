@@ -381,7 +381,12 @@ def _push(chosen: argparse.Namespace) -> int:
     from . import hub, workflows
 
     def agree(question: str) -> bool:
-        return chosen.yes or sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        if chosen.yes or not sys.stdin or not sys.stdin.isatty():
+            return chosen.yes
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:  # Ctrl-D
+            return False
 
     push = workflows.push_space if chosen.space else hub.push_model
     print(push(chosen.model, chosen.repo, chosen.public, agree))
