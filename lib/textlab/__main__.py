@@ -121,7 +121,7 @@ PARAMETERS = (
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="one parameter; may be given several times",
+        help="one parameter; may be given several times, for different ones",
     ),
     _arg(
         "--out",
@@ -159,9 +159,11 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _overrides(chosen: argparse.Namespace, notebooks: list[str]) -> dict[str, str]:
-    overrides = dict(chosen.values)
-    if len(overrides) < len(chosen.values):
-        raise InputError("-p: a parameter is given twice")
+    overrides = {}
+    for name, value in chosen.values:
+        if name in overrides:
+            raise InputError(f"-p: {name} is given twice; give it once")
+        overrides[name] = value
     parameters.refuse_unknown(overrides, notebooks, "the command line")
     return overrides
 

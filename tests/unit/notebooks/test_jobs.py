@@ -162,7 +162,7 @@ def no_kernel(monkeypatch):
         (["--params", "twice.yaml"], "'epochs' is given twice"),
         (["--params", "gone.yaml"], "gone.yaml does not exist"),
         (["-p", "output_dir", "here"], "use --out DIR"),
-        (["-p", "epochs", "1", "-p", "epochs", "2"], "a parameter is given twice"),
+        (["-p", "epochs", "1", "-p", "epochs", "2"], "-p: epochs is given twice"),
         (["--profile", "dem"], "did you mean 'demo'?"),
     ],
 )
