@@ -98,13 +98,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _folder(text: str) -> Path:
+def _named_folder(text: str) -> Path:
     if not text.strip():
-        raise argparse.ArgumentTypeError("a folder name is empty")
+        raise InputError("a folder name is empty")
     if text != text.encode(errors="replace").decode():
-        raise argparse.ArgumentTypeError(f"got {text!a}; accepted is a folder name in UTF-8")
+        raise InputError(f"got {text!a}; accepted is a folder name in UTF-8")
+    return expanded(text)
+
+
+def _folder(text: str) -> Path:
     try:
-        return expanded(text)
+        return _named_folder(text)
     except InputError as error:  # argparse would not show why
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -127,7 +131,8 @@ PARAMETERS = (
         "--out",
         type=_folder,
         metavar="DIR",
-        help="folder for everything of the run (default: outputs/<profile>, with tracked runs in outputs/mlflow)",
+        help="folder for everything of the run (default: outputs/<profile>, or with --params outputs/<name of FILE "
+        "without its ending>, with tracked runs in outputs/mlflow)",
     ),
 )
 BROWSER = _arg("--no-browser", action="store_true", help="only print the address")
@@ -173,8 +178,8 @@ def _params_file(chosen: argparse.Namespace, notebook: str) -> Path:
 
 
 def _run_folder(chosen: argparse.Namespace) -> Path:
-    folder = chosen.out or expanded(outputs_root() / (chosen.params.stem if chosen.params else chosen.profile))
-    return folder.absolute()
+    name = chosen.params.stem if chosen.params else chosen.profile
+    return (chosen.out or _named_folder(str(outputs_root() / name))).absolute()
 
 
 @_verb(

@@ -219,6 +219,17 @@ def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
     )  # reached the kernel
 
 
+def test_without_out_a_run_goes_to_a_folder_of_the_name_of_its_params_file(no_kernel, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path / "outputs"))
+    for name in ("mine.yaml", "m\udcffne.yaml"):
+        (tmp_path / name).write_text("epochs: 1\n")
+    assert main(["run", "02", "--params", str(tmp_path / "mine.yaml")]) == 1  # reached the kernel
+    assert os.listdir(tmp_path / "outputs") == ["mine"]
+    capsys.readouterr()
+    assert main(["run", "02", "--params", str(tmp_path / "m\udcffne.yaml")]) == 2
+    assert "m\\udcffne'; accepted is a folder name in UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "line, message", [("epochs: none", "epochs: got 'none'"), ("epoch: 1", "has no parameter 'epoch'")]
 )
