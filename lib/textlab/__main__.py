@@ -125,7 +125,7 @@ PARAMETERS = (
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="one parameter; may be given several times, for different ones",
+        help="one parameter; may be given several times, each for another",
     ),
     _arg(
         "--out",
