@@ -98,13 +98,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _folder(text: str) -> Path:
+def _named_folder(text: str) -> Path:
     if not text.strip():
-        raise argparse.ArgumentTypeError("a folder name is empty")
+        raise InputError("a folder name is empty")
     if text != text.encode(errors="replace").decode():
-        raise argparse.ArgumentTypeError(f"got {text!a}; accepted is a folder name in UTF-8")
+        raise InputError(f"got {text!a}; accepted is a folder name in UTF-8")
+    return expanded(text)
+
+
+def _folder(text: str) -> Path:
     try:
-        return expanded(text)
+        return _named_folder(text)
     except InputError as error:  # argparse would not show why
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -121,13 +125,14 @@ PARAMETERS = (
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="one parameter; may be given several times",
+        help="one parameter; may be given several times, each for another",
     ),
     _arg(
         "--out",
         type=_folder,
         metavar="DIR",
-        help="folder for everything of the run (default: outputs/<profile>, with tracked runs in outputs/mlflow)",
+        help="folder for everything of the run (default: outputs/<profile>, or with --params outputs/<name of FILE "
+        "without its ending>, with tracked runs in outputs/mlflow)",
     ),
 )
 BROWSER = _arg("--no-browser", action="store_true", help="only print the address")
@@ -159,9 +164,11 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _overrides(chosen: argparse.Namespace, notebooks: list[str]) -> dict[str, str]:
-    overrides = dict(chosen.values)
-    if len(overrides) < len(chosen.values):
-        raise InputError("-p: a parameter is given twice")
+    overrides = {}
+    for name, value in chosen.values:
+        if name in overrides:
+            raise InputError(f"-p: {name} is given twice; give it once")
+        overrides[name] = value
     parameters.refuse_unknown(overrides, notebooks, "the command line")
     return overrides
 
@@ -171,11 +178,8 @@ def _params_file(chosen: argparse.Namespace, notebook: str) -> Path:
 
 
 def _run_folder(chosen: argparse.Namespace) -> Path:
-    folder = chosen.out or expanded(outputs_root() / (chosen.params.stem if chosen.params else chosen.profile))
-    folder = folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out: {folder} is a file; accepted is a folder, which is made if it is missing")
-    return folder
+    name = chosen.params.stem if chosen.params else chosen.profile
+    return (chosen.out or _named_folder(str(outputs_root() / name))).absolute()
 
 
 @_verb(
@@ -384,7 +388,12 @@ def _push(chosen: argparse.Namespace) -> int:
     from . import hub, workflows
 
     def agree(question: str) -> bool:
-        return chosen.yes or sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        if chosen.yes or not sys.stdin or not sys.stdin.isatty():
+            return chosen.yes
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:  # Ctrl-D
+            return False
 
     push = workflows.push_space if chosen.space else hub.push_model
     print(push(chosen.model, chosen.repo, chosen.public, agree))

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "label_sets": ["written"],
         "readers": ["stream_rows", "stream_texts"],
         "reading": ["common_length", "read"],
-        "source": ["check"],
+        "source": ["check", "form_of"],
         "splits": ["drawn_by_class"],
         "tokens": ["lengths", "row_lengths", "tokenize"],
         "word_count": ["count_words"],

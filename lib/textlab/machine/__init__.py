@@ -5,5 +5,5 @@ they are imported as modules. The rest needs the standard library alone: `colab`
 """
 
 from .files import hash_files, plain, sha256, whole_file, write_text
-from .folders import expanded, output_dir, outputs_root, project_root
+from .folders import expanded, make_folder, output_dir, outputs_root, project_root
 from .progress import ProgressLine, duration

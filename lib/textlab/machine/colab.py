@@ -33,7 +33,7 @@ def install() -> None:
     """Install the project and what the machine lacks, and print what that is; newer packages stay as they are.
 
     Raises:
-        InputError: a package was replaced that this session has loaded already.
+        InputError: pip could not, or a package was replaced that this session has loaded already.
     """
     wanted = needed((folders.project_root() / "requirements.txt").read_text(encoding="utf-8"))
     print(
@@ -42,13 +42,12 @@ def install() -> None:
         else "All packages are here.",
         flush=True,
     )
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     if wanted:
-        subprocess.run([*pip, *wanted], check=True)
+        _pip_install(*wanted)
     try:
         importlib.metadata.version("textlab")
     except importlib.metadata.PackageNotFoundError:  # the processes that notebooks start need it
-        subprocess.run([*pip, "--no-deps", "-e", str(folders.project_root())], check=True)
+        _pip_install("--no-deps", "-e", str(folders.project_root()))
     if loaded := [
         name for name in (re.split(r"[\[=]", one)[0] for one in wanted) if name.lower().replace("-", "_") in sys.modules
     ]:
@@ -56,6 +55,15 @@ def install() -> None:
             f"{', '.join(loaded)} was replaced, but this session has loaded the old one; restart the session and run "
             "all cells again"
         )
+
+
+def _pip_install(*what: str) -> None:
+    try:
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *what], check=True)
+    except subprocess.CalledProcessError:  # pip has said why
+        raise InputError(
+            f"pip could not install {', '.join(what)}; in Kaggle switch Internet on, then run this cell again"
+        ) from None
 
 
 def needed(requirements: str) -> list[str]:

@@ -44,8 +44,19 @@ def expanded(path: str | os.PathLike) -> Path:
     return found
 
 
+def make_folder(folder: Path) -> Path:
+    """Return a folder for what a run writes, which is made if it is missing, with those above it.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # such as a file of that name
+        raise InputError(f"the output folder {folder} cannot be made ({error.strerror}); name another") from None
+    return folder
+
+
 def output_dir(chosen: str, notebook: str) -> Path:
     """Return (and make) the output folder of a notebook run; an empty choice means `outputs/<notebook>`."""
-    folder = expanded(chosen).absolute() if chosen else outputs_root() / notebook
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return make_folder(expanded(chosen).absolute() if chosen else outputs_root() / notebook)

@@ -26,9 +26,12 @@ def stated(project: Path) -> str:
 
 
 def origin(project: Path) -> str:
-    """Return the web address of git's remote `origin` in a project folder; empty when it is not on GitHub."""
+    """Return the web address of git's remote `origin` in a project folder; empty when there is none on GitHub."""
     command = ["git", "-C", project, "remote", "get-url", "origin"]
-    return of_remote(subprocess.run(command, capture_output=True, text=True).stdout)
+    try:
+        return of_remote(subprocess.run(command, capture_output=True, text=True).stdout)
+    except OSError:  # there is no git
+        return ""
 
 
 def of_remote(remote: str) -> str:
@@ -93,8 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("url", nargs="?", help='the address; "" takes it out; default: git\'s remote origin')
     url, project = parser.parse_args(arguments).url, machine.project_root()
     address = origin(project) if url is None else of_remote(url)
-    if url and not address:
-        print(f"{url} is not a repository on GitHub, such as {_GITHUB}me/textlab", file=sys.stderr)
+    if not address and url != "":
+        source = url or "git's remote origin"
+        print(
+            f"{source} is not a repository on GitHub, such as {_GITHUB}me/textlab; nothing was changed", file=sys.stderr
+        )
         return 2
     write(project, address)
     print(address or "The notebooks have no address: they show no badges, and Colab needs a zip of the project.")

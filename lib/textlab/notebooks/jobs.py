@@ -6,12 +6,14 @@ import datetime
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from filelock import FileLock, Timeout
 from papermill.exceptions import PapermillExecutionError
 
 from .. import data, machine
@@ -63,11 +65,18 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
         values["tracking_uri"] = addresses.store_uri(folder / "mlflow")
     if own_store and "sweep_options" in rules:
         own = {"storage": addresses.sqlite_uri(folder / "studies.db")}
-        values["sweep_options"] = own | values.get("sweep_options", {})
+        values["sweep_options"] = own | values.get("sweep_options", parameters.defaults(notebook)["sweep_options"])
     if "dataset" in values:
         asked = {name: values[name] for name in ("text_column", "label_column", "labels") if name in values}
         data.check(values["dataset"], **asked)
+        _refuse_own_folder(values["dataset"], folder)
     return values
+
+
+def _refuse_own_folder(dataset: str, folder: Path) -> None:
+    """Raise an InputError if a run would write into the folder of its dataset: its files would be read as data."""
+    if data.form_of(dataset) == "path" and machine.expanded(dataset).resolve() == folder.resolve():
+        raise InputError(f"--out: {folder} is the folder of the dataset; choose another for the run")
 
 
 def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
@@ -76,12 +85,11 @@ def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
     Args:
         notebook: full name.
         values: what `prepare` returned.
-        folder: made if missing.
+        folder: is there.
 
     Returns:
         The outcome. A failed run also leaves its files; its results file says `failed`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{notebook}.draft.ipynb"
     started, clock = datetime.datetime.now().astimezone(), time.monotonic()
     kind = error = ""
@@ -110,21 +118,34 @@ def run_all(jobs: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Outcome
 
     Args:
         jobs: full name of a notebook -> what `prepare` returned.
-        folder: for all files of the run.
+        folder: for all files of the run; made if missing.
 
     Returns:
         The outcomes, as many as notebooks were run.
+
+    Raises:
+        InputError: the folder cannot be made, or another run is writing into it.
     """
     outcomes = []
-    for notebook, values in jobs.items():
-        print(f"{notebook}: running", file=sys.stderr, flush=True)
-        outcomes.append(outcome := run(notebook, values, folder))
-        pages.write_index(folder)
-        state = f"failed in {outcome.error}" if outcome.error else f"completed in {machine.duration(outcome.seconds)}"
-        print(f"{notebook}: {state}", file=sys.stderr, flush=True)
-        if outcome.error:
-            break
+    with _alone(folder):
+        for notebook, values in jobs.items():
+            print(f"{notebook}: running", file=sys.stderr, flush=True)
+            outcomes.append(outcome := run(notebook, values, folder))
+            pages.write_index(folder)
+            took = machine.duration(outcome.seconds)
+            state = f"failed in {outcome.error}" if outcome.error else f"completed in {took}"
+            print(f"{notebook}: {state}", file=sys.stderr, flush=True)
+            if outcome.error:
+                break
     return outcomes
+
+
+def _alone(folder: Path) -> AbstractContextManager:
+    """Keep other runs out of a folder until the context ends; a run that was killed keeps nobody out."""
+    try:
+        return FileLock(machine.make_folder(folder) / ".run.lock").acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another run is writing into {folder}; wait until it ends, or choose another --out") from None
 
 
 def provide_runs(tracking_uri: str, experiment: str) -> None:
@@ -153,14 +174,20 @@ def _publish(
     """Turn papermill's draft into the files of the run."""
     if outcome.error:
         results.write(folder, outcome.notebook, status="failed", error=outcome.error, params=dict(values))
-    book = None
-    if draft.is_file():
-        book = nbformat.read(draft, as_version=4)
+    if book := _read(draft):
         _mark(book, outcome)
         machine.write_text(folder / f"{outcome.notebook}.ipynb", nbformat.writes(book) + "\n")
         machine.write_text(folder / f"{outcome.notebook}.html", pages.notebook_page(book, outcome.notebook))
-        draft.unlink()
+    draft.unlink(missing_ok=True)
     machine.write_text(folder / "logs" / f"{outcome.notebook}.log", _log(book, outcome, values, started))
+
+
+def _read(draft: Path) -> nbformat.NotebookNode | None:
+    """Return papermill's draft; None where there is none, or where a full disk has cut it off."""
+    try:
+        return nbformat.read(draft, as_version=4)
+    except (OSError, ValueError):  # no file, no JSON, half a letter
+        return None
 
 
 def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
@@ -180,7 +207,8 @@ def _mark(book: nbformat.NotebookNode, outcome: Outcome) -> None:
 
 def _last_cell(draft: Path) -> str:
     """Name the cell that a run had reached when it ended without an error of that cell."""
-    cells = nbformat.read(draft, as_version=4).cells if draft.is_file() else []
+    book = _read(draft)
+    cells = book.cells if book else []
     started = _started(cells)
     return _name_cell(len(started), cells[started[-1]].source) if started else "start of the kernel"
 

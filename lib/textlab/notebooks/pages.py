@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import bleach
@@ -86,6 +87,7 @@ def write_index(folder: Path) -> Path:
         figures=[(name, part) for name in outcomes for part in _tagged(folder, name, _HEADLINE) if "picture" in part],
         summary=_write_summary(folder, analysis),
         commands=_commands(folder, outcomes, lead),
+        python=_python(),
         environment=next((found["environment"] for found in (main, *outcomes.values()) if "environment" in found), {}),
     )
     machine.write_text(folder / "index.html", page)
@@ -111,6 +113,12 @@ def _commands(folder: Path, outcomes: story.Outcomes, lead: story.Lead | None) -
     if "record" in main:
         repeat.append(("Repeat notebook 2's training, and compare", "reproduce FOLDER"))
     return use + repeat
+
+
+def _python() -> str:
+    """Return how a person calls this Python from the project's folder."""
+    own = machine.project_root() / ".venv"
+    return ".venv/bin/python" if own.resolve() == Path(sys.prefix).resolve() else "python"
 
 
 def _write_summary(folder: Path, analysis: dict) -> str:

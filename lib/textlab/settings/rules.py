@@ -51,9 +51,9 @@ class Rule:
         if self.choices:
             words = "one of " + ", ".join(self.choices)
         if self.low is not None:
-            words += f" {'above' if self.above else 'from'} {self.low:g}"
+            words += f" {'above' if self.above else 'from'} {_bound(self.low)}"
         if self.high is not None:
-            words += f" {'and at most' if self.above or self.low is None else 'to'} {self.high:g}"
+            words += f" {'and at most' if self.above or self.low is None else 'to'} {_bound(self.high)}"
         return words + (", or null" if self.optional else "")
 
 
@@ -98,7 +98,7 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     0.0002
     >>> convert("epochs", "3.5", Rule(int, 1, 1000))
     Traceback (most recent call last):
-    textlab.errors.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1000
+    textlab.errors.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1,000
     """
     got = "'***'" if rule.pattern == ADDRESS.pattern and isinstance(value, str) else show(value)
     refuse = InputError(f"{name}: got {got}; accepted is {rule.accepted()}")
@@ -142,6 +142,10 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
         ):
             raise refuse
     return value
+
+
+def _bound(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def _is_writable(value: Any) -> bool:

@@ -48,13 +48,15 @@ def reproduce(
         dataset, model: where the data or the model is now, if they were files; they must have the recorded digests.
 
     Raises:
-        InputError: there is no such run, or `out` is the folder of the run itself.
+        InputError: there is no such run, or `out` is the folder of the run itself or cannot be made.
     """
     old = find(run, tracking_uri)
     folder = out or machine.outputs_root() / "reproduced" / old.record.get("sha256", "none")[:12]
     folder = machine.expanded(folder).absolute()
     if not old.tracked and folder.resolve() == Path(old.place).resolve():
         raise InputError(f"--out: {folder} is the folder of the run that is to be repeated; choose another")
+    if not only_check:
+        machine.make_folder(folder)
     receipt, new = _repeat(old, folder, only_check, out is not None, {"dataset": dataset, "model": model})
     if not only_check:
         receipt.write(folder)
@@ -267,7 +269,6 @@ def _repeat_training(
     """Do one training of notebook 3 again, as a run of its own, and return what came of it."""
     record, notebook = old.record, old.record["notebook"]
     environment.quiet()
-    folder.mkdir(parents=True, exist_ok=True)
     cfg = parameters.check(notebook, parameters.defaults(notebook) | values | {"output_dir": str(folder)})
     uri = tracking.connect(store.store_uri(folder / "mlflow") if own_store else "", EXPERIMENT)
     with tracking.run(f"repeat of {old.name[:12]}", tags={"reproduces": old.name}) as active:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +73,17 @@ def test_the_verb(token, model, capsys, monkeypatch):
         and "give --yes" in shown.err
         and "hf_marker" not in shown.out + shown.err
     )
+
+
+@pytest.mark.parametrize("stdin", [None, SimpleNamespace(isatty=lambda: True)], ids=["closed", "ctrl-d"])
+def test_no_answer_is_a_no(token, model, capsys, monkeypatch, stdin):
+    def refuse(question):
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr("builtins.input", refuse)
+    assert [__main__.main(["push", str(model), "owner/mine"]) for _ in range(2)] == [0, 2]
+    assert "give --yes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [[], ["--space"]])

@@ -98,8 +98,8 @@ def test_elsewhere_it_says_what_to_do(tmp_path):
 # The set-up cell
 
 
-#: The address to clone from, on this machine; none, where a zip was uploaded.
-ADDRESSES = {"clone": ROOT.as_uri(), "zip": ""}
+#: The address to clone from, on this machine; none, where a zip was uploaded; one that does not answer.
+ADDRESSES = {"clone": ROOT.as_uri(), "zip": "", "offline": "file:///nowhere"}
 
 
 @pytest.fixture
@@ -188,6 +188,23 @@ def test_the_set_up_cell_says_what_to_upload_where_there_is_no_zip(tmp_path):
         "FileNotFoundError: Upload the project as textlab.zip to this notebook's working directory, "
         "made by: git archive --prefix=textlab/ -o textlab.zip HEAD"
     )
+
+
+def test_the_set_up_cell_says_what_to_do_where_nothing_can_be_cloned(tmp_path):
+    done = hosted(tmp_path, "offline")
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
+        "ConnectionError: git could not clone file:///nowhere; in Kaggle switch Internet on, then run this cell again"
+    )
+
+
+def test_what_pip_cannot_install_is_told_in_one_line(monkeypatch):
+    def fail(command, check):
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(colab, "needed", lambda text: ["never-heard-of==1"])
+    with pytest.raises(InputError, match="^pip could not install never-heard-of==1; in Kaggle switch Internet on, "):
+        colab.install()
 
 
 def test_what_a_machine_lacks(monkeypatch):

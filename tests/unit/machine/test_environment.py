@@ -11,6 +11,7 @@ import torch
 
 from conftest import ROOT
 from textlab import machine
+from textlab.errors import InputError
 from textlab.machine import environment
 
 
@@ -25,6 +26,12 @@ def test_outputs_go_where_they_are_told(tmp_path, monkeypatch):
     assert machine.output_dir(str(tmp_path / "a" / "b"), "02_fine_tuning").is_dir()
     monkeypatch.delenv("TEXTLAB_OUTPUTS")
     assert machine.outputs_root() == ROOT / "outputs"
+
+
+def test_an_output_dir_that_is_a_file_is_told_in_one_line(tmp_path):
+    (tmp_path / "mine").touch()
+    with pytest.raises(InputError, match=r"^the output folder .*/mine cannot be made \(File exists\); name another$"):
+        machine.output_dir(str(tmp_path / "mine"), "02_fine_tuning")
 
 
 def test_seeding_covers_every_generator():

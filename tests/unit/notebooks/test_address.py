@@ -1,6 +1,7 @@
 """The project's address: one command writes it everywhere and takes it out again."""
 
 import json
+import os
 import shutil
 import tomllib
 
@@ -65,7 +66,7 @@ def test_with_an_address_there_are_badges_and_the_set_up_cell_clones(project, na
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_without_an_address_there_is_no_badge_and_the_set_up_cell_says_what_to_upload(project, name, capsys):
     address.write(project, URL)
-    assert address.main([]) == 0 and "no address" in capsys.readouterr().out  # there is no remote
+    assert address.main([""]) == 0 and "no address" in capsys.readouterr().out
     assert address.stated(project) == "" and "urls" not in tomllib.loads((project / "pyproject.toml").read_text())
     top, set_up = sources(project, name)
     assert "[![" not in top and "http" not in top and top.split("\n\n")[1].startswith("**The question:**")
@@ -88,4 +89,14 @@ def test_an_address_elsewhere_is_refused_and_nothing_is_changed(project, capsys)
     before = contents(project)
     assert address.main(["https://gitlab.example/me/kit"]) == 2
     assert "https://gitlab.example/me/kit is not a repository on GitHub" in capsys.readouterr().err
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["no remote", "no git"])
+def test_without_a_remote_the_address_stays(project, monkeypatch, capsys, path):
+    address.write(project, URL)
+    before = contents(project)
+    monkeypatch.setenv("PATH", path)
+    assert address.main([]) == 2
+    assert capsys.readouterr().err.startswith("git's remote origin is not a repository on GitHub, such as https://")
     assert contents(project) == before

@@ -13,6 +13,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from conftest import error
 from textlab.__main__ import main
 from textlab.errors import InputError
 from textlab.notebooks import jobs
@@ -59,6 +60,7 @@ def test_a_run_leaves_notebook_page_log_and_index(project):
         "logs",
         "results",
         "index.html",
+        ".run.lock",
     }
     assert "hello from the kernel" in (folder / "02_fine_tuning.html").read_text()
     log = (folder / "logs" / "02_fine_tuning.log").read_text()
@@ -116,6 +118,21 @@ def test_a_failure_replaces_the_result_of_the_run_before(project):
     assert "test" not in json.loads((folder / "results" / "02_fine_tuning.json").read_text())
 
 
+@pytest.mark.parametrize("cut", [b"", b'{"cells": [', b'{"cells": "\xc3'])
+def test_a_draft_that_a_full_disk_cuts_off_leaves_a_failed_result_and_a_log(tmp_path, monkeypatch, cut):
+    def execute_notebook(source, draft, **options):
+        draft.write_bytes(cut)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "02_fine_tuning.json").write_text('{"status": "completed"}')
+    assert run(tmp_path).error == "start of the kernel: OSError: [Errno 28] No space left on device"
+    assert json.loads((tmp_path / "results" / "02_fine_tuning.json").read_text())["status"] == "failed"
+    assert "failed: start of the kernel" in (tmp_path / "logs" / "02_fine_tuning.log").read_text()
+    assert not list(tmp_path.glob(".*.ipynb"))
+
+
 def test_the_kernel_talks_over_an_encrypted_connection(project):
     folder = project(
         "import glob, json, os\nfrom ipykernel.connect import get_connection_file\n"
@@ -145,7 +162,7 @@ def no_kernel(monkeypatch):
         (["--params", "twice.yaml"], "'epochs' is given twice"),
         (["--params", "gone.yaml"], "gone.yaml does not exist"),
         (["-p", "output_dir", "here"], "use --out DIR"),
-        (["-p", "epochs", "1", "-p", "epochs", "2"], "a parameter is given twice"),
+        (["-p", "epochs", "1", "-p", "epochs", "2"], "-p: epochs is given twice"),
         (["--profile", "dem"], "did you mean 'demo'?"),
     ],
 )
@@ -174,10 +191,25 @@ def test_bad_input_for_other_notebooks(no_kernel, capsys, tmp_path, arguments, m
     assert message in capsys.readouterr().err
 
 
-def test_a_file_is_no_output_folder(no_kernel, tmp_path, capsys):
+@pytest.mark.parametrize("verb", [["run", "02"], ["run", "all"], ["sweep"]])
+@pytest.mark.parametrize("name, why", [("out", "File exists"), ("out/mine", "Not a directory")])
+def test_an_output_folder_that_cannot_be_made_is_bad_input(no_kernel, tmp_path, capsys, verb, name, why):
     (tmp_path / "out").write_text("")
-    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 2
-    assert "is a file; accepted is a folder" in capsys.readouterr().err
+    assert main([*verb, "--out", str(tmp_path / name)]) == 2
+    told = f"textlab: the output folder {tmp_path / name} cannot be made ({why}); name another\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("name", ["mine", "link"])
+def test_a_run_does_not_write_into_the_folder_of_its_dataset(no_kernel, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "texts.csv").write_text(CSV)
+    (tmp_path / "link").symlink_to("mine")
+    assert main(["run", "all", "-p", "dataset", "mine", "--out", name]) == 2
+    assert f"--out: {tmp_path / name} is the folder of the dataset" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "mine") == ["texts.csv"]
+    assert main(["run", "02", "-p", "dataset", "mine", "--out", f"{name}/out"]) == 1  # reached the kernel
 
 
 def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
@@ -185,6 +217,17 @@ def test_one_params_file_serves_all_notebooks(no_kernel, tmp_path):
     assert (
         main(["run", "all", "--params", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 1
     )  # reached the kernel
+
+
+def test_without_out_a_run_goes_to_a_folder_of_the_name_of_its_params_file(no_kernel, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path / "outputs"))
+    for name in ("mine.yaml", "m\udcffne.yaml"):
+        (tmp_path / name).write_text("epochs: 1\n")
+    assert main(["run", "02", "--params", str(tmp_path / "mine.yaml")]) == 1  # reached the kernel
+    assert os.listdir(tmp_path / "outputs") == ["mine"]
+    capsys.readouterr()
+    assert main(["run", "02", "--params", str(tmp_path / "m\udcffne.yaml")]) == 2
+    assert "m\\udcffne'; accepted is a folder name in UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -213,6 +256,14 @@ def test_tracked_runs_stay_in_the_given_folder(tmp_path):
     assert "tracking_uri" not in parameters.NOTEBOOKS["02_fine_tuning"]
 
 
+def test_the_sweep_of_a_run_with_its_own_folder_keeps_its_default_options(tmp_path):
+    notebook, storage = "03_mlflow_tracking", {"storage": f"sqlite:///{tmp_path}/studies.db"}
+    usual = jobs.prepare(notebook, {}, tmp_path, own_store=True)["sweep_options"]
+    assert usual == parameters.defaults(notebook)["sweep_options"] | storage
+    chosen = jobs.prepare(notebook, {"sweep_options": {"parallel": 2}}, tmp_path, own_store=True)["sweep_options"]
+    assert chosen == {"parallel": 2} | storage
+
+
 def test_how_a_notebook_ended_is_printed_before_the_next_one_begins(tmp_path, monkeypatch, capsys):
     ends = [jobs.Outcome("01_hub_exploration", 61.0), jobs.Outcome("02_fine_tuning", 1.0, "ValueError", "cell 2: no")]
     monkeypatch.setattr(jobs, "run", lambda *_: ends.pop(0))
@@ -223,6 +274,20 @@ def test_how_a_notebook_ended_is_printed_before_the_next_one_begins(tmp_path, mo
         "02_fine_tuning: running",
         "02_fine_tuning: failed in cell 2: no",
     ]
+
+
+def test_two_runs_do_not_write_into_one_folder_at_once(tmp_path, monkeypatch):
+    jobs_of, told = {"02_fine_tuning": {}}, []
+
+    def run(notebook, values, folder):
+        told.append(error(jobs.run_all, jobs_of, folder))
+        return jobs.Outcome(notebook, 1.0)
+
+    monkeypatch.setattr(jobs, "run", run)
+    for _ in range(2):  # the first one has ended when the second begins
+        assert len(jobs.run_all(jobs_of, tmp_path / "mine")) == 1
+    wanted = f"another run is writing into {tmp_path / 'mine'}; wait until it ends, or choose another --out"
+    assert told == [wanted, wanted]
 
 
 def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp_path, capsys):

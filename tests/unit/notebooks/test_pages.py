@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from conftest import altered
+from conftest import ROOT, altered
 from textlab import evaluation, notebooks
 from textlab.errors import InputError
 from textlab.notebooks import pages, results
@@ -315,7 +315,7 @@ def test_each_notebook_tells_what_it_found(tmp_path):
 
 
 def test_the_page_says_how_to_use_the_models_and_to_repeat_the_training(tmp_path):
-    commands = re.compile(r"<pre><code>python -m textlab (.*?)</code></pre>")
+    commands = re.compile(r"<pre><code>(?:\.venv/bin/)?python -m textlab (.*?)</code></pre>")
     champion = "predict models:/mine@champion texts.csv -o labelled.csv"
     assert commands.findall(index(tmp_path)) == [champion, "reproduce FOLDER"]  # no model was saved
     (tmp_path / "model").mkdir()
@@ -331,6 +331,12 @@ def test_the_page_says_how_to_use_the_models_and_to_repeat_the_training(tmp_path
     here = " --tracking-uri FOLDER"
     assert commands.findall(page) == [champion + here, own, "reproduce two" + here, "reproduce FOLDER"]
     assert "which is the same" not in page
+
+
+@pytest.mark.parametrize("prefix, python", [(ROOT / ".venv", ".venv/bin/python"), (ROOT / "other", "python")])
+def test_commands_name_the_python_that_has_the_project(tmp_path, monkeypatch, prefix, python):
+    monkeypatch.setattr("sys.prefix", str(prefix))
+    assert f"<pre><code>{python} -m textlab predict models:/mine" in index(tmp_path)
 
 
 def test_a_store_elsewhere_is_named_without_its_password(tmp_path):

@@ -382,6 +382,7 @@ def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
         (found(weights="b"), False, WITHIN, ""),
         (found(0.901, weights="b"), False, WITHIN, ""),
         (found(0.901, weights="b"), True, NOT, "test accuracy differs by 0.0010, allowed is 0"),
+        (found(0.8975, weights="b"), False, WITHIN, ""),  # 0.9 - 0.8975 is above 0.0025
         (found(0.904, weights="b"), False, NOT, "test accuracy differs by 0.0040, allowed is 0.0025"),
         (found(0.904, weights="b", precision="bf16"), False, WITHIN, ""),
         (found(0.906, weights="b", precision="bf16"), False, NOT, "allowed is 0.0045"),
@@ -394,10 +395,16 @@ def found(accuracy=0.9, predicted=(0, 1) * 500, weights="a", precision="fp32"):
         ),
         (found(predicted=(1, 1, *(0, 1) * 499), weights="b"), False, WITHIN, "one test answer differs"),
         (
+            found(predicted=(*(1, 0) * 5, *(0, 1) * 495), weights="b"),
+            False,
+            NOT,
+            "99.00% of the test predictions are equal, wanted are 99.75%",
+        ),
+        (
             found(predicted=(1, 1, *(0, 1) * 499), weights="b"),
             True,
             NOT,
-            "99.90% of the test predictions are equal, wanted are 100.0%",
+            "99.90% of the test predictions are equal, wanted are 100.00%",
         ),
     ],
 )
@@ -517,6 +524,11 @@ def test_bad_input_is_one_line_and_status_2(here, tmp_path, monkeypatch, capsys,
 def test_the_run_itself_is_not_written_over(here, capsys):
     assert main(["reproduce", str(here / "out"), "--out", str(here / "out")]) == 2
     assert "is the folder of the run that is to be repeated" in capsys.readouterr().err
+
+
+def test_a_folder_for_the_repeat_that_cannot_be_made_is_bad_input(here, capsys):
+    assert main(["reproduce", str(here / "out"), "--out", str(here / "mine.csv")]) == 2
+    assert f"the output folder {here / 'mine.csv'} cannot be made (File exists)" in capsys.readouterr().err
 
 
 def test_the_command_prints_the_table_and_its_status(here, capsys):
