@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.modules.module import register_module_module_registration_hook
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
@@ -190,6 +191,7 @@ def _answer_by_ends(model: PreTrainedModel) -> None:
     A text that holds the token itself would end a batch with an error. Its answer is that of the text alone.
     """
     usual = model.forward
+    loss_of = binary_cross_entropy_with_logits if gives_several(model) else cross_entropy
 
     @functools.wraps(usual)
     def forward(input_ids, attention_mask=None, labels=None, **others):
@@ -199,7 +201,7 @@ def _answer_by_ends(model: PreTrainedModel) -> None:
             usual(input_ids=input_ids[rows], attention_mask=attention_mask[rows], **others).logits for rows in groups
         ]
         logits = torch.cat(parts)[torch.cat(groups).argsort()]
-        loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
+        loss = None if labels is None else loss_of(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     model.forward = forward

@@ -363,6 +363,18 @@ def test_a_decoder_finds_the_last_token_where_its_config_names_another_padding_t
     assert abs(classifier.table(["good"])["p_LABEL_0"][0] - together[0]) < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_an_encoder_and_decoder_learns_several_labels_each_by_itself(make, kind):
+    folder = make(tiny(kind, d_kv=16, d_ff=64, eos_token_id=102, pad_token_id=0, decoder_start_token_id=0))
+    recipe = settings.make_recipe("fast", max_length=32)
+    model = training.load_model(source(folder), ["joy", "anger", "fear"], recipe, 1, several=True)
+    ids = torch.tensor([[7, 8, 9, 102], [7, 102, 0, 0]])
+    true = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    answer = model(input_ids=ids, attention_mask=(ids > 0).long(), labels=true)
+    chances = torch.where(true > 0, answer.logits.sigmoid(), 1 - answer.logits.sigmoid())
+    assert answer.loss.item() == pytest.approx(-chances.log().mean().item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("kind, expected", [("deberta", False), ("bert", True)])
 def test_an_architecture_that_bf16_cannot_compute_is_trained_in_fp32(make, tmp_path, monkeypatch, kind, expected):
     folder = make(tiny(kind))
