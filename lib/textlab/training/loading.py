@@ -218,7 +218,8 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     Raises:
         InputError: the model cannot answer a text, or answers it otherwise beside a longer one.
     """
-    model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
+    if not _first_position(model):  # else positions are numbered by it, and nothing else reads it
+        model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
     longest = min(tokenizer.model_max_length, most_tokens(model) or 64, 64)
 
     def answers(n: int) -> torch.Tensor:
@@ -249,16 +250,19 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
 
 
 def most_tokens(model: PreTrainedModel) -> int | None:
-    """Return how many tokens a model can read; None when nothing limits that.
-
-    RoBERTa and its kin number positions from behind their padding token, so some of the table's rows are never used.
-    """
+    """Return how many tokens a model can read; None when nothing limits that."""
     limit = getattr(model.config, "max_position_embeddings", None)
-    if not isinstance(limit, int) or limit <= 0:
-        return None
+    return limit - _first_position(model) if isinstance(limit, int) and limit > 0 else None
+
+
+def _first_position(model: PreTrainedModel) -> int:
+    """Return the position of a text's first token.
+
+    It is 0, but RoBERTa and its kin number positions from behind the padding token of the config they were built by.
+    """
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    offset = getattr(table, "padding_idx", None)
-    return limit if offset is None else limit - offset - 1
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else padding + 1
 
 
 def gives_several(model: PreTrainedModel) -> bool:

@@ -275,9 +275,10 @@ class _Moments(TrainerCallback):
     """Calls the trainer at the right moments."""
 
     def __init__(self, trainer: TextTrainer) -> None:
-        self.trainer = trainer
+        self.trainer, self.padding = trainer, trainer.model.config.pad_token_id
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        model.config.pad_token_id = self.padding  # as `match` left it: Trainer makes it the tokenizer's
         self.trainer.begin()
 
     def on_step_end(self, args, state, control, **kwargs):

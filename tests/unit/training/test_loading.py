@@ -229,6 +229,15 @@ def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
     assert table["p_LABEL_0"].notna().all()
 
 
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta"])
+def test_a_padding_token_other_than_the_config_s_moves_no_position_of_the_saved_model(make, tmp_path, kind):
+    fitted, tokenizer = fit(make(tiny(kind, pad_token_id=1)), tmp_path)
+    training.save(fitted, tmp_path / "trained")
+    saved = training.load_classifier(tmp_path / "trained", "mine")
+    answers = [training.probabilities(model, tokenizer, TEXTS, 32) for model in (fitted.model, saved.model)]
+    assert tokenizer.pad_token_id == 0 and np.abs(answers[0] - answers[1]).max() < 1e-6
+
+
 @pytest.mark.parametrize("limit", [0, -1, "many", None])
 def test_a_tokenizer_whose_limit_is_no_length_is_refused(make, limit):
     folder = make(tiny("bert"))
