@@ -224,14 +224,14 @@ def build(
         recipe=recipe,
         rows=len(tokens["train"]),
         memory=memory,
-        class_weights=_class_weights(tokens["train"], n_classes) if recipe.class_weights else None,
+        class_weights=_class_weights(learned, n_classes) if recipe.class_weights else None,
         model=model,
         args=_arguments(recipe, _precision(model, recipe), seed, plan, len(learned)),
         train_dataset=learned,
         eval_dataset=tokens["validation"],
         processing_class=tokenizer,
         compute_metrics=partial(epoch_metrics, model),
-        data_collator=_collator(tokenizer, tokens, recipe),
+        data_collator=_collator(tokenizer, learned, tokens["validation"], recipe),
         callbacks=[guard, *plan.callbacks(recipe), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
@@ -280,9 +280,9 @@ def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsa
     )
 
 
-def _class_weights(train: Dataset, n_classes: int) -> torch.Tensor:
+def _class_weights(learned: Dataset, n_classes: int) -> torch.Tensor:
     """Return for each class the inverse of its frequency, 0 for one that does not occur, shape (n_classes,)."""
-    labels, weights = np.array(train["label"]), np.zeros(n_classes)
+    labels, weights = np.array(learned["label"]), np.zeros(n_classes)
     present = np.unique(labels)
     weights[present] = compute_class_weight("balanced", classes=present, y=labels)
     return torch.tensor(weights, dtype=torch.float32)
@@ -296,13 +296,15 @@ def _majority_f1(tokens: DatasetDict, n_classes: int) -> float:
     return f1_score(labels, constant, labels=range(n_classes), average="macro", zero_division=0)
 
 
-def _collator(tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe) -> DataCollatorWithPadding:
+def _collator(
+    tokenizer: PreTrainedTokenizerBase, learned: Dataset, validation: Dataset, recipe: Recipe
+) -> DataCollatorWithPadding:
     options = {"pad_to_multiple_of": 8 if environment.device() == "cuda" else None}
     if recipe.batches == "padded":
-        longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
+        longest = max(row_lengths(split).max() for split in (learned, validation))
         options = {"padding": "max_length", "max_length": int(longest)}
-    if isinstance(tokens["train"].features["label"], List):
-        return _SeveralLabels(tokenizer, **options, labels=len(evaluation.names(tokens["train"])))
+    if isinstance(learned.features["label"], List):
+        return _SeveralLabels(tokenizer, **options, labels=len(evaluation.names(learned)))
     return DataCollatorWithPadding(tokenizer, **options)
 
 
