@@ -271,17 +271,17 @@ def gives_several(model: PreTrainedModel) -> bool:
 
 
 def computes_in(model: PreTrainedModel, precision: str) -> bool:
-    """Return whether a model can be computed in mixed precision: some architectures fail in bf16."""
+    """Return whether a model can be computed in mixed precision: some fail in bf16, some are too large for fp16."""
     if precision == "fp32":
         return True
     ids = example(model)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     try:
         with torch.inference_mode(), torch.random.fork_rng(), torch.autocast(model.device.type, kind):
-            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     except RuntimeError:  # what torch raises for numbers and operations that the type has not
         return False
-    return True
+    return bool(logits.isfinite().all())
 
 
 @contextmanager

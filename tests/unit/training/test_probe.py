@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from textlab import data, evaluation, hub, settings, training
 from textlab.errors import InputError
 from textlab.training.inference import mean_states
+from textlab.training.loading import computes_in
 from textlab.training.pooling import KINDS, SCALE, SHIFT, read_the_mean
 
 LABELS = ["bad", "good"]
@@ -54,6 +55,14 @@ def test_the_head_reads_the_mean_of_the_tokens_and_nothing_else(kind, tmp_path):
         model.save_pretrained(tmp_path)
         again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
         assert torch.allclose(again(input_ids=ids, attention_mask=mask).logits, found, atol=1e-5)
+
+
+def test_a_mean_that_fp16_cannot_hold_is_not_computed_in_it():
+    model = AutoModelForSequenceClassification.from_config(CONFIGS["bert"], attn_implementation="eager").eval()
+    model.bert.encoder.layer[-1].output.LayerNorm.bias.data[0] = 10
+    assert computes_in(model, "fp16")
+    read_the_mean(model)
+    assert computes_in(model, "bf16") and not computes_in(model, "fp16")
 
 
 def test_an_architecture_without_such_a_head_is_refused():
