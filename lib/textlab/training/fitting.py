@@ -264,7 +264,7 @@ def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsa
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=64,
-        warmup_steps=recipe.warmup,
+        warmup_steps=min(recipe.warmup, math.nextafter(1, 0)),  # 1 would be one step, and not all of them
         max_grad_norm=recipe.max_grad_norm,
         lr_scheduler_type="linear",
         bf16=precision == "bf16",
