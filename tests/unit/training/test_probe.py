@@ -91,6 +91,22 @@ def test_the_recipe_probe_trains_the_last_linear_map_alone_and_answers_like_the_
     assert evaluation.score(texts["validation"], baseline)["accuracy"] > 0.95
 
 
+def test_the_layer_that_takes_the_mean_is_none_of_those_that_a_recipe_counts(tmp_path):
+    source, texts = hub.resolve_model("packaged"), splits(8)
+    tokenizer = training.load_tokenizer(source)
+    tokens, rates = data.tokenize(texts, tokenizer, 32), {}
+    for pooling in ("head", "mean"):
+        recipe = settings.make_recipe("fast", pooling=pooling, layer_lr_decay=0.5, max_length=32)
+        model = training.load_model(source, LABELS, recipe, seed=1)
+        trainer = training.build(model, tokenizer, tokens, recipe, 1, training.Unsaved(tmp_path))
+        groups = trainer.create_optimizer().param_groups
+        found = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+        layers = model.bert.encoder.layer
+        rates[pooling] = [{found.get(id(weight)) for weight in layer.parameters()} for layer in layers]
+    assert rates["mean"] == [*rates["head"], {None}]
+    assert rates["head"] == [{None}] * 3 + [{rate * recipe.learning_rate} for rate in (0.25, 0.5, 1.0)]
+
+
 @pytest.mark.parametrize("rows", [4, 6, 14])
 def test_a_probe_of_a_handful_of_rows_answers(rows):
     texts, source = splits(rows), hub.resolve_model("tiny")
