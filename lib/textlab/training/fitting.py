@@ -187,14 +187,15 @@ def begin_at_frequencies(model: PreTrainedModel, true: np.ndarray) -> None:
     """Let a new head give each label the probability of its share of the rows.
 
     From 0.5 on, all labels that are rare would first push all texts the same way, and what the pretrained model tells
-    apart would be lost on it.
+    apart would be lost on it. A head without a bias, as decoders have it, stays as it is.
 
     Args:
         true: 0 and 1 for each label, shape (rows, labels).
     """
     shares = (true.sum(0) + 1) / (len(true) + 2)
+    body = set(model.base_model.modules())
     linear = [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part.bias is not None]
-    for head in [part for part in linear if part.out_features == len(shares)][-1:]:
+    for head in [part for part in linear if part.out_features == len(shares) and part not in body][-1:]:
         head.bias.copy_(torch.from_numpy(logit(shares)))
 
 
