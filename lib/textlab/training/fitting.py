@@ -178,7 +178,7 @@ def fit(
     progress, guard = trainer.callback(Progress), trainer.callback(Guard)
     state, seconds = trainer.state, progress.seconds + trainer.preparing
     rate = len(trainer.train_dataset) * state.epoch / seconds
-    known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings)
+    known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings(state))
     return Fit(trainer.model, recipe, seed, *known, trainer)
 
 
