@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import ExportableState
 
 from .. import machine
@@ -26,7 +26,7 @@ class Guard(TrainerCallback):
     """
 
     def __init__(self, n_classes: int, majority: float, contrast: float = 0.0) -> None:
-        self.chance, self.majority, self.warnings = math.log(n_classes), majority, []
+        self.chance, self.majority = math.log(n_classes), majority
         self.guessing = {"loss": self.chance + contrast, "eval_loss": self.chance}
 
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -40,15 +40,18 @@ class Guard(TrainerCallback):
                     "no model was saved; try a learning rate ten times smaller"
                 )
 
-    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
-        score, classes = metrics["eval_macro_f1"], metrics["eval_predicted_classes"]
-        if classes == 1 or score <= self.majority:
-            what = (
-                "gives every text the same answer"
-                if classes == 1
-                else f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
-            )
-            self.warnings.append(f"After epoch {state.epoch:.3g} the model {what}.")
+    def warnings(self, state: TrainerState) -> list[str]:
+        """Return a sentence for each validation, before a resume too, whose model was not above one answer for all."""
+        checks = [logged for logged in state.log_history if "eval_macro_f1" in logged]
+        return [f"After epoch {one['epoch']:.3g} the model {fault}." for one in checks if (fault := self._fault(one))]
+
+    def _fault(self, validation: Mapping[str, float]) -> str:
+        score = validation["eval_macro_f1"]
+        if validation["eval_predicted_classes"] == 1:
+            return "gives every text the same answer"
+        if score <= self.majority:
+            return f"has a macro F1 of {score:.3f}, not above the {self.majority:.3f} of one answer for all"
+        return ""
 
 
 class ValidateAt(TrainerCallback):

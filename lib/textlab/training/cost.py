@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from ..data import row_lengths
 from ..settings import Recipe
-from .layers import layers_of
+from .layers import layers_of, pretrained_layers
 from .short_layer import first_token_only
 from .trainer import SimilarLengthSampler
 
@@ -52,7 +52,7 @@ def work(model: PreTrainedModel, tokens: Dataset, recipe: Recipe, shorten: bool 
         "padded": "all padded to the longest text",
     }
     positions, layers = int(padded[way[recipe.batches]]), layers_of(model)
-    frozen = round(recipe.frozen_share * len(layers))
+    frozen = round(recipe.frozen_share * len(pretrained_layers(model, recipe)))
     total = 0
     with first_token_only(model) as shortened:
         for i, layer in enumerate(layers):

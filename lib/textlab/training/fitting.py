@@ -178,7 +178,7 @@ def fit(
     progress, guard = trainer.callback(Progress), trainer.callback(Guard)
     state, seconds = trainer.state, progress.seconds + trainer.preparing
     rate = len(trainer.train_dataset) * state.epoch / seconds
-    known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings)
+    known = history(trainer), round(state.epoch, 3), state.global_step, seconds, rate, (*notes, *guard.warnings(state))
     return Fit(trainer.model, recipe, seed, *known, trainer)
 
 
@@ -187,14 +187,15 @@ def begin_at_frequencies(model: PreTrainedModel, true: np.ndarray) -> None:
     """Let a new head give each label the probability of its share of the rows.
 
     From 0.5 on, all labels that are rare would first push all texts the same way, and what the pretrained model tells
-    apart would be lost on it.
+    apart would be lost on it. A head without a bias, as decoders have it, stays as it is.
 
     Args:
         true: 0 and 1 for each label, shape (rows, labels).
     """
     shares = (true.sum(0) + 1) / (len(true) + 2)
+    body = set(model.base_model.modules())
     linear = [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part.bias is not None]
-    for head in [part for part in linear if part.out_features == len(shares)][-1:]:
+    for head in [part for part in linear if part.out_features == len(shares) and part not in body][-1:]:
         head.bias.copy_(torch.from_numpy(logit(shares)))
 
 
@@ -224,14 +225,14 @@ def build(
         recipe=recipe,
         rows=len(tokens["train"]),
         memory=memory,
-        class_weights=_class_weights(tokens["train"], n_classes) if recipe.class_weights else None,
+        class_weights=_class_weights(learned, n_classes) if recipe.class_weights else None,
         model=model,
         args=_arguments(recipe, _precision(model, recipe), seed, plan, len(learned)),
         train_dataset=learned,
         eval_dataset=tokens["validation"],
         processing_class=tokenizer,
         compute_metrics=partial(epoch_metrics, model),
-        data_collator=_collator(tokenizer, tokens, recipe),
+        data_collator=_collator(tokenizer, learned, tokens["validation"], recipe),
         callbacks=[guard, *plan.callbacks(recipe), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
@@ -264,7 +265,7 @@ def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsa
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=64,
-        warmup_steps=recipe.warmup,
+        warmup_steps=min(recipe.warmup, math.nextafter(1, 0)),  # 1 would be one step, and not all of them
         max_grad_norm=recipe.max_grad_norm,
         lr_scheduler_type="linear",
         bf16=precision == "bf16",
@@ -280,9 +281,9 @@ def _arguments(recipe: Recipe, precision: str, seed: int, plan: Resumable | Unsa
     )
 
 
-def _class_weights(train: Dataset, n_classes: int) -> torch.Tensor:
+def _class_weights(learned: Dataset, n_classes: int) -> torch.Tensor:
     """Return for each class the inverse of its frequency, 0 for one that does not occur, shape (n_classes,)."""
-    labels, weights = np.array(train["label"]), np.zeros(n_classes)
+    labels, weights = np.array(learned["label"]), np.zeros(n_classes)
     present = np.unique(labels)
     weights[present] = compute_class_weight("balanced", classes=present, y=labels)
     return torch.tensor(weights, dtype=torch.float32)
@@ -296,13 +297,15 @@ def _majority_f1(tokens: DatasetDict, n_classes: int) -> float:
     return f1_score(labels, constant, labels=range(n_classes), average="macro", zero_division=0)
 
 
-def _collator(tokenizer: PreTrainedTokenizerBase, tokens: DatasetDict, recipe: Recipe) -> DataCollatorWithPadding:
+def _collator(
+    tokenizer: PreTrainedTokenizerBase, learned: Dataset, validation: Dataset, recipe: Recipe
+) -> DataCollatorWithPadding:
     options = {"pad_to_multiple_of": 8 if environment.device() == "cuda" else None}
     if recipe.batches == "padded":
-        longest = max(row_lengths(tokens[split]).max() for split in ("train", "validation"))
+        longest = max(row_lengths(split).max() for split in (learned, validation))
         options = {"padding": "max_length", "max_length": int(longest)}
-    if isinstance(tokens["train"].features["label"], List):
-        return _SeveralLabels(tokenizer, **options, labels=len(evaluation.names(tokens["train"])))
+    if isinstance(learned.features["label"], List):
+        return _SeveralLabels(tokenizer, **options, labels=len(evaluation.names(learned)))
     return DataCollatorWithPadding(tokenizer, **options)
 
 

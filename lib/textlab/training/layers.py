@@ -25,6 +25,12 @@ def layers_of(model: PreTrainedModel) -> torch.nn.ModuleList:
     return torch.nn.ModuleList(max(others, key=len, default=[]))
 
 
+def pretrained_layers(model: PreTrainedModel, recipe: Recipe) -> torch.nn.ModuleList:
+    """Return the layers of a model without the one that `pooling: mean` has put on top of them."""
+    layers = layers_of(model)
+    return layers[:-1] if recipe.pooling == "mean" else layers
+
+
 def _flat(stack: torch.nn.ModuleList) -> list[torch.nn.Module]:
     """Return the members of a list, and of the lists in it."""
     return [one for member in stack for one in (_flat(member) if isinstance(member, torch.nn.ModuleList) else [member])]
@@ -40,7 +46,7 @@ def freeze(model: PreTrainedModel, recipe: Recipe) -> None:
     Raises:
         InputError: gradients do not say what a layer's input depends on.
     """
-    depth = round(recipe.frozen_share * len(layers_of(model)))
+    depth = round(recipe.frozen_share * len(pretrained_layers(model, recipe)))
     if depth == 0 and recipe.train_embeddings:
         return
     below, trained = weights_below(model, depth), weights_below(model, 0) if recipe.train_embeddings else []

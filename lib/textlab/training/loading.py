@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.modules.module import register_module_module_registration_hook
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
@@ -190,6 +191,7 @@ def _answer_by_ends(model: PreTrainedModel) -> None:
     A text that holds the token itself would end a batch with an error. Its answer is that of the text alone.
     """
     usual = model.forward
+    loss_of = binary_cross_entropy_with_logits if gives_several(model) else cross_entropy
 
     @functools.wraps(usual)
     def forward(input_ids, attention_mask=None, labels=None, **others):
@@ -199,7 +201,7 @@ def _answer_by_ends(model: PreTrainedModel) -> None:
             usual(input_ids=input_ids[rows], attention_mask=attention_mask[rows], **others).logits for rows in groups
         ]
         logits = torch.cat(parts)[torch.cat(groups).argsort()]
-        loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
+        loss = None if labels is None else loss_of(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     model.forward = forward
@@ -216,7 +218,8 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     Raises:
         InputError: the model cannot answer a text, or answers it otherwise beside a longer one.
     """
-    model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
+    if not _first_position(model):  # else positions are numbered by it, and nothing else reads it
+        model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
     longest = min(tokenizer.model_max_length, most_tokens(model) or 64, 64)
 
     def answers(n: int) -> torch.Tensor:
@@ -247,16 +250,19 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
 
 
 def most_tokens(model: PreTrainedModel) -> int | None:
-    """Return how many tokens a model can read; None when nothing limits that.
-
-    RoBERTa and its kin number positions from behind their padding token, so some of the table's rows are never used.
-    """
+    """Return how many tokens a model can read; None when nothing limits that."""
     limit = getattr(model.config, "max_position_embeddings", None)
-    if not isinstance(limit, int) or limit <= 0:
-        return None
+    return limit - _first_position(model) if isinstance(limit, int) and limit > 0 else None
+
+
+def _first_position(model: PreTrainedModel) -> int:
+    """Return the position of a text's first token.
+
+    It is 0, but RoBERTa and its kin number positions from behind the padding token of the config they were built by.
+    """
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    offset = getattr(table, "padding_idx", None)
-    return limit if offset is None else limit - offset - 1
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else padding + 1
 
 
 def gives_several(model: PreTrainedModel) -> bool:
@@ -265,17 +271,17 @@ def gives_several(model: PreTrainedModel) -> bool:
 
 
 def computes_in(model: PreTrainedModel, precision: str) -> bool:
-    """Return whether a model can be computed in mixed precision: some architectures fail in bf16."""
+    """Return whether a model can be computed in mixed precision: some fail in bf16, some are too large for fp16."""
     if precision == "fp32":
         return True
     ids = example(model)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     try:
         with torch.inference_mode(), torch.random.fork_rng(), torch.autocast(model.device.type, kind):
-            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     except RuntimeError:  # what torch raises for numbers and operations that the type has not
         return False
-    return True
+    return bool(logits.isfinite().all())
 
 
 @contextmanager

@@ -17,11 +17,12 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback
 
 from ..data import row_lengths
 from ..errors import TrainingError
+from ..settings import Recipe
 from . import checkpoints
 from .callbacks import Progress
 from .contrast import Contrast
 from .frozen_memory import FrozenMemory
-from .layers import layers_of, weights_below
+from .layers import pretrained_layers, weights_below
 from .short_layer import first_token_only
 
 AVERAGE = "average.safetensors"
@@ -61,7 +62,7 @@ class TextTrainer(Trainer):
     """A Trainer that does what training on short texts needs; all that users know of Trainer keeps working.
 
     Args:
-        recipe: the `settings.Recipe` that the arguments were made from.
+        recipe: what the arguments were made from.
         rows: how many of the first rows to train on are those of the data, for messages.
         class_weights: weight of each class in the loss, or None.
         memory: of the outputs of frozen layers; None begins an empty one.
@@ -71,7 +72,7 @@ class TextTrainer(Trainer):
     def __init__(
         self,
         *args,
-        recipe,
+        recipe: Recipe,
         rows: int,
         class_weights: torch.Tensor | None = None,
         memory: FrozenMemory | None = None,
@@ -80,7 +81,7 @@ class TextTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self._rows = rows
         self.recipe, self.memory = recipe, memory or FrozenMemory()
-        self._above = _layers_above(self.model) if recipe.layer_lr_decay != 1 else {}
+        self._above = _layers_above(self.model, recipe) if recipe.layer_lr_decay != 1 else {}
         self.preparing = 0.0  # seconds before the first step, for the outputs of frozen layers
         self._draft: Path | None = None  # where a checkpoint is being written
         self._average: dict[str, torch.Tensor] | None = None
@@ -275,20 +276,21 @@ class _Moments(TrainerCallback):
     """Calls the trainer at the right moments."""
 
     def __init__(self, trainer: TextTrainer) -> None:
-        self.trainer = trainer
+        self.trainer, self.padding = trainer, trainer.model.config.pad_token_id
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        model.config.pad_token_id = self.padding  # as `match` left it: Trainer makes it the tokenizer's
         self.trainer.begin()
 
     def on_step_end(self, args, state, control, **kwargs):
         self.trainer.update_average()
 
 
-def _layers_above(model: PreTrainedModel) -> dict[int, int]:
-    """Return how many Transformer layers lie above a weight, by its id; weights of no layer, such as the head's, lack.
+def _layers_above(model: PreTrainedModel, recipe: Recipe) -> dict[int, int]:
+    """Return how many pretrained layers lie above a weight, by its id; weights of no layer, such as the head's, lack.
 
     All layers lie above what the first one's input depends on.
     """
-    layers = layers_of(model)
+    layers = pretrained_layers(model, recipe)
     inside = {id(weight): len(layers) - 1 - i for i, layer in enumerate(layers) for weight in layer.parameters()}
     return inside | {id(weight): len(layers) for weight in weights_below(model, 0)}

@@ -106,6 +106,14 @@ def test_an_interrupted_training_ends_with_the_same_weights(undisturbed, tmp_pat
     )
 
 
+def test_a_resumed_training_names_collapsed_epochs_from_before_it_was_stopped(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, At(step=17, act=interrupt), learning_rate=1e-9)
+    resumed, *collapsed = train(tmp_path, At(), learning_rate=1e-9).notes
+    assert "went on from checkpoint-16" in resumed
+    assert collapsed == [f"After epoch {epoch} the model gives every text the same answer." for epoch in (1, 2, 3)]
+
+
 def found_in(folder):
     """Return the checkpoints of the one training in a folder, oldest first."""
     (place,) = folder.glob("checkpoints-*")

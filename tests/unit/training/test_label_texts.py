@@ -104,3 +104,22 @@ def test_a_message_names_rows_of_the_data_alone(known, tmp_path):
         training.fit(model, tokenizer, tokens, recipe, 1, training.Unsaved(tmp_path), [Poison()])
     told = str(error.value).split("with rows ")[1].split(" of train")[0]
     assert sorted(map(int, told.split(", "))) == [0, 1, 2]
+
+
+def test_a_class_of_which_only_the_name_is_learned_from_has_a_weight(known, tmp_path):
+    source, tokenizer, _, tokens = known
+    recipe = Recipe(epochs=1, batch_size=1, label_names=1, max_length=16, contrastive=0.0, class_weights=True)
+    rare = DatasetDict(train=tokens["train"].select([0, 2]), validation=tokens["validation"])
+    model = training.load_model(source, LABELS, recipe, 1)
+    fitted = training.fit(model, tokenizer, rare, recipe, 1, training.Unsaved(tmp_path))
+    assert fitted.history["loss"].notna().sum() == fitted.steps == 4
+
+
+def test_texts_are_padded_to_the_longest_name_too(known, tmp_path):
+    source, tokenizer, _, tokens = known
+    recipe = Recipe(epochs=1, label_names=1, max_length=16, contrastive=0.0, batches="padded")
+    features = tokens["train"].features | {"label": ClassLabel(names=[LABELS[0], "lost " * 9])}
+    splits = DatasetDict({name: rows.cast(Features(features)) for name, rows in tokens.items()})
+    model = training.load_model(source, LABELS, recipe, 1)
+    trainer = training.build(model, tokenizer, splits, recipe, 1, training.Unsaved(tmp_path))
+    assert {batch["input_ids"].shape[1] for batch in trainer.get_train_dataloader()} == {11}

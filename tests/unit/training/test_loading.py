@@ -229,6 +229,15 @@ def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
     assert table["p_LABEL_0"].notna().all()
 
 
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta"])
+def test_a_padding_token_other_than_the_config_s_moves_no_position_of_the_saved_model(make, tmp_path, kind):
+    fitted, tokenizer = fit(make(tiny(kind, pad_token_id=1)), tmp_path)
+    training.save(fitted, tmp_path / "trained")
+    saved = training.load_classifier(tmp_path / "trained", "mine")
+    answers = [training.probabilities(model, tokenizer, TEXTS, 32) for model in (fitted.model, saved.model)]
+    assert tokenizer.pad_token_id == 0 and np.abs(answers[0] - answers[1]).max() < 1e-6
+
+
 @pytest.mark.parametrize("limit", [0, -1, "many", None])
 def test_a_tokenizer_whose_limit_is_no_length_is_refused(make, limit):
     folder = make(tiny("bert"))
@@ -361,6 +370,18 @@ def test_a_decoder_finds_the_last_token_where_its_config_names_another_padding_t
     classifier = training.load_classifier(folder, "mine")
     together = classifier.table(["good", "so good " * 9])["p_LABEL_0"]
     assert abs(classifier.table(["good"])["p_LABEL_0"][0] - together[0]) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_an_encoder_and_decoder_learns_several_labels_each_by_itself(make, kind):
+    folder = make(tiny(kind, d_kv=16, d_ff=64, eos_token_id=102, pad_token_id=0, decoder_start_token_id=0))
+    recipe = settings.make_recipe("fast", max_length=32)
+    model = training.load_model(source(folder), ["joy", "anger", "fear"], recipe, 1, several=True)
+    ids = torch.tensor([[7, 8, 9, 102], [7, 102, 0, 0]])
+    true = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    answer = model(input_ids=ids, attention_mask=(ids > 0).long(), labels=true)
+    chances = torch.where(true > 0, answer.logits.sigmoid(), 1 - answer.logits.sigmoid())
+    assert answer.loss.item() == pytest.approx(-chances.log().mean().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind, expected", [("deberta", False), ("bert", True)])

@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from textlab import data, evaluation, hub, settings, training
 from textlab.errors import InputError
 from textlab.training.inference import mean_states
+from textlab.training.loading import computes_in
 from textlab.training.pooling import KINDS, SCALE, SHIFT, read_the_mean
 
 LABELS = ["bad", "good"]
@@ -56,6 +57,14 @@ def test_the_head_reads_the_mean_of_the_tokens_and_nothing_else(kind, tmp_path):
         assert torch.allclose(again(input_ids=ids, attention_mask=mask).logits, found, atol=1e-5)
 
 
+def test_a_mean_that_fp16_cannot_hold_is_not_computed_in_it():
+    model = AutoModelForSequenceClassification.from_config(CONFIGS["bert"], attn_implementation="eager").eval()
+    model.bert.encoder.layer[-1].output.LayerNorm.bias.data[0] = 10
+    assert computes_in(model, "fp16")
+    read_the_mean(model)
+    assert computes_in(model, "bf16") and not computes_in(model, "fp16")
+
+
 def test_an_architecture_without_such_a_head_is_refused():
     model = transformers.AlbertForSequenceClassification(
         transformers.AlbertConfig(**SMALL, embedding_size=16, num_labels=2)
@@ -80,6 +89,22 @@ def test_the_recipe_probe_trains_the_last_linear_map_alone_and_answers_like_the_
     baseline = training.Probe(source, LABELS, tokenizer, 32, 1)(texts)["linear_probe"]["validation"]
     assert (answers == [LABELS[i] for i in baseline]).mean() > 0.95
     assert evaluation.score(texts["validation"], baseline)["accuracy"] > 0.95
+
+
+def test_the_layer_that_takes_the_mean_is_none_of_those_that_a_recipe_counts(tmp_path):
+    source, texts = hub.resolve_model("packaged"), splits(8)
+    tokenizer = training.load_tokenizer(source)
+    tokens, rates = data.tokenize(texts, tokenizer, 32), {}
+    for pooling in ("head", "mean"):
+        recipe = settings.make_recipe("fast", pooling=pooling, layer_lr_decay=0.5, max_length=32)
+        model = training.load_model(source, LABELS, recipe, seed=1)
+        trainer = training.build(model, tokenizer, tokens, recipe, 1, training.Unsaved(tmp_path))
+        groups = trainer.create_optimizer().param_groups
+        found = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+        layers = model.bert.encoder.layer
+        rates[pooling] = [{found.get(id(weight)) for weight in layer.parameters()} for layer in layers]
+    assert rates["mean"] == [*rates["head"], {None}]
+    assert rates["head"] == [{None}] * 3 + [{rate * recipe.learning_rate} for rate in (0.25, 0.5, 1.0)]
 
 
 @pytest.mark.parametrize("rows", [4, 6, 14])

@@ -404,6 +404,11 @@ def test_layers_learn_slower_the_lower_they_are(setting, tmp_path):
     assert {rate for name, rate in found.items() if "embeddings" in name} == {0.2}
 
 
+def test_a_warmup_of_all_steps_ends_with_the_last_one(setting, tmp_path):
+    rates = run(setting, tmp_path, warmup=1.0, epochs=1).history["learning_rate"].dropna()
+    assert len(rates) == 8 and rates.is_monotonic_increasing
+
+
 def test_class_weights_and_smoothing_change_the_loss_as_stated(setting, tmp_path):
     source, tokenizer, tokens, _ = setting
     rare = DatasetDict(train=tokens["train"].select([*range(0, 60, 2), 1, 3]), validation=tokens["validation"])

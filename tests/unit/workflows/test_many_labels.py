@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import f1_score
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from conftest import error
 from textlab import data, evaluation, hub, settings, tracking, training, workflows
@@ -189,6 +189,15 @@ def test_a_new_head_begins_at_the_share_of_each_label(bench):
     fitting.begin_at_frequencies(model, true)
     chances = training.probabilities(model, bench.tokenizer, [text for text, _ in ROWS], 16)
     assert chances.mean(0) == pytest.approx(true.mean(0), abs=0.05) and np.ptp(true.mean(0)) > 0.1
+
+
+def test_no_part_below_the_head_is_taken_for_it():
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1}
+    config = AutoConfig.for_model("qwen2", **sizes, intermediate_size=16, vocab_size=50, num_labels=32)
+    model = AutoModelForSequenceClassification.from_config(config)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    fitting.begin_at_frequencies(model, np.eye(32))
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
 def test_the_model_of_an_epoch_answers_from_the_thresholds_of_that_epoch(bench, store):
