@@ -256,8 +256,8 @@ def _read(file: Path, text_column: str, label_column: str, labels: str) -> pd.Da
     if not tables:
         return None
     table = labelled(pd.concat(tables), label_column, file.name)
-    parts = [part.iloc[:, 1] for part in tables]
-    if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):  # each batch may list other categories
+    parts = [part.iloc[:, 1] for part in tables if part.shape[1] == 2]  # else the labels are lists by now
+    if parts and all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):  # batches may list others
         table["label"] = union_categoricals(parts, ignore_order=True)
     return table
 
