@@ -6,6 +6,7 @@ with a file, or with the name of a model, is said at once.
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
@@ -27,6 +28,8 @@ from .watch import Watch
 #: Rows that are read, sorted by length and written at a time.
 CHUNK = 2048
 OUTPUTS = (".csv", ".jsonl", ".parquet")
+#: How csv is written: with all but numbers between quotes, else a carriage return in a text would end its row.
+CSV = {"index": False, "lineterminator": "\n", "quoting": csv.QUOTE_NONNUMERIC}
 
 _TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
 
@@ -182,5 +185,5 @@ def _writer(path: Path, form: str, classifier: training.Classifier):
             options = {"path_or_buf": stream, "orient": "records", "lines": True, "force_ascii": False}
             yield lambda table: in_lists(table).to_json(**options)
         else:
-            pd.DataFrame(columns=columns).to_csv(stream, index=False, lineterminator="\n")
-            yield partial(pd.DataFrame.to_csv, path_or_buf=stream, index=False, header=False, lineterminator="\n")
+            pd.DataFrame(columns=columns).to_csv(stream, **CSV)
+            yield partial(pd.DataFrame.to_csv, path_or_buf=stream, header=False, **CSV)

@@ -126,6 +126,13 @@ def test_an_earlier_suggestion_goes_in_again_and_its_guesses_are_made_anew(model
     assert list(table) == ["text", "label", "guess", "reason", "id"] and table["guess"].tolist() == ["good"]
 
 
+def test_a_carriage_return_in_a_text_ends_no_row_to_label(model, folder):
+    pd.DataFrame({"text": ["a 0.5\rmore", "b 0.4"], "id": [1, 2]}).to_parquet("in.parquet")
+    assert run("in.parquet", "-o", "out.csv") == 0
+    table = read(folder / "out.csv")
+    assert table["text"].tolist() == ["a 0.5\rmore", "b 0.4"] and table["id"].tolist() == [1, 2]
+
+
 def test_labelled_texts_of_a_model_of_several_labels_may_have_a_column_for_each(model, folder, capsys):
     model.thresholds = np.array([0.5, 0.5])
     write(folder / "old.csv", [("a0 0.5", 1, 0), ("b1 0.5", 0, 0)], ("text", "bad", "good"))
