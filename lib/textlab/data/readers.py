@@ -176,14 +176,14 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
 
 def read_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> pd.DataFrame:
     """Return text and label of a split, by line or row of its file; with several files by `<file>:<line or row>`."""
-    tables = {file.name: _read(file, text_column, label_column, labels) for file in files}
-    tables = {name: table for name, table in tables.items() if table is not None}
+    tables = [(file.name, _read(file, text_column, label_column, labels)) for file in files]
+    tables = [(name, table) for name, table in tables if table is not None]
     if not tables:
         raise _no_rows(files[0], "texts and labels")
     if len(files) == 1:
-        return tables[files[0].name]
-    whole = pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables.items()])
-    whole.attrs = dict(ChainMap(*(table.attrs for table in tables.values())))
+        return tables[0][1]
+    whole = pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables])
+    whole.attrs = dict(ChainMap(*(table.attrs for _, table in tables)))
     return whole
 
 

@@ -424,6 +424,45 @@ def test_hub_snapshot_with_one_split_of_another_name_is_split(resolved):
     assert data.load("owner/name").rows() == {"train": 16, "validation": 2, "test": 2}
 
 
+@pytest.mark.parametrize("card", ["", card_of("train").replace("-*", ".csv")])
+def test_csv_of_the_hub_is_read_as_it_is_from_a_path(resolved, card):
+    rows = [("null", "bug"), ("007", "bug"), *((f"{word} {i}", word) for i in range(9) for word in ("None", "idea"))]
+    (resolved / "data").mkdir()
+    path = write(resolved / "data" / "train.csv", "text,label\n" + "".join(f"{t},{label}\n" for t, label in rows))
+    write(resolved / "README.md", card)
+    found = data.load("owner/name")
+    assert texts(found) == texts(data.load(path)) == dict(rows) and found.labels == ["None", "bug", "idea"]
+    write(resolved / "data" / "train.csv", "text,label\n" + "".join(f'"{t},{label}\n' for t, label in rows))
+    assert error("owner/name").startswith("train.csv: a quote opened in line 2 is ")
+
+
+CLASSES = "[{name: text, dtype: string}, {name: label, dtype: {class_label: {names: {0: bad, 1: good}}}}]"
+
+
+@pytest.mark.parametrize(
+    "header, said, labels",
+    [
+        ("text,label\n", f"dataset_info: {{features: {CLASSES}}}", ["bad", "good"]),
+        ("", "  names: [text, label]", ["0", "1"]),
+    ],
+)
+def test_what_the_card_says_of_a_csv_of_the_hub_is_kept(resolved, header, said, labels):
+    (resolved / "data").mkdir()
+    write(resolved / "data" / "train.csv", header + "".join(f"{text},{int(label == 'good')}\n" for text, label in ROWS))
+    card = card_of("train").replace("-*", ".csv").replace("one", "default")
+    write(resolved / "README.md", card.removesuffix("---\n") + f"{said}\n---\n")
+    found = data.load("owner/name")
+    assert found.labels == labels and len(texts(found)) == len(ROWS)
+
+
+def test_files_of_one_name_in_folders_of_the_hub_are_all_read(resolved):
+    for part in "ab":
+        (resolved / part).mkdir()
+        rows = [json.dumps({"text": f"{part} {i}", "label": part}) + "\n" for i in range(9)]
+        write(resolved / part / "train.jsonl", "".join(rows))
+    assert len(texts(data.load("owner/name"))) == 18
+
+
 def test_hub_snapshot_without_train_or_without_data(resolved):
     write(resolved / "README.md", "nothing here")
     assert error("owner/name").startswith("dataset: owner/name cannot be loaded (")
