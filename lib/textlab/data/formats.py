@@ -35,12 +35,16 @@ from . import quotes
 TEXT_COLUMNS = ("text", "sentence", "content", "tweet")
 LABEL_COLUMNS = ("label", "label_name", "emotion", "category", "class", "target", "labels", "emotions", "categories")
 
+#: A field between quotes, whatever the separator; and lines behind the header that show which one it is.
+_QUOTED = re.compile(r'(?:^|(?<=[,;\t]))"(?:[^"]|"")*+(?:"|\Z)', re.MULTILINE)
+_AHEAD = 50
+
 Pick = Callable[[list[str]], list[str]]
 Batch = tuple[pd.DataFrame, float]
 
 
 def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
-    """Parse csv (separated by `,`, `;` or a tab, whichever its first line has most of) or tsv."""
+    """Parse csv (separated by `,`, `;` or a tab, see `_separator`) or tsv."""
     with _open(path) as stream:
         tables = _csv_rows(path, stream, rows)
         header = next(tables, None)
@@ -112,8 +116,20 @@ def _csv_head(path: Path, stream: TextIO) -> tuple[int, str, Iterator[str]]:
             stated = line[1]
         elif header.strip():
             tsv = "\t" * (path.suffix.lower() == ".tsv")
-            return number, stated or tsv or max(",;\t", key=header.count), itertools.chain([header], stream)
+            ahead = [header, *itertools.islice(stream, _AHEAD)]
+            return number, stated or tsv or _separator(ahead), itertools.chain(ahead, stream)
     return 1, ",", iter(())
+
+
+def _separator(lines: list[str]) -> str:
+    """Return which of `,`, `;` and tab separates the names of columns, by the first lines of a file.
+
+    Outside of quotes, it is what most other lines have as often as the header, else what the header has most of.
+    """
+    header, *rows = _QUOTED.sub("", "".join(lines)).split("\n")
+    counts = {separator: header.count(separator) for separator in ",;\t"}
+    fits = {separator: sum(row.count(separator) == count for row in rows) for separator, count in counts.items()}
+    return max(counts, key=lambda separator: (counts[separator] > 0, fits[separator], counts[separator]))
 
 
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:

@@ -142,6 +142,24 @@ def test_the_line_of_a_spreadsheet_that_names_the_separator_is_no_row(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    "header, separator",
+    [
+        ("Was hat gefallen, was nicht?;Label", ";"),
+        ('"Was hat, kurz, gefallen?";Label', ";"),
+        ('"Your comment\n(optional, short)";Label', ";"),
+        ("Gefallen; oder nicht?,Label", ","),
+    ],
+)
+def test_the_separator_is_what_the_other_lines_have_too_outside_of_quotes(tmp_path, header, separator):
+    text = '"gut, ja; ""gut""\nund schön"'
+    path = write(tmp_path / "a.csv", "\n".join([header, f"{text}{separator}pos", f"weniger{separator}neg"]))
+    names = [header.rpartition(separator)[0].strip('"'), "Label"]
+    table = readers.read_files([path], *names)
+    assert table.to_numpy().tolist() == [['gut, ja; "gut"\nund schön', "pos"], ["weniger", "neg"]]
+    assert table.index.tolist() == [2 + header.count("\n"), 4 + header.count("\n")]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         'ham,"Go until jurong point, crazy"\nspam,Free entry\n',
