@@ -57,7 +57,8 @@ def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
             if _is_data(names, next(tables, header.iloc[:0])):
                 raise InputError(
                     f"{path.name}: its first line looks like data ({', '.join(map(repr, names[:3]))}), but it has to "
-                    "name the columns; put a line with a name for each column on top, text and label among them"
+                    "name the columns; put a line with a name for each column on top, text and label among them; if it "
+                    "does name them, set text_column and label_column to two of them"
                 ) from None
             raise
         places = [names.index(column) for column in columns]
@@ -97,10 +98,13 @@ def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _is_data(names: list[str], table: pd.DataFrame) -> bool:
-    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur."""
+    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur.
+
+    A question, such as a survey's, is no sentence: it may well name a column.
+    """
     numbers = [name for name in names if re.fullmatch(r"[-+]?\d+([.,]\d+)?", name)]
     numbered = numbers == [str(number) for number in range(len(numbers))]  # as pandas names columns without a name
-    sentence = any(len(name.split()) > 4 for name in names)
+    sentence = any(len(name.split()) > 4 and not name.endswith(("?", ":")) for name in names)
     recur = any(name and (table[place].str.strip() == name).any() for place, name in enumerate(names))
     return bool(numbers) and not numbered or sentence or recur
 
