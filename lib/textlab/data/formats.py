@@ -63,7 +63,19 @@ def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
             raise
         places = [names.index(column) for column in columns]
         for table in tables:
+            _check_rows(path, table, names, places[0])
             yield table[places].set_axis(columns, axis=1), _share(stream)
+
+
+def _check_rows(path: Path, table: pd.DataFrame, names: list[str], text: int) -> None:
+    """Raise an InputError if the names of the columns are a row, too; `text` is the place of the text column."""
+    alike = table[table[text].str.strip("\ufeff ") == names[text]]
+    for line, *cells in alike.itertuples():
+        if len(names) > 1 and [cell.strip("\ufeff ") for cell in cells] == names:
+            raise InputError(
+                f"{path.name}, line {line}: the names of the columns stand here once more, as where files were joined; "
+                "delete this line"
+            )
 
 
 def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
