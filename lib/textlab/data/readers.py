@@ -171,7 +171,13 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
     several = ", or labels to several if they are columns of 0 and 1" if parameter == "label_column" else ""
     there = ", ".join(map(repr, names))
-    raise InputError(f"{where}: {missing}; there is: {there}; set {parameter} to one of these{several}")
+    advice = f"set {parameter} to one of these{several}"
+    if several and "/" not in where and split_names([where]).get(where, "train") != "train":
+        advice = (
+            "if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`; if one "
+            f"does, {advice}"
+        )
+    raise InputError(f"{where}: {missing}; there is: {there}; {advice}")
 
 
 def read_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> pd.DataFrame:

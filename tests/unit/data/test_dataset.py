@@ -234,6 +234,18 @@ def test_missing_columns_are_named_with_those_that_are_there(folder):
     )
 
 
+def test_a_test_file_without_labels_is_to_be_left_out(folder):
+    write(folder / "train.csv", "id,keyword,text,target\n" + "".join(f"1,fire,{t},{label}\n" for t, label in ROWS))
+    write(folder / "test.csv", "id,keyword,text\n1,fire,what now\n")
+    told = "it cannot be scored: leave it out, and label it with `predict`; if one does, set label_column to one of"
+    for asked in ("", "target"):
+        assert told in error(folder, label_column=asked)
+    (folder / "test.csv").rename(folder / "dev_2.csv")
+    assert error(folder).startswith("dev_2.csv: none of the usual columns") and told in error(folder)
+    write(folder / "train.csv", "id,keyword,text\n1,fire,what now\n")
+    assert "train.csv: none of" in error(folder) and "it cannot be scored" not in error(folder)
+
+
 @pytest.mark.parametrize(
     "label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([{"a": 0}, {"a": 1}], "holds lists or objects")]
 )
