@@ -278,3 +278,12 @@ def test_categories_of_a_parquet_file_are_an_order_only_if_they_are_declared_to_
     assert "nothing tells the order of the labels" in error(lambda: data.load(path, labels="ordered"))
     found = data.load(path)
     assert found.labels == ["high", "low", "medium"] and sum(found.rows().values()) == 60
+
+
+def test_stars_that_a_csv_holds_as_5_0_are_whole_numbers(tmp_path):
+    path = write(tmp_path / "train.csv", [f"{i % 3 + 9}.0" for i in range(60)], "label")
+    assert data.load(path, labels="ordered").labels == ["9", "10", "11"]
+    pd.DataFrame({"text": list("abc"), "label": [9, 10, 11]}).to_parquet(tmp_path / "test.parquet")
+    found = data.load(str(tmp_path))
+    assert found.labels == ["9", "10", "11"] and found.rows()["test"] == 3
+    assert data.load(write(tmp_path / "b.csv", ["1.0", "1.5", "x"] * 20, "label")).labels == ["1.0", "1.5", "x"]
