@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,8 @@ def predict(
     """
     if isinstance(texts, str):
         raise InputError(f"texts: got one string; accepted is a list of them; use [{texts[:20]!r}]")
+    if isinstance(texts, pd.DataFrame | Mapping):  # their columns' names would be taken for the texts
+        raise InputError("texts: got a table; accepted is a list of texts; use one of its columns, as table['text']")
     texts = [None if pd.api.types.is_scalar(text) and pd.isna(text) else text for text in texts]
     if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
         raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
