@@ -46,7 +46,8 @@ def read(
     groups = readers.split_files(origin.path) if origin else files_of(source)
     parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
     folder = origin.path if origin else Path(source).expanduser()
-    about = _about_files(folder, groups) + likely_headers(groups, parts)
+    left_out = hub.left_out(origin) if origin else []
+    about = _about_files(folder, groups, left_out) + likely_headers(groups, parts)
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
         return origin, parts, [kept, *about]
@@ -55,11 +56,15 @@ def read(
     return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
 
 
-def _about_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
-    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides."""
+def _about_files(folder: Path, groups: dict[str, list[Path]], left_out: list[str]) -> list[str]:
+    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides.
+
+    Args:
+        left_out: names of files that came with the folder, and are not in it.
+    """
     names = [file.name for file in groups.get("train", [])]
     notes = [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
-    unused = readers.unused_files(folder, groups) if folder.is_dir() else []
+    unused = readers.unused_files(folder, groups, left_out) if folder.is_dir() else []
     return notes + [f"Files that are not used: {', '.join(unused)}."] * bool(unused)
 
 

@@ -57,10 +57,15 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     return {split: [folder / name for name in group] for split, group in files.items()}
 
 
-def unused_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
-    """Return what a folder holds beside the files of its splits that is data by its name, whatever its format."""
+def unused_files(folder: Path, groups: dict[str, list[Path]], more: Iterable[str] = ()) -> list[str]:
+    """Return what a folder holds beside the files of its splits that is data by its name, whatever its format.
+
+    Args:
+        more: names of files that came with those of the folder, and are not in it.
+    """
     used = {file.name for group in groups.values() for file in group}
-    data = [name for name in _names(folder) if Path(name).suffix.lower() in FORMATS or _SPLIT.match(name)]
+    there = (*_names(folder), *more)
+    data = [name for name in there if Path(name).suffix.lower() in FORMATS or _SPLIT.match(name)]
     return [name for name in data if name not in used and not _NOT_DATA.match(name)]
 
 
