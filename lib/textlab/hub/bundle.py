@@ -37,7 +37,7 @@ class Carried(TypedDict):
     kind: Literal["model", "dataset"]
     revision: strict_json.Commit
     files: Annotated[dict[str, strict_json.Sha256], Field(min_length=1)]
-    newest: NotRequired[bool]  # asked for without a revision, for which older bundles, which do not say it, are taken
+    newest: NotRequired[bool]  # asked for without a revision or as main; older bundles, which do not say it, are taken
 
 
 class Contents(TypedDict):
@@ -64,7 +64,7 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     chosen = list({(source.kind, source.id, source.revision): source for source in found}.values())
     if not chosen:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
-    newest = [source for source, (spec, _) in zip(found, named) if "@" not in spec]
+    newest = [source for source, (spec, _) in zip(found, named) if sources.split_id(spec)[1] in (None, "main")]
     facts = [
         {name: getattr(source, name) for name in ("id", "kind", "revision", "files")} | {"newest": source in newest}
         for source in chosen
@@ -119,6 +119,7 @@ def add(file: Path) -> Contents:
             candidates.add_listing(contents["listing"])
         for source in contents["sources"]:
             here = download.snapshot_folder(source["id"], source["kind"], source["revision"])
+            (here / download.PARTS).mkdir(parents=True, exist_ok=True)  # there as long as files are missing
             for name in source["files"]:
                 (here / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(draft) / _member(source, name)).replace(here / name)

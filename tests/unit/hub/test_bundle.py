@@ -7,6 +7,7 @@ import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from huggingface_hub import constants
@@ -69,6 +70,19 @@ def test_a_bundle_can_be_made_offline_from_what_is_here(standin, hub_at, tmp_pat
     assert contents["listing"] is None and list(contents["sources"][0]["files"]) == ["config.json", "model.safetensors"]
 
 
+def test_a_bundle_of_main_brings_the_newest(standin, elsewhere, tmp_path):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    serve(standin, repository("model", "owner/m", files))
+    bundle.create(tmp_path / "old.zip", ["owner/m"], [], TASK)
+    standin.repositories.clear()
+    new = serve(standin, repository("model", "owner/m", files | {"vocab.txt": b"a"}))["sha"]
+    bundle.create(tmp_path / "new.zip", ["owner/m@main"], [], TASK)
+    elsewhere()
+    bundle.add(tmp_path / "old.zip")
+    bundle.add(tmp_path / "new.zip")
+    assert hub.resolve_model("owner/m").revision == hub.resolve_model("owner/m@main").revision == new
+
+
 @pytest.mark.parametrize("order", [("old", "new"), ("new", "old")])
 def test_a_revision_that_was_asked_for_does_not_take_the_place_of_the_newest(standin, elsewhere, tmp_path, order):
     files = {"config.json": b"{}", "model.safetensors": b"weights"}
@@ -106,6 +120,19 @@ def test_a_bundle_completes_a_download_that_broke(standin, monkeypatch, tmp_path
     bundle.add(make(tmp_path / "b.zip", revision=repo["sha"]))
     assert list(hub.resolve_model(f"owner/m@{repo['sha']}").files) == ["config.json", "model.safetensors"]
     assert "owner/m" in candidates.on_this_machine("model").index
+
+
+def test_a_bundle_whose_files_were_cut_off_on_their_way_is_not_taken_for_whole(monkeypatch, elsewhere, tmp_path):
+    elsewhere()
+    file = make(tmp_path / "b.zip", {"a.csv": b"text,label\n", "b.csv": b"text,label\n"}, kind="dataset")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", cut_off := Mock(side_effect=[None, KeyboardInterrupt]))
+        with pytest.raises(KeyboardInterrupt):
+            bundle.add(file)
+    assert cut_off.call_count == 2
+    assert "lacks files that were not yet downloaded" in error(hub.resolve, f"owner/m@{SHA}", "dataset")
+    bundle.add(file)
+    assert [*hub.resolve(f"owner/m@{SHA}", "dataset").files] == ["a.csv", "b.csv"]
 
 
 # --- what is refused, and leaves nothing behind ---------------------------------------------------
