@@ -76,13 +76,14 @@ def read_manifest(folder: Path) -> dict[str, str]:
     return strict_json.read_json(file, Manifest, f"the manifest {file}")["files"] if file.is_file() else {}
 
 
-def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], ref: str = "main") -> None:
-    """Declare a snapshot whole: write its manifest, and its revision as that of the branch or tag `ref`."""
+def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], refs: Iterable[str]) -> None:
+    """Declare a snapshot whole: write its manifest, and its revision as that of these branches or tags."""
     content = {"id": repo, "kind": kind, "revision": folder.name, "files": files}
     machine.write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
     shutil.rmtree(folder / PARTS, ignore_errors=True)
-    if not SHA.fullmatch(ref):
-        machine.write_text(folder.parents[1] / "refs" / ref, folder.name)
+    for ref in refs:
+        if not SHA.fullmatch(ref):
+            machine.write_text(folder.parents[1] / "refs" / ref, folder.name)
 
 
 def allowed(names: Iterable[str], kind: str) -> list[str]:
@@ -125,7 +126,7 @@ def snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
     folder = snapshot_folder(repo, kind, sha)
     with locked(sha):
         files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
-        write_manifest(folder, repo, kind, files, revision or "main")
+        write_manifest(folder, repo, kind, files, [revision or "main"])
     return sha, folder
 
 

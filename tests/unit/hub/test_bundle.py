@@ -83,6 +83,24 @@ def test_a_bundle_of_main_brings_the_newest(standin, elsewhere, tmp_path):
     assert hub.resolve_model("owner/m").revision == hub.resolve_model("owner/m@main").revision == new
 
 
+def test_a_branch_that_was_bundled_works_by_its_name(standin, hub_at, elsewhere, tmp_path):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    sha = serve(standin, repository("model", "owner/m", files))["sha"]
+    hub.resolve_model("owner/m")
+    (Path(constants.HF_HUB_CACHE) / "models--owner--m" / "refs" / "v2").write_text(sha)  # as the branch came
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    bundle.create(tmp_path / "b.zip", ["owner/m@v2"], [], TASK)
+    elsewhere()
+    bundle.add(tmp_path / "b.zip")
+    assert hub.resolve_model("owner/m@v2").revision == sha
+
+
+@pytest.mark.parametrize("ref", ["../x", "/x", "a/../x", "", "x/", ".x"])
+def test_a_name_of_a_revision_that_leads_out_of_its_folder_is_refused(tmp_path, ref):
+    source = {"id": "owner/m", "kind": "model", "revision": SHA, "files": {"config.json": "0" * 64}, "refs": [ref]}
+    assert "at sources.0.refs.0: " in error(bundle.add, make(tmp_path / "b.zip", contents={"sources": [source]}))
+
+
 @pytest.mark.parametrize("order", [("old", "new"), ("new", "old")])
 def test_a_revision_that_was_asked_for_does_not_take_the_place_of_the_newest(standin, elsewhere, tmp_path, order):
     files = {"config.json": b"{}", "model.safetensors": b"weights"}
