@@ -280,7 +280,9 @@ def _named(parts: dict[str, pd.DataFrame], source: str, several: bool) -> tuple[
     """Return split -> the label of each row as a name (of several, as `label_sets.written` writes them), and notes."""
     if several:
         return label_sets.read(parts, source, lambda value: label_names.name(value, source))
-    return {split: label_names.names(part["label"], source) for split, part in parts.items()}, []
+    named = {split: label_names.names(part["label"], source) for split, part in parts.items()}
+    declared = any(isinstance(part["label"].dtype, pd.CategoricalDtype) for part in parts.values())
+    return named if declared else label_names.whole(named), []
 
 
 def _clean(

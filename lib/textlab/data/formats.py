@@ -35,12 +35,16 @@ from . import quotes
 TEXT_COLUMNS = ("text", "sentence", "content", "tweet")
 LABEL_COLUMNS = ("label", "label_name", "emotion", "category", "class", "target", "labels", "emotions", "categories")
 
+#: A field between quotes, whatever the separator; and lines behind the header that show which one it is.
+_QUOTED = re.compile(r'(?:^|(?<=[,;\t]))"(?:[^"]|"")*+(?:"|\Z)', re.MULTILINE)
+_AHEAD = 50
+
 Pick = Callable[[list[str]], list[str]]
 Batch = tuple[pd.DataFrame, float]
 
 
 def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
-    """Parse csv (separated by `,`, `;` or a tab, whichever its first line has most of) or tsv."""
+    """Parse csv (separated by `,`, `;` or a tab, see `_separator`) or tsv."""
     with _open(path) as stream:
         tables = _csv_rows(path, stream, rows)
         header = next(tables, None)
@@ -53,12 +57,25 @@ def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
             if _is_data(names, next(tables, header.iloc[:0])):
                 raise InputError(
                     f"{path.name}: its first line looks like data ({', '.join(map(repr, names[:3]))}), but it has to "
-                    "name the columns; put a line with a name for each column on top, text and label among them"
+                    "name the columns; put a line with a name for each column on top, text and label among them; if it "
+                    "does name them, set text_column and label_column to two of them"
                 ) from None
             raise
         places = [names.index(column) for column in columns]
         for table in tables:
+            _check_rows(path, table, names, places[0])
             yield table[places].set_axis(columns, axis=1), _share(stream)
+
+
+def _check_rows(path: Path, table: pd.DataFrame, names: list[str], text: int) -> None:
+    """Raise an InputError if the names of the columns are a row, too; `text` is the place of the text column."""
+    alike = table[table[text].str.strip("\ufeff ") == names[text]]
+    for line, *cells in alike.itertuples():
+        if len(names) > 1 and [cell.strip("\ufeff ") for cell in cells] == names:
+            raise InputError(
+                f"{path.name}, line {line}: the names of the columns stand here once more, as where files were joined; "
+                "delete this line"
+            )
 
 
 def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
@@ -93,10 +110,13 @@ def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _is_data(names: list[str], table: pd.DataFrame) -> bool:
-    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur."""
+    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur.
+
+    A question, such as a survey's, is no sentence: it may well name a column.
+    """
     numbers = [name for name in names if re.fullmatch(r"[-+]?\d+([.,]\d+)?", name)]
     numbered = numbers == [str(number) for number in range(len(numbers))]  # as pandas names columns without a name
-    sentence = any(len(name.split()) > 4 for name in names)
+    sentence = any(len(name.split()) > 4 and not name.endswith(("?", ":")) for name in names)
     recur = any(name and (table[place].str.strip() == name).any() for place, name in enumerate(names))
     return bool(numbers) and not numbered or sentence or recur
 
@@ -112,8 +132,20 @@ def _csv_head(path: Path, stream: TextIO) -> tuple[int, str, Iterator[str]]:
             stated = line[1]
         elif header.strip():
             tsv = "\t" * (path.suffix.lower() == ".tsv")
-            return number, stated or tsv or max(",;\t", key=header.count), itertools.chain([header], stream)
+            ahead = [header, *itertools.islice(stream, _AHEAD)]
+            return number, stated or tsv or _separator(ahead), itertools.chain(ahead, stream)
     return 1, ",", iter(())
+
+
+def _separator(lines: list[str]) -> str:
+    """Return which of `,`, `;` and tab separates the names of columns, by the first lines of a file.
+
+    Outside of quotes, it is what most other lines have as often as the header, else what the header has most of.
+    """
+    header, *rows = _QUOTED.sub("", "".join(lines)).split("\n")
+    counts = {separator: header.count(separator) for separator in ",;\t"}
+    fits = {separator: sum(row.count(separator) == count for row in rows) for separator, count in counts.items()}
+    return max(counts, key=lambda separator: (counts[separator] > 0, fits[separator], counts[separator]))
 
 
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:

@@ -16,6 +16,7 @@ EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 LONGEST_NAME = 200
 
 _WHOLE = re.compile(r"-?\d{1,18}")
+_ZEROS = re.compile(r"\.0+$")
 
 
 def name(value: object, source: str) -> str | None:
@@ -54,6 +55,14 @@ def names(column: pd.Series, source: str) -> pd.Series:
         ) from None
     found = [name(value, source) for value in values]
     return pd.Series(np.array([*found, None], dtype=object)[codes], dtype="str")  # code -1 is the last: None
+
+
+def whole(columns: dict[str, pd.Series]) -> dict[str, pd.Series]:
+    """Return names, split by split; where all are whole numbers, one that a csv holds as 5.0 is called 5, too."""
+    found = {one for column in columns.values() for one in column.dropna().unique()}
+    if not are_numbers(_ZEROS.sub("", one) for one in found):
+        return columns
+    return {split: column.str.replace(_ZEROS, "", regex=True) for split, column in columns.items()}
 
 
 def in_order(found: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,10 @@ from ..errors import InputError, first_line
 from . import formats, ratings, readers
 from .quality import likely_headers
 from .source import files_of, form_of
+
+#: Files of a Hub data set that are read as those of this machine, and what a card may say of them all the same.
+_PLAIN = (".csv", ".tsv", ".jsonl")
+_SAID = ("name", "version", "data_dir", "data_files", "description", "sep")
 
 
 def read(
@@ -42,7 +46,8 @@ def read(
     groups = readers.split_files(origin.path) if origin else files_of(source)
     parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
     folder = origin.path if origin else Path(source).expanduser()
-    about = _about_files(folder, groups) + likely_headers(groups, parts)
+    left_out = hub.left_out(origin) if origin else []
+    about = _about_files(folder, groups, left_out) + likely_headers(groups, parts)
     if origin:
         kept = f"{origin.id} is kept in {origin.path}; delete that folder to download it anew."
         return origin, parts, [kept, *about]
@@ -51,11 +56,15 @@ def read(
     return hub.Source(source, "dataset", None, Path(source).expanduser().resolve(), digests), parts, notes + about
 
 
-def _about_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
-    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides."""
+def _about_files(folder: Path, groups: dict[str, list[Path]], left_out: list[str]) -> list[str]:
+    """Return notes: whether train is several files, not only the shards of one, and what a folder holds besides.
+
+    Args:
+        left_out: names of files that came with the folder, and are not in it.
+    """
     names = [file.name for file in groups.get("train", [])]
     notes = [f"The train split is read from several files: {', '.join(names)}."] * (len(readers.whole_files(names)) > 1)
-    unused = readers.unused_files(folder, groups) if folder.is_dir() else []
+    unused = readers.unused_files(folder, groups, left_out) if folder.is_dir() else []
     return notes + [f"Files that are not used: {', '.join(unused)}."] * bool(unused)
 
 
@@ -66,7 +75,8 @@ def _read_snapshot(
     with TemporaryDirectory() as cache:
         try:
             datasets.disable_progress_bars()
-            splits = datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
+            splits = _plain_files(datasets.load_dataset_builder(str(origin.path), cache_dir=cache))
+            splits = splits or datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
         except (
             ValueError,
             OSError,
@@ -91,7 +101,28 @@ def _read_snapshot(
     unused = ", ".join(name for name in splits if name not in names)
     parts = {}
     for name, split in names.items():
+        if isinstance(splits[name], list):
+            parts[split] = readers.read_files(splits[name], text_column, label_column, labels)
+            continue
         table = splits[name].data.table
         columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column, labels)
         parts[split] = readers.labelled(formats.from_arrow(table, columns, origin.id), label_column, origin.id)
     return parts, [f"Splits that are not used: {unused}."] if unused else []
+
+
+def _plain_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
+    """Return split -> its files if they are csv, tsv or jsonl, and the card says no more of them; else nothing.
+
+    They are read as files on this machine are: datasets takes "None" for a missing value, and lets a lone quote in a
+    csv swallow rows.
+    """
+    config = builder.config
+    files = {str(split): [Path(file) for file in group] for split, group in (config.data_files or {}).items()}
+    said = [
+        option.name
+        for option in fields(config)
+        if option.name not in _SAID and getattr(config, option.name) != option.default
+    ]
+    told = getattr(config, "sep", ",") in (",", ";", "\t")  # which the parser tells apart
+    plain = told and all(file.suffix.lower() in _PLAIN and file.is_file() for group in files.values() for file in group)
+    return files if plain and not said and builder.info.features is None else {}

@@ -57,10 +57,15 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     return {split: [folder / name for name in group] for split, group in files.items()}
 
 
-def unused_files(folder: Path, groups: dict[str, list[Path]]) -> list[str]:
-    """Return what a folder holds beside the files of its splits that is data by its name, whatever its format."""
+def unused_files(folder: Path, groups: dict[str, list[Path]], more: Iterable[str] = ()) -> list[str]:
+    """Return what a folder holds beside the files of its splits that is data by its name, whatever its format.
+
+    Args:
+        more: names of files that came with those of the folder, and are not in it.
+    """
     used = {file.name for group in groups.values() for file in group}
-    data = [name for name in _names(folder) if Path(name).suffix.lower() in FORMATS or _SPLIT.match(name)]
+    there = (*_names(folder), *more)
+    data = [name for name in there if Path(name).suffix.lower() in FORMATS or _SPLIT.match(name)]
     return [name for name in data if name not in used and not _NOT_DATA.match(name)]
 
 
@@ -171,19 +176,25 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
     several = ", or labels to several if they are columns of 0 and 1" if parameter == "label_column" else ""
     there = ", ".join(map(repr, names))
-    raise InputError(f"{where}: {missing}; there is: {there}; set {parameter} to one of these{several}")
+    advice = f"set {parameter} to one of these{several}"
+    if several and "/" not in where and split_names([where]).get(where, "train") != "train":
+        advice = (
+            "if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`; if one "
+            f"does, {advice}"
+        )
+    raise InputError(f"{where}: {missing}; there is: {there}; {advice}")
 
 
 def read_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> pd.DataFrame:
     """Return text and label of a split, by line or row of its file; with several files by `<file>:<line or row>`."""
-    tables = {file.name: _read(file, text_column, label_column, labels) for file in files}
-    tables = {name: table for name, table in tables.items() if table is not None}
+    tables = [(file.name, _read(file, text_column, label_column, labels)) for file in files]
+    tables = [(name, table) for name, table in tables if table is not None]
     if not tables:
         raise _no_rows(files[0], "texts and labels")
     if len(files) == 1:
-        return tables[files[0].name]
-    whole = pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables.items()])
-    whole.attrs = dict(ChainMap(*(table.attrs for table in tables.values())))
+        return tables[0][1]
+    whole = pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables])
+    whole.attrs = dict(ChainMap(*(table.attrs for _, table in tables)))
     return whole
 
 
@@ -256,8 +267,8 @@ def _read(file: Path, text_column: str, label_column: str, labels: str) -> pd.Da
     if not tables:
         return None
     table = labelled(pd.concat(tables), label_column, file.name)
-    parts = [part.iloc[:, 1] for part in tables]
-    if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):  # each batch may list other categories
+    parts = [part.iloc[:, 1] for part in tables if part.shape[1] == 2]  # else the labels are lists by now
+    if parts and all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):  # batches may list others
         table["label"] = union_categoricals(parts, ignore_order=True)
     return table
 

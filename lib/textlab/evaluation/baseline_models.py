@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,15 +46,18 @@ def baselines(
     constant = {"strategy": "most_frequent"} if majority is None else {"strategy": "constant", "constant": majority}
     models = {
         "majority": DummyClassifier(**constant),
-        "tfidf_svm": make_pipeline(_words(), LinearSVC(random_state=seed)),
+        "tfidf_svm": make_pipeline(_words(texts), LinearSVC(random_state=seed)),
     }
     for model in models.values():
         model.fit(texts, true)
     return {name: {split: model.predict(some) for split, some in asked.items()} for name, model in models.items()}
 
 
-def _words() -> TfidfVectorizer:
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+def _words(texts: Sequence[str]) -> TfidfVectorizer:
+    """Return what counts words of two letters or more; where texts have none, such as emoji, what stands apart."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    has_words = any(map(re.compile(words.token_pattern).search, texts))
+    return words if has_words else words.set_params(token_pattern=r"\S+")
 
 
 def _most_frequent(true: np.ndarray) -> np.ndarray:
@@ -82,7 +86,7 @@ def _chances(texts: Sequence[str], true: np.ndarray, asked: Sequence[Sequence[st
 
     A label that all texts have, or none, has nothing to be told from: it gets 1, or 0.
     """
-    words = _words()
+    words = _words(texts)
     known, new = words.fit_transform(texts), [words.transform(some) for some in asked]
     chances = [np.tile(true.all(0).astype(float), (len(some), 1)) for some in asked]
     for label in np.flatnonzero(true.any(0) & ~true.all(0)):

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["bundle", "candidates", "card", "connection", "download", "push"],
     {
-        "https_file": ["https_data", "is_address"],
+        "https_file": ["https_data", "is_address", "left_out"],
         "packaged_data": ["packaged_data"],
         "push": ["push_model"],
         "sources": [

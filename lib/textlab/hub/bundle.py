@@ -37,7 +37,8 @@ class Carried(TypedDict):
     kind: Literal["model", "dataset"]
     revision: strict_json.Commit
     files: Annotated[dict[str, strict_json.Sha256], Field(min_length=1)]
-    newest: NotRequired[bool]  # asked for without a revision, for which older bundles, which do not say it, are taken
+    newest: NotRequired[bool]  # asked for without a revision or as main; older bundles, which do not say it, are taken
+    refs: NotRequired[list[Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")]]]  # other names asked for
 
 
 class Contents(TypedDict):
@@ -64,11 +65,12 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     chosen = list({(source.kind, source.id, source.revision): source for source in found}.values())
     if not chosen:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
-    newest = [source for source, (spec, _) in zip(found, named) if "@" not in spec]
-    facts = [
-        {name: getattr(source, name) for name in ("id", "kind", "revision", "files")} | {"newest": source in newest}
-        for source in chosen
-    ]
+    asked = [(source, sources.split_id(spec)[1] or "main") for source, (spec, _) in zip(found, named)]
+    facts = []
+    for source in chosen:
+        refs = {ref for other, ref in asked if other == source and not download.SHA.fullmatch(ref)}
+        fact = {name: getattr(source, name) for name in ("id", "kind", "revision", "files")}
+        facts.append(fact | {"newest": "main" in refs, "refs": sorted(refs - {"main"})})
     listing = None if connection.unreachable(constants.ENDPOINT) else candidates.record(task)
     contents = strict_json.check_form(
         {"format": 1, "sources": facts, "listing": listing}, Contents, "bundle create: what was found"
@@ -119,12 +121,13 @@ def add(file: Path) -> Contents:
             candidates.add_listing(contents["listing"])
         for source in contents["sources"]:
             here = download.snapshot_folder(source["id"], source["kind"], source["revision"])
+            (here / download.PARTS).mkdir(parents=True, exist_ok=True)  # there as long as files are missing
             for name in source["files"]:
                 (here / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(draft) / _member(source, name)).replace(here / name)
             newest = source.get("newest", True) or not download.has_newest(source["id"], source["kind"])
-            ref = "main" if newest else source["revision"]
-            download.write_manifest(here, source["id"], source["kind"], source["files"], ref)
+            refs = [*source.get("refs", []), *["main"] * newest]
+            download.write_manifest(here, source["id"], source["kind"], source["files"], refs)
     return contents
 
 

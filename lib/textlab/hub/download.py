@@ -42,6 +42,8 @@ FILES = {
 
 #: Lists the SHA-256 of each file of a snapshot, in its folder; written last, so that one with it is whole.
 MANIFEST = ".manifest.json"
+#: Holds what has come of files that are not whole; it is in the folder of a snapshot as long as files are missing.
+PARTS = ".parts"
 #: A full revision.
 SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -74,13 +76,14 @@ def read_manifest(folder: Path) -> dict[str, str]:
     return strict_json.read_json(file, Manifest, f"the manifest {file}")["files"] if file.is_file() else {}
 
 
-def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], ref: str = "main") -> None:
-    """Declare a snapshot whole: write its manifest, and its revision as that of the branch or tag `ref`."""
+def write_manifest(folder: Path, repo: str, kind: str, files: dict[str, str], refs: Iterable[str]) -> None:
+    """Declare a snapshot whole: write its manifest, and its revision as that of these branches or tags."""
     content = {"id": repo, "kind": kind, "revision": folder.name, "files": files}
     machine.write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
-    shutil.rmtree(folder / ".parts", ignore_errors=True)
-    if not SHA.fullmatch(ref):
-        machine.write_text(folder.parents[1] / "refs" / ref, folder.name)
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+    for ref in refs:
+        if not SHA.fullmatch(ref):
+            machine.write_text(folder.parents[1] / "refs" / ref, folder.name)
 
 
 def allowed(names: Iterable[str], kind: str) -> list[str]:
@@ -123,7 +126,7 @@ def snapshot(repo: str, revision: str | None, kind: str) -> tuple[str, Path]:
     folder = snapshot_folder(repo, kind, sha)
     with locked(sha):
         files = read_manifest(folder) if _whole(folder) else _download(repo, kind, folder)
-        write_manifest(folder, repo, kind, files, revision or "main")
+        write_manifest(folder, repo, kind, files, [revision or "main"])
     return sha, folder
 
 
@@ -156,7 +159,7 @@ def _lacking(folder: Path, kind: str) -> str:
         return "a list of its files that can be read"
     if files:
         return next((name for name in files if not (folder / name).is_file()), "")
-    if (folder / ".parts").exists():
+    if (folder / PARTS).exists():
         return "files that were not yet downloaded"
     if kind == "model" and not list(folder.glob("*.safetensors")):
         return "its weights"
@@ -196,7 +199,7 @@ def _download(repo: str, kind: str, folder: Path) -> dict[str, str]:
     def show(size: int) -> None:
         line.show(f"{repo}: {(done + size) / 1e6:,.0f} of {total:,.0f} MB")
 
-    parts = folder / ".parts"  # there as long as files are missing
+    parts = folder / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     for name, entry in entries.items():
         listed = entry.lfs.sha256 if entry.lfs else entry.blob_id

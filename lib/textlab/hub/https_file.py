@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import httpx2
+from typing_extensions import TypedDict
 
 from .. import machine
 from ..errors import InputError, show, without_secrets
+from ..settings import strict_json
 from . import connection, kept
-from .download import FILES
+from .download import FILES, MANIFEST
 from .sources import Source
 
 #: Bytes of a file, and of all files of a zip, at most.
@@ -38,6 +40,12 @@ _PAGES = (
     (r"(https://huggingface\.co/.+)/blob/", r"\1/resolve/"),
 )
 _INSTEAD = "download the file in another way and give its path"
+
+
+class _Brought(TypedDict, total=False):
+    """What a manifest holds of a zip."""
+
+    left_out: list[str]
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,12 @@ def https_data(spec: str) -> Source:
     return kept.keep(name, called, pinned, partial(_bring, files, kept.root() / ".parts" / name))
 
 
+def left_out(source: Source) -> list[str]:
+    """Return the names of the files of a zip that were not kept with a data set, since they are of other formats."""
+    file = source.path / MANIFEST
+    return strict_json.read_json(file, _Brought, f"the manifest {file}").get("left_out", [])
+
+
 def _files(spec: str) -> list[_File]:
     """Return the files that a `dataset` parameter names."""
     found = [_WORD.fullmatch(word) for word in spec.split()]
@@ -138,14 +152,14 @@ def _check_place(url: httpx2.URL) -> None:
 def _bring(files: list[_File], parts: Path, folder: Path) -> Mapping[str, object]:
     """Download files into a folder and return where they came from; `parts` holds what has come of them so far."""
     parts.mkdir(parents=True, exist_ok=True)
-    came = [_fetch(file, parts / file.split) for file in files]
+    came, left_out = [_fetch(file, parts / file.split) for file in files], []
     for file in files:
         if file.ending == ".zip":
-            _unpack(parts / file.split, folder, file.public)
+            left_out = _unpack(parts / file.split, folder, file.public)
         else:
             (parts / file.split).replace(folder / f"{file.split}{file.ending}")
     shutil.rmtree(parts)
-    return {"from": came}
+    return {"from": came, "left_out": left_out}
 
 
 def _fetch(file: _File, part: Path) -> dict[str, str]:
@@ -240,22 +254,25 @@ def _web_page(file: _File) -> InputError:
     )
 
 
-def _unpack(archive: Path, folder: Path, address: str) -> None:
+def _unpack(archive: Path, folder: Path, address: str) -> list[str]:
     """Write the data files of a zip into a folder, by their names without folders, and delete the zip.
 
-    What is no data file is left out.
+    What is no data file is left out; the names of these files are returned.
     """
 
     def refusal(why: object) -> InputError:
         return InputError(f"dataset: the zip at {address} is refused: {why}; unpack it yourself and give the folder")
 
-    names = set()
+    names, left_out = set(), []
     try:
         with zipfile.ZipFile(archive) as pack:
             _check_size(f"what the zip at {address} holds", sum(member.file_size for member in pack.infolist()))
             for member in pack.infolist():
                 name = PurePosixPath(member.filename.replace("\\", "/")).name
-                if member.is_dir() or name.startswith(".") or PurePosixPath(name).suffix.lower() not in ENDINGS:
+                if member.is_dir():
+                    continue
+                if name.startswith(".") or PurePosixPath(name).suffix.lower() not in ENDINGS:
+                    left_out.append(name)
                     continue
                 plain = stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG) and not member.flag_bits & 1
                 if not plain or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -271,3 +288,4 @@ def _unpack(archive: Path, folder: Path, address: str) -> None:
         archive.unlink()
     if not names:
         raise refusal(f"it holds no file that ends in {', '.join(ENDINGS)}")
+    return left_out

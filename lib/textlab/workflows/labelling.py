@@ -14,7 +14,7 @@ import pandas as pd
 
 from .. import data, evaluation, machine, training
 from ..errors import InputError
-from .prediction import CHUNK, check_target, check_texts, load, so_far
+from .prediction import CHUNK, CSV, check_target, check_texts, load, so_far
 
 
 def suggest_file(
@@ -53,6 +53,7 @@ def suggest_file(
     chunks = data.stream_rows(source, text_column, CHUNK)
     first = next(chunks)  # says what is wrong with the file before seconds go into loading the model
     columns = _columns(first[0].columns[0], label_column)
+    _check_own(source, first[0].columns[1:])
     classifier = load(model, tracking_uri)
     labels = "auto" if classifier.thresholds is None else "several"  # as the model's own were read
     known = data.labelled_texts(labelled, text_column, label_column, labels) if labelled else ()
@@ -63,7 +64,7 @@ def suggest_file(
         raise InputError(f"{source.name} has no row to label{pool.left_out()}; give a file with other texts")
     chosen, note = _chosen(pool, classifier, n)
     with machine.whole_file(target) as draft:  # by the mark in front, spreadsheets take a file for UTF-8
-        _sheet(chosen, columns).to_csv(draft, index=False, encoding="utf-8-sig", lineterminator="\n")
+        _sheet(chosen, columns).to_csv(draft, encoding="utf-8-sig", **CSV)
     return f"{len(chosen):,} of {pool.rows:,} rows to label{note}{pool.left_out()}"
 
 
@@ -125,6 +126,15 @@ def _columns(text: str, label: str) -> list[str]:
             "column, or take another label_column (--label-column)"
         )
     return columns
+
+
+def _check_own(source: Path, names: Iterable[str]) -> None:
+    """Raise an InputError if a file has a guess or a reason of its own; with both it is an earlier csv of this kind."""
+    own = [name for name in names if name.lower() in ("guess", "reason")]
+    if len(own) == 1:
+        raise InputError(
+            f"{source.name} has a column {own[0]!r}, whose place the model's {own[0].lower()} would take; rename it"
+        )
 
 
 def _plain(text: str) -> str:

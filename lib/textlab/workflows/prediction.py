@@ -6,11 +6,12 @@ with a file, or with the name of a model, is said at once.
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ from .watch import Watch
 #: Rows that are read, sorted by length and written at a time.
 CHUNK = 2048
 OUTPUTS = (".csv", ".jsonl", ".parquet")
+#: How csv is written: with all but numbers between quotes, else a carriage return in a text would end its row.
+CSV = {"index": False, "lineterminator": "\n", "quoting": csv.QUOTE_NONNUMERIC}
 
 _TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
 
@@ -48,6 +51,8 @@ def predict(
     """
     if isinstance(texts, str):
         raise InputError(f"texts: got one string; accepted is a list of them; use [{texts[:20]!r}]")
+    if isinstance(texts, pd.DataFrame | Mapping):  # their columns' names would be taken for the texts
+        raise InputError("texts: got a table; accepted is a list of texts; use one of its columns, as table['text']")
     texts = [None if pd.api.types.is_scalar(text) and pd.isna(text) else text for text in texts]
     if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
         raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
@@ -182,5 +187,5 @@ def _writer(path: Path, form: str, classifier: training.Classifier):
             options = {"path_or_buf": stream, "orient": "records", "lines": True, "force_ascii": False}
             yield lambda table: in_lists(table).to_json(**options)
         else:
-            pd.DataFrame(columns=columns).to_csv(stream, index=False, lineterminator="\n")
-            yield partial(pd.DataFrame.to_csv, path_or_buf=stream, index=False, header=False, lineterminator="\n")
+            pd.DataFrame(columns=columns).to_csv(stream, **CSV)
+            yield partial(pd.DataFrame.to_csv, path_or_buf=stream, header=False, **CSV)

@@ -234,6 +234,18 @@ def test_missing_columns_are_named_with_those_that_are_there(folder):
     )
 
 
+def test_a_test_file_without_labels_is_to_be_left_out(folder):
+    write(folder / "train.csv", "id,keyword,text,target\n" + "".join(f"1,fire,{t},{label}\n" for t, label in ROWS))
+    write(folder / "test.csv", "id,keyword,text\n1,fire,what now\n")
+    told = "it cannot be scored: leave it out, and label it with `predict`; if one does, set label_column to one of"
+    for asked in ("", "target"):
+        assert told in error(folder, label_column=asked)
+    (folder / "test.csv").rename(folder / "dev_2.csv")
+    assert error(folder).startswith("dev_2.csv: none of the usual columns") and told in error(folder)
+    write(folder / "train.csv", "id,keyword,text\n1,fire,what now\n")
+    assert "train.csv: none of" in error(folder) and "it cannot be scored" not in error(folder)
+
+
 @pytest.mark.parametrize(
     "label, part", [([0.5, 1.5], "holds numbers such as 0.5"), ([{"a": 0}, {"a": 1}], "holds lists or objects")]
 )
@@ -422,6 +434,45 @@ def test_hub_snapshot_with_several_splits_of_a_kind_is_refused(resolved, splits,
 def test_hub_snapshot_with_one_split_of_another_name_is_split(resolved):
     snapshot(resolved, {"full": [0, 1] * 10}, card_of("full"))
     assert data.load("owner/name").rows() == {"train": 16, "validation": 2, "test": 2}
+
+
+@pytest.mark.parametrize("card", ["", card_of("train").replace("-*", ".csv")])
+def test_csv_of_the_hub_is_read_as_it_is_from_a_path(resolved, card):
+    rows = [("null", "bug"), ("007", "bug"), *((f"{word} {i}", word) for i in range(9) for word in ("None", "idea"))]
+    (resolved / "data").mkdir()
+    path = write(resolved / "data" / "train.csv", "text,label\n" + "".join(f"{t},{label}\n" for t, label in rows))
+    write(resolved / "README.md", card)
+    found = data.load("owner/name")
+    assert texts(found) == texts(data.load(path)) == dict(rows) and found.labels == ["None", "bug", "idea"]
+    write(resolved / "data" / "train.csv", "text,label\n" + "".join(f'"{t},{label}\n' for t, label in rows))
+    assert error("owner/name").startswith("train.csv: a quote opened in line 2 is ")
+
+
+CLASSES = "[{name: text, dtype: string}, {name: label, dtype: {class_label: {names: {0: bad, 1: good}}}}]"
+
+
+@pytest.mark.parametrize(
+    "header, said, labels",
+    [
+        ("text,label\n", f"dataset_info: {{features: {CLASSES}}}", ["bad", "good"]),
+        ("", "  names: [text, label]", ["0", "1"]),
+    ],
+)
+def test_what_the_card_says_of_a_csv_of_the_hub_is_kept(resolved, header, said, labels):
+    (resolved / "data").mkdir()
+    write(resolved / "data" / "train.csv", header + "".join(f"{text},{int(label == 'good')}\n" for text, label in ROWS))
+    card = card_of("train").replace("-*", ".csv").replace("one", "default")
+    write(resolved / "README.md", card.removesuffix("---\n") + f"{said}\n---\n")
+    found = data.load("owner/name")
+    assert found.labels == labels and len(texts(found)) == len(ROWS)
+
+
+def test_files_of_one_name_in_folders_of_the_hub_are_all_read(resolved):
+    for part in "ab":
+        (resolved / part).mkdir()
+        rows = [json.dumps({"text": f"{part} {i}", "label": part}) + "\n" for i in range(9)]
+        write(resolved / part / "train.jsonl", "".join(rows))
+    assert len(texts(data.load("owner/name"))) == 18
 
 
 def test_hub_snapshot_without_train_or_without_data(resolved):

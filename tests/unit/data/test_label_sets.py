@@ -70,6 +70,19 @@ def test_lists_in_jsonl_parquet_and_declared_classes_are_read(tmp_path):
     assert pairs(data.load(str(tmp_path / "c.parquet"))) == dict(ROWS)
 
 
+@pytest.mark.parametrize("label_column", ["", "anger,joy,love"])
+def test_columns_that_are_declared_as_classes_keep_their_names(tmp_path, label_column):
+    columns = {name: [int(name in some) for _, some in ROWS] for name in NAMES}
+    features = Features({"text": Value("string")} | {name: ClassLabel(names=["no", "yes"]) for name in NAMES})
+    rows = {"text": [text for text, _ in ROWS], **columns}
+    Dataset.from_dict(rows, features).to_parquet(tmp_path / "classes.parquet")
+    order = {name: pd.Categorical.from_codes(codes, ["0", "1"], ordered=True) for name, codes in columns.items()}
+    pd.DataFrame(rows | order).to_parquet(tmp_path / "order.parquet")
+    for file in ("classes.parquet", "order.parquet"):
+        found = data.load(str(tmp_path / file), label_column=label_column, labels="several")
+        assert found.labels == NAMES and pairs(found) == dict(ROWS)
+
+
 def test_columns_of_0_and_1_are_read_and_others_left_alone(tmp_path):
     path = as_columns(tmp_path / "a.csv")
     assert "or labels to several if they are columns of 0 and 1" in error(lambda: data.load(path))
@@ -265,3 +278,12 @@ def test_categories_of_a_parquet_file_are_an_order_only_if_they_are_declared_to_
     assert "nothing tells the order of the labels" in error(lambda: data.load(path, labels="ordered"))
     found = data.load(path)
     assert found.labels == ["high", "low", "medium"] and sum(found.rows().values()) == 60
+
+
+def test_stars_that_a_csv_holds_as_5_0_are_whole_numbers(tmp_path):
+    path = write(tmp_path / "train.csv", [f"{i % 3 + 9}.0" for i in range(60)], "label")
+    assert data.load(path, labels="ordered").labels == ["9", "10", "11"]
+    pd.DataFrame({"text": list("abc"), "label": [9, 10, 11]}).to_parquet(tmp_path / "test.parquet")
+    found = data.load(str(tmp_path))
+    assert found.labels == ["9", "10", "11"] and found.rows()["test"] == 3
+    assert data.load(write(tmp_path / "b.csv", ["1.0", "1.5", "x"] * 20, "label")).labels == ["1.0", "1.5", "x"]

@@ -120,6 +120,16 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
     assert "a.parquet: 2 columns are named 'label'" in refused(tmp_path / "a.parquet")
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_in_the_middle_of_a_csv_is_refused_by_line(tmp_path, mark):
+    (tmp_path / "a.csv").write_text(f"text,label\nfine,good\n\n{mark}text,label\ngrim,bad\n")
+    assert refused(tmp_path / "a.csv").startswith("a.csv, line 4: the names of the columns stand here once more, as")
+    (tmp_path / "b.csv").write_text("text,label\n" + "so it is labelled,label\ntext,good\n")
+    assert len(readers.read_files([tmp_path / "b.csv"], "", "")) == 2
+    (tmp_path / "c.csv").write_text("text\nfine\ntext\n")  # of texts alone, one may be any word
+    assert [part for part, _ in data.stream_texts(tmp_path / "c.csv", "", 9)] == [["fine", "text"]]
+
+
 def test_files_of_another_kind_are_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.csv", "w") as file:
         file.writestr("xl/workbook.xml", "x")

@@ -142,6 +142,24 @@ def test_the_line_of_a_spreadsheet_that_names_the_separator_is_no_row(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    "header, separator",
+    [
+        ("Was hat gefallen, was nicht?;Label", ";"),
+        ('"Was hat, kurz, gefallen?";Label', ";"),
+        ('"Your comment\n(optional, short)";Label', ";"),
+        ("Gefallen; oder nicht?,Label", ","),
+    ],
+)
+def test_the_separator_is_what_the_other_lines_have_too_outside_of_quotes(tmp_path, header, separator):
+    text = '"gut, ja; ""gut""\nund schön"'
+    path = write(tmp_path / "a.csv", "\n".join([header, f"{text}{separator}pos", f"weniger{separator}neg"]))
+    names = [header.rpartition(separator)[0].strip('"'), "Label"]
+    table = readers.read_files([path], *names)
+    assert table.to_numpy().tolist() == [['gut, ja; "gut"\nund schön', "pos"], ["weniger", "neg"]]
+    assert table.index.tolist() == [2 + header.count("\n"), 4 + header.count("\n")]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         'ham,"Go until jurong point, crazy"\nspam,Free entry\n',
@@ -154,3 +172,12 @@ def test_a_file_without_column_names_is_told_from_one_with_other_names(tmp_path,
     assert "its first line looks like data (" in said and "put a line with a name for each column on top" in said
     for names in ("body,mood", "0,1"):
         assert "set text_column" in refused(write(tmp_path / "a.csv", f"{names}\nfine,pos\ngrim,neg\n"))
+
+
+def test_questions_of_a_survey_name_columns_and_so_may_sentences(tmp_path):
+    survey = write(tmp_path / "a.csv", "When,What did you like about our course?,Rating\n1:02,fine,5\n1:04,grim,1\n")
+    assert refused(survey).startswith("a.csv: no column 'text'; there is: ")
+    path = write(tmp_path / "b.csv", "When,Please say what you did like,Rating\n1:02,fine,5\n1:04,grim,1\n")
+    assert refused(path).endswith("if it does name them, set text_column and label_column to two of them")
+    rows = readers.read_files([path], "Please say what you did like", "Rating")
+    assert rows.to_numpy().tolist() == [["fine", "5"], ["grim", "1"]]

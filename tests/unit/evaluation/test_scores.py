@@ -107,6 +107,12 @@ def test_baselines_learn_words_and_nothing_else():
     assert answers["tfidf_svm"]["test"].tolist() == [0, 1]
 
 
+def test_baselines_take_signs_for_words_where_there_are_no_words():
+    train = split([0, 0, 1, 1], ("good", "bad"), [":) x", ":) \U0001f600", ":( x", ":( !"])
+    answers = evaluation.baselines(DatasetDict(train=train, test=split([0, 1], ("good", "bad"), [":)", ":("])), seed=0)
+    assert answers["tfidf_svm"]["test"].tolist() == [0, 1]
+
+
 def test_per_class_by_hand():
     table = evaluation.per_class([0, 0, 1], [0, 1, 1], ["a", "b"])
     assert table.loc["a"].tolist() == [1.0, 0.5, pytest.approx(2 / 3), 1.0 * 2]

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from huggingface_hub import constants
@@ -69,6 +70,37 @@ def test_a_bundle_can_be_made_offline_from_what_is_here(standin, hub_at, tmp_pat
     assert contents["listing"] is None and list(contents["sources"][0]["files"]) == ["config.json", "model.safetensors"]
 
 
+def test_a_bundle_of_main_brings_the_newest(standin, elsewhere, tmp_path):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    serve(standin, repository("model", "owner/m", files))
+    bundle.create(tmp_path / "old.zip", ["owner/m"], [], TASK)
+    standin.repositories.clear()
+    new = serve(standin, repository("model", "owner/m", files | {"vocab.txt": b"a"}))["sha"]
+    bundle.create(tmp_path / "new.zip", ["owner/m@main"], [], TASK)
+    elsewhere()
+    bundle.add(tmp_path / "old.zip")
+    bundle.add(tmp_path / "new.zip")
+    assert hub.resolve_model("owner/m").revision == hub.resolve_model("owner/m@main").revision == new
+
+
+def test_a_branch_that_was_bundled_works_by_its_name(standin, hub_at, elsewhere, tmp_path):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    sha = serve(standin, repository("model", "owner/m", files))["sha"]
+    hub.resolve_model("owner/m")
+    (Path(constants.HF_HUB_CACHE) / "models--owner--m" / "refs" / "v2").write_text(sha)  # as the branch came
+    hub_at(f"http://127.0.0.1:{refused_port()}")
+    bundle.create(tmp_path / "b.zip", ["owner/m@v2"], [], TASK)
+    elsewhere()
+    bundle.add(tmp_path / "b.zip")
+    assert hub.resolve_model("owner/m@v2").revision == sha
+
+
+@pytest.mark.parametrize("ref", ["../x", "/x", "a/../x", "", "x/", ".x"])
+def test_a_name_of_a_revision_that_leads_out_of_its_folder_is_refused(tmp_path, ref):
+    source = {"id": "owner/m", "kind": "model", "revision": SHA, "files": {"config.json": "0" * 64}, "refs": [ref]}
+    assert "at sources.0.refs.0: " in error(bundle.add, make(tmp_path / "b.zip", contents={"sources": [source]}))
+
+
 @pytest.mark.parametrize("order", [("old", "new"), ("new", "old")])
 def test_a_revision_that_was_asked_for_does_not_take_the_place_of_the_newest(standin, elsewhere, tmp_path, order):
     files = {"config.json": b"{}", "model.safetensors": b"weights"}
@@ -106,6 +138,19 @@ def test_a_bundle_completes_a_download_that_broke(standin, monkeypatch, tmp_path
     bundle.add(make(tmp_path / "b.zip", revision=repo["sha"]))
     assert list(hub.resolve_model(f"owner/m@{repo['sha']}").files) == ["config.json", "model.safetensors"]
     assert "owner/m" in candidates.on_this_machine("model").index
+
+
+def test_a_bundle_whose_files_were_cut_off_on_their_way_is_not_taken_for_whole(monkeypatch, elsewhere, tmp_path):
+    elsewhere()
+    file = make(tmp_path / "b.zip", {"a.csv": b"text,label\n", "b.csv": b"text,label\n"}, kind="dataset")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", cut_off := Mock(side_effect=[None, KeyboardInterrupt]))
+        with pytest.raises(KeyboardInterrupt):
+            bundle.add(file)
+    assert cut_off.call_count == 2
+    assert "lacks files that were not yet downloaded" in error(hub.resolve, f"owner/m@{SHA}", "dataset")
+    bundle.add(file)
+    assert [*hub.resolve(f"owner/m@{SHA}", "dataset").files] == ["a.csv", "b.csv"]
 
 
 # --- what is refused, and leaves nothing behind ---------------------------------------------------

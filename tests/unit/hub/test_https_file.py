@@ -369,5 +369,12 @@ def test_a_data_set_is_read_from_addresses_and_checked_by_their_spelling_alone(s
     assert data.load(f"{server.address}/d.zip").rows() == {"train": 20000, "validation": 20000}
 
 
+def test_files_of_a_zip_that_may_be_a_split_and_are_not_read_are_told(server):
+    inside = [("s/train.csv", CSV), ("s/val.json", b"{}"), ("s/test.xlsx", b"x"), ("s/run.py", b"p"), ("._test", b"m")]
+    server.files["/d.zip"] = packed(inside)
+    for _ in range(2):  # as it comes, and as it is kept
+        assert data.load(f"{server.address}/d.zip").notes[1] == "Files that are not used: val.json, test.xlsx."
+
+
 def test_every_format_that_can_be_read_is_taken():
     assert {*https_file.ENDINGS} == {*formats.FORMATS}

@@ -126,6 +126,13 @@ def test_an_earlier_suggestion_goes_in_again_and_its_guesses_are_made_anew(model
     assert list(table) == ["text", "label", "guess", "reason", "id"] and table["guess"].tolist() == ["good"]
 
 
+def test_a_carriage_return_in_a_text_ends_no_row_to_label(model, folder):
+    pd.DataFrame({"text": ["a 0.5\rmore", "b 0.4"], "id": [1, 2]}).to_parquet("in.parquet")
+    assert run("in.parquet", "-o", "out.csv") == 0
+    table = read(folder / "out.csv")
+    assert table["text"].tolist() == ["a 0.5\rmore", "b 0.4"] and table["id"].tolist() == [1, 2]
+
+
 def test_labelled_texts_of_a_model_of_several_labels_may_have_a_column_for_each(model, folder, capsys):
     model.thresholds = np.array([0.5, 0.5])
     write(folder / "old.csv", [("a0 0.5", 1, 0), ("b1 0.5", 0, 0)], ("text", "bad", "good"))
@@ -196,6 +203,7 @@ def test_rows_that_are_the_same_to_the_model_are_said_to_be_so(model, folder, ca
         ("text\na 0.5\n", ["-o", "out.csv", "--label-column", "Guess"], "two of them have one name"),
         ("words\na 0.5\n", ["-o", "out.csv"], "none of the usual columns (text"),
         ("text,id,id\na 0.5,1,2\n", ["-o", "out.csv"], "several columns are named 'id'; rename or remove all but one"),
+        ("text,Reason\na 0.5,x\n", ["-o", "out.csv"], "in.csv has a column 'Reason', whose place the model's reason"),
         ("text\n", ["-o", "out.csv"], "in.csv has no rows"),
         ("text,label\n ,\na,good\n", ["-o", "out.csv"], "no row to label; left out: 1 without a text and 1 labelled"),
     ],

@@ -163,7 +163,13 @@ def test_missing_and_blank_texts_get_no_label(classifier):
 
 
 @pytest.mark.parametrize(
-    "texts, message", [("one string", "got one string; accepted is a list"), (["x", 7], "got 7; accepted are strings")]
+    "texts, message",
+    [
+        ("one string", "got one string; accepted is a list"),
+        (["x", 7], "got 7; accepted are strings"),
+        (pd.DataFrame({"id": [1], "text": ["x"]}), "got a table; accepted is a list of texts; use one of its columns"),
+        ({"text": ["x"]}, "got a table"),
+    ],
 )
 def test_what_is_no_text_is_refused(classifier, texts, message):
     with pytest.raises(InputError, match=message):

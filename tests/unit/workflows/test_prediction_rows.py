@@ -31,6 +31,15 @@ def test_empty_texts_and_texts_of_several_lines_are_rows_and_are_counted(lengths
     )
 
 
+def test_a_carriage_return_in_a_text_ends_no_row_of_a_csv(lengths, tmp_path):
+    texts = ["good one\rbut late", "fine", "\r"]
+    pd.DataFrame({"text": texts}).to_parquet(tmp_path / "in.parquet")
+    workflows.predict_file("unused", tmp_path / "in.parquet", tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert table["text"].tolist() == texts and table["p_short"].tolist() == [0.5] * 3
+    assert (tmp_path / "out.csv").read_text().splitlines()[-1].endswith(",0.5")  # a number has no quotes
+
+
 def test_a_lone_quote_leaves_no_output(lengths, tmp_path):
     rows = [f"{i}\t{chr(34) * (i in (4, 24))}a fine day number {i}\n" for i in range(40)]
     (tmp_path / "in.tsv").write_text("id\ttext\n" + "".join(rows))
