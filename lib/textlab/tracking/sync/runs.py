@@ -41,6 +41,8 @@ class RunCarrier:
             return
         place = self._place(experiment.experiment_id)
         if alone := place.models.pop("", []) + place.models.pop(None, []):
+        for run_id in place.models.keys() - {run.info.run_id for run in runs}:
+            self._passage.done["models left behind, since their run was deleted"] += len(place.models[run_id])
             self._passage.done["models left behind, since no run has made them"] += len(alone)
         self._unfinished = []
         for run in runs:
