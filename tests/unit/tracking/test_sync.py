@@ -120,6 +120,22 @@ def test_a_run_whose_model_was_deleted_is_carried_and_then_done_with(full, empty
     assert all(STATE_TAG in run.data.tags for run in content_of_runs(empty))
 
 
+@pytest.mark.parametrize("deleted_in_the_target", [False, True])
+def test_a_run_whose_model_was_measured_by_a_run_that_was_deleted_is_done_with(full, empty, deleted_in_the_target):
+    client, there = store.open_client(full), store.open_client(empty)
+    place = store.use_experiment(client, "sweep")
+    later = client.create_run(place, 99_000).info.run_id
+    client.log_batch(later, [Metric("worth", 0.5, 99_001, 0, client.search_logged_models([place])[0].model_id)])
+    if deleted_in_the_target:
+        copy = there.create_run(store.use_experiment(there, "sweep"), tags={store.SOURCE_TAG: later}).info.run_id
+        there.delete_run(copy)
+    else:
+        client.delete_run(later)
+    line = sync.carry(full, empty)
+    assert "3 runs" in line and "1 points of models left behind, since the run that measured them was deleted" in line
+    assert all(STATE_TAG in run.data.tags for run in content_of_runs(empty))
+
+
 def test_only_the_experiment_asked_for(full, empty):
     client = store.open_client(full)
     client.create_run(store.use_experiment(client, "other"), 1)
