@@ -169,9 +169,22 @@ def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empt
 def test_beside_a_training_a_target_that_answers_is_not_called_silent(full, empty, tmp_path):
     run = content_of_runs(full)[0].info.run_id
     sql(full, "UPDATE runs SET artifact_uri = '/nowhere' WHERE run_uuid = ?", (run,))
-    told = sync.Live(full, empty, "sweep", tmp_path / "sync.log").finish()
+    told = sync.Live(full, empty, "sweep", tmp_path / "sync.log").finish(300)
     assert "does not have all runs yet. Once what sync.log names is mended: python -m textlab sync --from" in told
     assert f"({run}): they are at" in (tmp_path / "sync.log").read_text()
+
+
+def test_beside_a_training_a_target_that_is_no_store_is_not_called_silent(full, tmp_path):
+    (tmp_path / "other").mkdir()
+    sql(store.store_uri(tmp_path / "other"), "CREATE TABLE studies (name)")
+    told = sync.Live(full, str(tmp_path / "other"), "sweep", tmp_path / "sync.log").finish(300)
+    assert "Once what sync.log names is mended: " in told
+    assert "is no store of MLflow" in (tmp_path / "sync.log").read_text()
+
+
+def test_runs_are_not_synced_to_the_store_that_they_are_recorded_in(full, tmp_path):
+    with pytest.raises(InputError, match="^sync_to: .* is the store that is recorded in"):
+        sync.Live(full, str(tmp_path / "from"), "sweep", tmp_path / "sync.log")
 
 
 def test_what_has_no_place_in_a_run_is_named_as_left_behind(full, empty):
