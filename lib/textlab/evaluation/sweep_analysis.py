@@ -114,11 +114,15 @@ def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the final trainings of the newest sweep with a winner, of those on the data of the runs compared."""
+    """Return the final trainings of the newest sweep with a winner, of those on the data of the runs compared.
+
+    A sweep that was extended may have picked again: only the newest pick counts.
+    """
     finals = runs[(runs["state"] == "completed") & _has_role(runs, *FINAL)]
     if len(compared):
         finals = _as(compared.iloc[0], finals, "params.data_sha256", "params.validation_sha256")
     winners = finals[_has_role(finals, "winner")]
+    finals = finals.drop(winners.index[1:])
     return _as(winners.iloc[0], finals, "parent", "params.train_rows") if len(winners) else winners
 
 

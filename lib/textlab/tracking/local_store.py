@@ -45,7 +45,7 @@ def prepare(file: Path) -> None:
     """Make a store's file when it is missing, else mend it when its folder was moved.
 
     Raises:
-        InputError: it is a database of another version of MLflow, or of something else.
+        InputError: it is a database of another version of MLflow, or of something else, or would lie in a file store.
         sqlite3.Error: it is a file of another kind.
     """
     if file.is_file():
@@ -56,8 +56,21 @@ def prepare(file: Path) -> None:
                 f"runs into a new store: python -m textlab sync --from {shlex.quote(place)} --to NEW_FOLDER"
             )
         _bring_home(file, artifacts_uri(file))
-    else:
-        _make(file)
+        return
+    if file_store_of(file.parent) == file.parent:
+        raise InputError(
+            f"{file.parent} holds runs in files, as older versions of MLflow wrote them; carry them into a new store: "
+            f"python -m textlab sync --from {shlex.quote(str(file.parent))} --to NEW_FOLDER"
+        )
+    _make(file)
+
+
+def file_store_of(folder: Path) -> Path | None:
+    """Return MLflow's file store that a folder is or holds under the name `mlruns`; None when there is none."""
+    for place in (folder, folder / "mlruns"):
+        if any(file.parent.name.isdecimal() for file in place.glob("*/meta.yaml")):
+            return place
+    return None
 
 
 def snapshot(file: Path, copy: Path) -> None:

@@ -21,7 +21,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ..data import Data, label_words
-from ..errors import InputError, first_line, without_secrets
+from ..errors import InputError, first_line, show, without_secrets
 from ..machine import environment, processes
 from . import stale_runs, store
 from .patience import patient, warn_unrecorded
@@ -134,19 +134,27 @@ def make_run(name: str, values: Mapping[str, Any], tables: Mapping[str, Any]) ->
     return parent.info.run_id
 
 
+@patient
 def require_run(run_id: str, study: str) -> None:
     """Check that a study's run is in the store that is connected.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not, or was deleted.
     """
     try:
-        MlflowClient().get_run(run_id)
-    except MlflowException:
+        info = MlflowClient().get_run(run_id).info
+    except MlflowException as error:
+        if store.unanswered(error):
+            raise
         raise InputError(
             f"study: {study!r} is known, but its runs are not in this tracking store; choose another name for the "
             "study, or another storage in sweep_options"
         ) from None
+    if info.lifecycle_stage == "deleted":
+        raise InputError(
+            f"study: {study!r} is known, but its run {show(info.run_name)} was deleted; restore it in MLflow's pages, "
+            "or choose another name for the study"
+        )
 
 
 @patient

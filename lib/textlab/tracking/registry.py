@@ -229,6 +229,24 @@ def version_of(name: str, run_id: str) -> int | None:
     return int(mine.max()) if len(mine) else None
 
 
+@patient
+def require_version(name: str, version: str, study: str) -> None:
+    """Check that a version that a study has registered is in the store that is connected.
+
+    Raises:
+        InputError: it was deleted.
+    """
+    try:
+        MlflowClient().get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise InputError(
+            f"study: {study!r} is known, but version {version} of {name}, which it registered, was deleted; choose "
+            "another name for the study"
+        ) from None
+
+
 def set_alias(name: str, alias: str, version: int | str) -> None:
     """Point an alias of a registered model at a version."""
     MlflowClient().set_registered_model_alias(name, alias, str(version))

@@ -186,6 +186,8 @@ def answers_again(run_id: str, tracking_uri: str, pipeline: Callable, most: int 
         most: texts to answer at most.
     """
     record = tracking.recorded(run_id, tracking_uri)["record"]
+    if not record:
+        return "its answers were not compared, for it has no record that can be read"
     split = "test" if "test" in record else "validation"
     try:
         texts = _texts_of(record, _parameters(record, {"dataset": "", "model": ""}))

@@ -311,6 +311,16 @@ def test_a_sweeps_own_choice_wins_over_the_luckiest_run(connected):
     assert sweep_analysis.winner(comparable(METRIC))["run_id"] == chosen
 
 
+def test_a_pick_that_an_extended_sweep_has_dropped_does_not_win(connected):
+    with tracking.run("sweep") as parent:
+        pass
+    for x, role, score in ((1, "first", 0.5), (2, "winner", 0.9), (3, "winner", 0.8)):
+        record(f"{role} {x}", {"x": x}, {METRIC: score}, parent.info.run_id, {tracking.ROLE_TAG: role})
+    runs = comparable(METRIC)
+    assert runs.finals["x"].tolist() == [1, 3]
+    assert sweep_analysis.winner(runs)["x"] == sweep_analysis.pick(runs)["x"] == 3
+
+
 def test_of_a_sweep_whose_trials_had_fewer_rows_the_better_final_training_wins(connected):
     good, poor = [0, 1] * 20, [0, 1] * 12 + [1, 0] * 8
     with tracking.run("sweep") as parent:

@@ -120,6 +120,22 @@ def test_a_run_whose_model_was_deleted_is_carried_and_then_done_with(full, empty
     assert all(STATE_TAG in run.data.tags for run in content_of_runs(empty))
 
 
+@pytest.mark.parametrize("deleted_in_the_target", [False, True])
+def test_a_run_whose_model_was_measured_by_a_run_that_was_deleted_is_done_with(full, empty, deleted_in_the_target):
+    client, there = store.open_client(full), store.open_client(empty)
+    place = store.use_experiment(client, "sweep")
+    later = client.create_run(place, 99_000).info.run_id
+    client.log_batch(later, [Metric("worth", 0.5, 99_001, 0, client.search_logged_models([place])[0].model_id)])
+    if deleted_in_the_target:
+        copy = there.create_run(store.use_experiment(there, "sweep"), tags={store.SOURCE_TAG: later}).info.run_id
+        there.delete_run(copy)
+    else:
+        client.delete_run(later)
+    line = sync.carry(full, empty)
+    assert "3 runs" in line and "1 points of models left behind, since the run that measured them was deleted" in line
+    assert all(STATE_TAG in run.data.tags for run in content_of_runs(empty))
+
+
 def test_only_the_experiment_asked_for(full, empty):
     client = store.open_client(full)
     client.create_run(store.use_experiment(client, "other"), 1)
@@ -153,9 +169,22 @@ def test_one_run_that_cannot_be_carried_does_not_hold_back_the_others(full, empt
 def test_beside_a_training_a_target_that_answers_is_not_called_silent(full, empty, tmp_path):
     run = content_of_runs(full)[0].info.run_id
     sql(full, "UPDATE runs SET artifact_uri = '/nowhere' WHERE run_uuid = ?", (run,))
-    told = sync.Live(full, empty, "sweep", tmp_path / "sync.log").finish()
+    told = sync.Live(full, empty, "sweep", tmp_path / "sync.log").finish(300)
     assert "does not have all runs yet. Once what sync.log names is mended: python -m textlab sync --from" in told
     assert f"({run}): they are at" in (tmp_path / "sync.log").read_text()
+
+
+def test_beside_a_training_a_target_that_is_no_store_is_not_called_silent(full, tmp_path):
+    (tmp_path / "other").mkdir()
+    sql(store.store_uri(tmp_path / "other"), "CREATE TABLE studies (name)")
+    told = sync.Live(full, str(tmp_path / "other"), "sweep", tmp_path / "sync.log").finish(300)
+    assert "Once what sync.log names is mended: " in told
+    assert "is no store of MLflow" in (tmp_path / "sync.log").read_text()
+
+
+def test_runs_are_not_synced_to_the_store_that_they_are_recorded_in(full, tmp_path):
+    with pytest.raises(InputError, match="^sync_to: .* is the store that is recorded in"):
+        sync.Live(full, str(tmp_path / "from"), "sweep", tmp_path / "sync.log")
 
 
 def test_what_has_no_place_in_a_run_is_named_as_left_behind(full, empty):
@@ -166,7 +195,7 @@ def test_what_has_no_place_in_a_run_is_named_as_left_behind(full, empty):
     for _ in range(2):
         summary = sync.carry(full, empty)
         for words in (
-            "1 versions of emotions left behind, since their files are in none of the carried runs",
+            "1 versions of emotions left behind, since no carried run is known to have their files",
             "1 versions of emotions left behind, since no run has made them",
             "1 models left behind, since no run",
         ):
@@ -290,22 +319,9 @@ def test_a_champion_that_the_source_does_not_know_stays(full, empty):
     source = store.open_client(full)
     source.set_registered_model_alias("emotions", "candidate", "1")
     summary = sync.carry(full, empty)
-    assert "1 alias champion of emotions left at the target's own version" in summary
+    assert "1 alias champion of emotions left as the target has it" in summary
     there = client.get_registered_model("emotions").aliases
     assert str(there["champion"]) == str(own) and str(there["candidate"]) == "1"
-
-
-def test_a_champion_of_the_target_stays_when_the_source_has_pulled_it(full, empty):
-    sync.carry(full, empty)  # `empty` pulls what `full` has registered, and registers one of its own
-    there, own = store.open_client(full), store.open_client(empty)
-    there.set_registered_model_alias("emotions", "champion", "1")
-    run = content_of_runs(empty)[0].info.run_id
-    own.log_text(run, "x", "model/MLmodel")
-    own.set_registered_model_alias(
-        "emotions", "champion", own.create_model_version("emotions", f"runs:/{run}/model", run).version
-    )
-    sync.carry(empty, full)
-    assert str(there.get_registered_model("emotions").aliases["champion"]) == "1"
 
 
 def test_a_champion_of_another_experiment_of_the_source_makes_way(full, empty):
@@ -313,7 +329,7 @@ def test_a_champion_of_another_experiment_of_the_source_makes_way(full, empty):
     source, there = store.open_client(full), store.open_client(empty)
     for experiment, number in (("sweep", "1"), ("another", "3")):
         source.set_registered_model_alias("emotions", "champion", number)
-        assert "left at the target's own version" not in sync.carry(full, empty, experiment)
+        assert "left as the target has it" not in sync.carry(full, empty, experiment)
         version, copy = (one.get_model_version_by_alias("emotions", "champion") for one in (source, there))
         assert copy.tags[store.SOURCE_TAG] == f"{version.source} {version.creation_timestamp}"
 

@@ -294,6 +294,16 @@ def test_the_folder_of_mlflows_file_store_is_carried(stores, tmp_path, monkeypat
     assert arrived(stores[1]) == {}
 
 
+def test_no_store_is_made_among_the_runs_of_a_file_store_and_one_that_is_there_has_to_move(stores, tmp_path):
+    runs = tmp_path / "mlruns"
+    (runs / "0").mkdir(parents=True)
+    (runs / "0" / "meta.yaml").write_text("")
+    assert f"sync --from {runs} --to NEW_FOLDER" in error(store.open_client, store.store_uri(runs))
+    assert [path.name for path in runs.iterdir()] == ["0"]
+    shutil.copy(store.file_of(stores[0]), runs)
+    assert f"the runs of {runs}: they are in files beside the database; move mlflow.db" in reason(str(runs), stores[1])
+
+
 def digest_of(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

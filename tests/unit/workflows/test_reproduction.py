@@ -610,3 +610,11 @@ def test_answers_are_not_compared_where_the_data_are_gone(here, monkeypatch):
     monkeypatch.setattr(tracking, "recorded", lambda *_: {"record": record})
     words = workflows.answers_again(run_id(here), uri, lambda texts: [])
     assert "not compared, for the data cannot be had" in words and "gone.csv" in words
+
+
+def test_answers_are_not_compared_where_there_is_no_record(here):
+    uri = tracking.connect(store.store_uri(here / "mlflow"), "mine")
+    with tracking.run("without a record") as bare:
+        pass
+    words = workflows.answers_again(bare.info.run_id, uri, lambda texts: [])
+    assert words == "its answers were not compared, for it has no record that can be read"

@@ -420,6 +420,20 @@ def test_a_study_whose_runs_are_elsewhere_is_refused(store, tmp_path, empty_stor
         study(f"sqlite:///{other / 'mlflow.db'}", tmp_path, n_trials=1)
 
 
+def test_a_study_of_which_a_run_or_a_version_was_deleted_is_refused(store, tmp_path):
+    begun, client = study(store, tmp_path, n_trials=1), MlflowClient(store)
+    first = begun.first()
+    client.delete_model_version("sweeps", first["version"])
+    with pytest.raises(InputError, match="version 1 of sweeps, which it registered, was deleted; choose another name"):
+        begun.first()
+    client.delete_run(first["run_id"])
+    with pytest.raises(InputError, match="its run 'default settings' was deleted; restore it"):
+        begun.first()
+    client.delete_run(begun.parent)
+    with pytest.raises(InputError, match=f"its run '{begun.name}' was deleted; restore it"):
+        study(store, tmp_path, n_trials=1)
+
+
 def test_a_cluster_needs_stores_that_several_machines_can_use(store, tmp_path):
     with pytest.raises(InputError, match="an SQLite file is for one machine"):
         study(store, tmp_path, engine="ray")

@@ -19,14 +19,6 @@ from ..addresses import sqlite_uri
 _META = "meta.yaml"
 
 
-def find(folder: Path) -> Path | None:
-    """Return the file store that a folder is or holds under the name `mlruns`; None when there is none."""
-    for place in (folder, folder / "mlruns"):
-        if any(file.parent.name.isdecimal() for file in place.glob(f"*/{_META}")):
-            return place
-    return None
-
-
 def convert(runs: Path, file: Path) -> dict[str, str]:
     """Write what a file store holds into a new SQLite file; the artifacts stay where they are.
 

@@ -83,12 +83,18 @@ class Live:
         target: where the runs go; empty means that they stay.
         experiment: the one to carry.
         log: file for what it prints.
+
+    Raises:
+        InputError: the target is the source, or no store at all.
     """
 
     def __init__(self, source: str, target: str, experiment: str, log: Path) -> None:
         self.target, self.process, self._log = target, None, log
-        there = store.named(store.locate(target)) if target else "STORE"
-        options = f"--from {store.named(source)} --to {there} --experiment {shlex.quote(experiment)}"
+        there = store.locate(target) if target else ""
+        if there.rstrip("/") == source.rstrip("/"):
+            raise InputError(f"sync_to: {store.short(there)} is the store that is recorded in; name another, or none")
+        to = store.named(there) if there else "STORE"
+        options = f"--from {store.named(source)} --to {to} --experiment {shlex.quote(experiment)}"
         self._later = f"python -m textlab sync {options}"
         if target:
             self.process = _start(["--from", source, "--to", target, "--experiment", experiment], log)
@@ -98,14 +104,12 @@ class Live:
         if not self.process:
             return f"The runs are in this store only. To carry them to another: {self._later}"
         self.process.stdin.close()
-        when = "it answers"
         try:
-            status = self.process.wait(seconds)
-            if status == 0:
+            if self.process.wait(seconds) == 0:
                 return f"All runs have been carried to {store.short(self.target)}."
-            if status == 1:  # it answers, and all that can be carried was
-                when = f"what {self._log.name} names is mended"
+            when = f"what {self._log.name} names is mended"
         except subprocess.TimeoutExpired:
+            when = "it answers"
             processes.stop(self.process)
         return f"{store.short(self.target)} does not have all runs yet. Once {when}: {self._later}"
 

@@ -44,7 +44,7 @@ def carry(source: str, target: str, experiment: str = "", scratch: Path | None =
                 label = f"open runs of experiment {one.name}"
                 passage.attempt(label, stale_runs.close_stale, origin.client, [one.experiment_id])
             passage.attempt(f"experiment {one.name}", runs.carry_all, one)
-    passage.attempt("registered models", VersionCarrier(passage).carry_all)
+    passage.attempt("registered models", VersionCarrier(passage).carry_all, not experiment)
     return _summary(passage, target)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ...errors import first_line, show
@@ -29,6 +30,7 @@ class Passage:
         target: client of the other.
         copies: id of a run or model in the source -> id of its copy in the target.
         owned: ids of runs in the source that are copies of the target's own.
+        dropped: ids of runs in the source whose copies were deleted in the target.
         done: what was carried or left behind -> how many.
         failed: what could not be carried -> why.
     """
@@ -37,6 +39,7 @@ class Passage:
     target: MlflowClient
     copies: dict[str, str] = field(default_factory=dict)
     owned: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
     done: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -44,6 +47,16 @@ class Passage:
     def source(self) -> MlflowClient:
         """The client of the store that runs come from."""
         return self.origin.client
+
+    def wanted(self, run_id: str) -> Run | None:
+        """Return a run of the source that is to have a copy; None when it was deleted, here or in the target."""
+        try:
+            run = self.source.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return run if run.info.lifecycle_stage == "active" and run_id not in self.dropped else None
 
     def attempt(self, what: str, carry: Callable[..., None], *arguments: Any) -> None:
         """Carry something; if that fails, remember why and go on with the rest, unless a store does not answer."""

@@ -78,14 +78,19 @@ class RunPair:
             self.passage.target.set_terminated(current.run_id, info.status, info.end_time)
 
     def is_unfinished(self, models: Sequence[LoggedModel]) -> bool:
-        """Tell whether the run refers to a run, or to a model that is in the source, that has no copy yet.
+        """Tell whether the run refers to a run or model that has no copy yet, and was not deleted.
 
         Args:
             models: that the run made, whose metrics refer to runs too.
         """
         copies, links = self.passage.copies, (*self.run.inputs.model_inputs, *self.run.outputs.model_outputs)
-        measured = any(point.run_id not in copies for model in models for point in model.metrics or [])
+        away = {point.run_id for model in models for point in model.metrics or []} - copies.keys()
+        measured = any(self.passage.wanted(run_id) for run_id in away)
         return measured or any(link.model_id not in copies and self._has(link.model_id) for link in links)
+
+    def lost_points(self, models: Sequence[LoggedModel]) -> int:
+        """Return how many points the models that the run made have from runs without a copy."""
+        return sum(point.run_id not in self.passage.copies for model in models for point in model.metrics or [])
 
     def _has(self, model_id: str) -> bool:
         """Tell whether the source still has a model: a link to one that was deleted stays with its run."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mlflow.entities import Experiment, LoggedModel, Run
-from mlflow.exceptions import MlflowException
 
 from ...errors import InputError
 from .digest import STATE_TAG, state_of
@@ -42,6 +41,8 @@ class RunCarrier:
         place = self._place(experiment.experiment_id)
         if alone := place.models.pop("", []) + place.models.pop(None, []):
             self._passage.done["models left behind, since no run has made them"] += len(alone)
+        for run_id in place.models.keys() - {run.info.run_id for run in runs}:
+            self._passage.done["models left behind, since their run was deleted"] += len(place.models[run_id])
         self._unfinished = []
         for run in runs:
             if run.info.run_id not in self._passage.copies:
@@ -62,14 +63,8 @@ class RunCarrier:
         """Carry a run, its parent first, which may be in another experiment and must not be one of its children."""
         parent, family = run.data.tags.get(PARENT_TAG), children | {run.info.run_id}
         if parent and parent not in self._passage.copies and parent not in family:
-            try:
-                parent_run = self._source.get_run(parent)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-            else:
-                if parent_run.info.lifecycle_stage == "active":
-                    self._carry_family(parent_run, family)
+            if parent_run := self._passage.wanted(parent):
+                self._carry_family(parent_run, family)
         place = self._place(run.info.experiment_id)
         undisturbed(lambda: self._carry(run, place), lambda: place.forget(run))
 
@@ -78,6 +73,7 @@ class RunCarrier:
             raise InputError("its times are no numbers")
         copy = place.claim(run)
         if copy is None:
+            self._passage.dropped.add(run.info.run_id)
             return
         self._passage.copies[run.info.run_id] = copy.info.run_id
         if copy.info.run_id == run_origin(run):  # the source has a copy of the target's own run
@@ -110,3 +106,5 @@ class RunCarrier:
         elif copy.data.tags.get(STATE_TAG) != (state := state_of(run, models, listings)):
             self._target.set_tag(copy_id, STATE_TAG, state)
             self._passage.done["runs"] += 1
+            reason = "since the run that measured them was deleted"
+            self._passage.done[f"points of models left behind, {reason}"] += pair.lost_points(models)

@@ -135,9 +135,11 @@ def open_source(uri: str, scratch: Path) -> Source:
     with store.one_line_errors(uri):
         if file.is_file():
             local_store.snapshot(file, copy)
-            if others := file_store.find(file.parent):
-                failed = {f"the runs of {others}": "they are in files beside the database; give that folder as --from"}
-        elif runs := file_store.find(file.parent):
+            if others := local_store.file_store_of(file.parent):
+                among_them = f"move {file.name} and artifacts out of it"
+                advice = among_them if others == file.parent else "give that folder as --from"
+                failed = {f"the runs of {others}": f"they are in files beside the database; {advice}"}
+        elif runs := local_store.file_store_of(file.parent):
             failed = file_store.convert(runs, scratch / "converted.db")
             local_store.snapshot(scratch / "converted.db", copy)
         else:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from ..queries import equals
 from ..registry import use_registered_model
 from ..store import SOURCE_TAG, as_global, paged
-from .passage import Passage, one_copy, origin_of, undisturbed
+from .passage import Passage, one_copy, undisturbed
 from .source import Rows
+
+#: The source of a version that MLflow's own promotion made: it has the files, and all tags, of another version.
+_PROMOTED = re.compile(r"models:/[^/]+/\d+")
 
 
 class VersionCarrier:
@@ -20,41 +26,67 @@ class VersionCarrier:
 
     def __init__(self, passage: Passage) -> None:
         self._passage, self._source, self._target = passage, passage.source, passage.target
+        self._sources: dict[str, str] = {}  # address of a version in the source -> what that version has as its source
 
-    def carry_all(self) -> None:
-        """Carry the versions, and the aliases that point at them."""
-        carried = self._passage.copies.keys() - self._passage.owned
-        client, listed = self._source, self._passage.listed
+    def carry_all(self, whole: bool) -> None:
+        """Carry the versions, and the aliases that point at them; those that are left behind are counted.
+
+        Args:
+            whole: the runs of all experiments were to be carried; otherwise the versions of others are passed over.
+        """
+        client, listed, copies = self._source, self._passage.listed, self._passage.copies
         rows = Rows("SELECT name FROM registered_models", client.get_registered_model)
         models = listed("registered model", client.search_registered_models, rows=rows)
         rows = Rows("SELECT name, version FROM model_versions", client.get_model_version)
         all_versions = listed("version of the registered model", client.search_model_versions, rows=rows)
+        self._sources = {f"models:/{one.name}/{one.version}": one.source or "" for one in all_versions}
         for model in models:
             versions = [version for version in all_versions if version.name == model.name]
-            if alone := [version for version in versions if not version.run_id]:
-                self._passage.done[f"versions of {model.name} left behind, since no run has made them"] += len(alone)
-            mine = [version for version in versions if version.run_id in carried]
-            if mine:
-                known = {_origin(version) for version in versions}
-                self._passage.attempt(f"registered model {model.name}", self._carry_model, model, mine, known)
+            known = {_origin(version) for version in versions}
+            if asked_for := [one for one in versions if whole or not one.run_id or one.run_id in copies]:
+                self._passage.attempt(f"registered model {model.name}", self._carry_model, model, asked_for, known)
 
     def _carry_model(self, model: RegisteredModel, versions: list[ModelVersion], known: set[str]) -> None:
+        left = {str(version.version): reason for version in versions if (reason := self._obstacle(version))}
+        for reason, number in Counter(left.values()).items():
+            self._passage.done[f"versions of {model.name} left behind, since {reason}"] += number
+        aliases = {alias: str(one) for alias, one in self._source.get_registered_model(model.name).aliases.items()}
+        for alias in [alias for alias, number in aliases.items() if number in left]:
+            self._passage.done[f"alias {alias} of {model.name} left behind with its version"] += 1
+        mine = sorted((one for one in versions if str(one.version) not in left), key=lambda one: int(one.version))
+
         def carry() -> None:
             use_registered_model(self._target, model.name, model.tags, model.description)
-            ordered = sorted(versions, key=lambda version: int(version.version))
-            numbers = {str(version.version): self._carry_version(version) for version in ordered}
-            self._carry_aliases(model.name, {version: number for version, number in numbers.items() if number}, known)
+            numbers = {str(version.version): self._carry_version(version) for version in mine}
+            owned = {number for number, version in zip(numbers.values(), mine) if self._is_owned(version)}
+            wanted = {alias: numbers[number] for alias, number in aliases.items() if number in numbers}
+            self._carry_aliases(model.name, wanted, owned, known)
 
-        undisturbed(carry)
+        if mine:
+            undisturbed(carry)
 
-    def _carry_version(self, version: ModelVersion) -> str | None:
-        """Carry a version and return its number in the target; None when its files are in no run that was carried."""
+    def _obstacle(self, version: ModelVersion) -> str:
+        """Return why a version has to be left behind; empty when there is nothing against it."""
+        if not version.run_id:
+            return "no run has made them"
+        if version.run_id not in self._passage.copies:
+            return "their run was deleted"
+        if self._is_owned(version):
+            return "" if self._copies(version) else "the target has their runs itself"
+        kind, owner, *_ = self._place(version)
+        if kind not in ("models", "runs") or owner not in self._passage.copies:
+            return "no carried run is known to have their files"
+        return ""
+
+    def _is_owned(self, version: ModelVersion) -> bool:
+        return version.run_id in self._passage.owned
+
+    def _carry_version(self, version: ModelVersion) -> str:
+        """Carry a version and return its number in the target; one of the target's own runs is not touched."""
+        if self._is_owned(version):
+            return str(self._copies(version)[0].version)
         kind, owner, slash, path = self._place(version)
-        address = self._passage.copies.get(owner)
-        if kind not in ("models", "runs") or not address:
-            reason = f"versions of {version.name} left behind, since their files are in none of the carried runs"
-            self._passage.done[reason] += 1
-            return None
+        address = self._passage.copies[owner]
         copy = self._one_copy(version, f"{kind}:/{address}{slash}{path}", address if kind == "models" else None)
         for key, value in version.tags.items() - copy.tags.items():
             if key != SOURCE_TAG:
@@ -63,21 +95,25 @@ class VersionCarrier:
 
     def _place(self, version: ModelVersion) -> tuple[str, str, str, str]:
         """Return where the files of a version are: `models` or `runs`, the id of it, a slash, and the path in it."""
-        source, home = version.source or "", self._source.get_run(version.run_id).info.artifact_uri or ""
+        sources = [version.source or ""]
+        while (promoted := self._sources.get(sources[-1], "")) and promoted not in sources:
+            sources.append(promoted)
+        source, home = sources[-1], self._source.get_run(version.run_id).info.artifact_uri or ""
         if home and source.startswith(f"{home}/"):  # so says an older MLflow
             return "runs", version.run_id, "/", source.removeprefix(f"{home}/")
         kind, _, rest = source.partition(":/")
         return kind, *rest.partition("/")
 
-    def _one_copy(self, version: ModelVersion, source: str, model_id: str | None) -> ModelVersion:
-        origin, run_id = _origin(version), self._passage.copies[version.run_id]
+    def _copies(self, version: ModelVersion) -> list[ModelVersion]:
+        """Return the versions of the target that are copies of one of the source, or that it is a copy of."""
+        versions = paged(self._target.search_model_versions, equals("name", version.name))
+        return [copy for copy in versions if _origin(copy) == _origin(version)]
 
-        def search() -> list[ModelVersion]:
-            versions = paged(self._target.search_model_versions, equals("name", version.name))
-            return [copy for copy in versions if _origin(copy) == origin]
+    def _one_copy(self, version: ModelVersion, source: str, model_id: str | None) -> ModelVersion:
+        run_id = self._passage.copies[version.run_id]
 
         def make() -> None:
-            tags = version.tags | {SOURCE_TAG: origin}
+            tags = version.tags | {SOURCE_TAG: _origin(version)}
             with as_global(self._target.tracking_uri):
                 self._target.create_model_version(
                     version.name, source, run_id, tags, description=version.description, model_id=model_id
@@ -85,33 +121,44 @@ class VersionCarrier:
             self._passage.done["model versions"] += 1
 
         return one_copy(
-            search,
+            lambda: self._copies(version),
             lambda copy: (copy.run_id != run_id, int(copy.version)),
             lambda copy: self._target.delete_model_version(copy.name, copy.version),
             make,
         )
 
-    def _carry_aliases(self, name: str, numbers: dict[str, str], known: set[str]) -> None:
-        """Point the target's aliases where the source's point, unless one has gone to a version that is no copy of one.
+    def _carry_aliases(self, name: str, wanted: dict[str, str], owned: set[str], known: set[str]) -> None:
+        """Point the target's aliases where the source's point, unless the target itself has a say in it.
 
         Args:
             name: of the registered model.
-            numbers: of its versions that were carried, in the source -> in the target.
-            known: origins of all its versions in the source, those of other experiments too.
+            wanted: alias -> number in the target.
+            owned: numbers of versions of the target's own runs.
+            known: origins of all versions of the model in the source, those of other experiments too.
         """
         there = {alias: str(number) for alias, number in self._target.get_registered_model(name).aliases.items()}
-        for alias, version in self._source.get_registered_model(name).aliases.items():
-            wanted = numbers.get(str(version))
+        for alias, number in wanted.items():
             current = there.get(alias)
-            if not wanted or current == wanted:
+            if current == number:
                 continue
-            if current and self._target.get_model_version(name, current).tags.get(SOURCE_TAG) not in known:
-                self._passage.done[f"alias {alias} of {name} left at the target's own version"] += 1
+            if number in owned or current and not self._is_from_here(name, current, known):
+                self._passage.done[f"alias {alias} of {name} left as the target has it"] += 1
             else:
-                self._target.set_registered_model_alias(name, alias, wanted)
+                self._target.set_registered_model_alias(name, alias, number)
                 self._passage.done["aliases"] += 1
+
+    def _is_from_here(self, name: str, number: str, known: set[str]) -> bool:
+        """Tell whether a version of the target is a copy of one that the source has, or has deleted since."""
+        origin = _copied_from(self._target.get_model_version(name, number))
+        owner = re.match(r"(?:models|runs):/([^/ ]+)", origin)
+        return origin in known or owner is not None and owner[1] in self._passage.copies
+
+
+def _copied_from(version: ModelVersion) -> str:
+    """Return the origin of a version that a sync has made; empty for others, among them those that were promoted."""
+    return "" if _PROMOTED.fullmatch(version.source or "") else version.tags.get(SOURCE_TAG, "")
 
 
 def _origin(version: ModelVersion) -> str:
     """Return what a version is a copy of; an original has no id of its own but its source and its time."""
-    return origin_of(version.tags, f"{version.source} {version.creation_timestamp}")
+    return _copied_from(version) or f"{version.source} {version.creation_timestamp}"

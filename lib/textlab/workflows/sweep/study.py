@@ -327,7 +327,11 @@ class Sweep:
         return trained.scores["macro_f1"]
 
     def _single(self, name: str, role: str, values: Mapping[str, Any], earlier: Path | None = None) -> dict[str, Any]:
-        """Do a training that ends in the registry, once for all workers."""
+        """Do a training that ends in the registry, once for all workers.
+
+        Raises:
+            InputError: it was done before, and its run or version has been deleted since.
+        """
         queue = JobQueue(self.storage, f"{self.name}/{name}", self._identity)
         with tracking.run(self.name, run_id=self.parent):
             known = name, role, values, self.cfg.seed, self.bench
@@ -335,8 +339,11 @@ class Sweep:
         (job,) = queue.trials()
         if job.state != TrialState.COMPLETE:
             raise TrainingError(job.user_attrs.get(_REASON, f"{name} failed"))
+        result = job.user_attrs[_RESULT]
+        tracking.require_run(result[_RUN], self.name)
+        tracking.require_version(self.cfg.registered_model, result["version"], self.name)
         self._line.show(f"{name}: registered", final=True)
-        return job.user_attrs[_RESULT]
+        return result
 
 
 def join(values: Mapping[str, Any], seconds: float = math.inf) -> pd.DataFrame:
