@@ -57,7 +57,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "run",
             "set_tags",
         ],
-        "registry": ["load_model", "log_model", "model_folder", "model_versions", "set_alias", "version_of"],
+        "registry": [
+            "champion_of",
+            "load_model",
+            "log_model",
+            "model_folder",
+            "model_versions",
+            "set_alias",
+            "version_of",
+        ],
         "run_logger": ["RunLogger", "log_history"],
     },
 )
