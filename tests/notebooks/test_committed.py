@@ -6,14 +6,11 @@ import statistics
 from types import SimpleNamespace
 
 import nbformat
-import numpy as np
 import pytest
-from datasets import Dataset
 from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
 from conftest import NOTEBOOKS, ROOT
-from textlab import evaluation, hub, notebooks, settings, training
-from textlab.evaluation import plots
+from textlab import hub, settings, training
 from textlab.notebooks import address
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~>])/(?:root|home|Users|tmp|work|content|opt|usr|var|mnt)/\w|[A-Z]:\\\\")
@@ -41,13 +38,6 @@ def output_texts(book):
                 for kind, value in {"text": out.get("text"), **out.get("data", {})}.items()
                 if isinstance(value, str) and not kind.startswith("image/")
             )
-
-
-def cell_with(name, words):
-    """Return the source of the only code cell of a notebook that has these words."""
-    book = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    [source] = [cell.source for cell in code(book) if words in cell.source]
-    return source
 
 
 def test_the_parameters_come_first(book):
@@ -87,38 +77,11 @@ def test_notebook_1_sizes_decoders_too(tmp_path, capsys):
     options = {"vocab_size": 30522, "n_embd": 32, "n_layer": 2, "n_head": 2, "pad_token_id": 0}
     GPT2ForSequenceClassification(GPT2Config(**options)).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(hub.resolve_model("packaged").path).save_pretrained(tmp_path)
-    cell = cell_with("01_hub_exploration", "in the embeddings")
+    cells = code(nbformat.read(ROOT / "notebooks" / "01_hub_exploration.ipynb", as_version=4))
+    [cell] = [cell.source for cell in cells if "in the embeddings" in cell.source]
     source = hub.Source("mine", "model", None, tmp_path, {})
     exec(cell, {"settings": settings, "training": training, "source": source, "cfg": SimpleNamespace(seed=1)})
     assert capsys.readouterr().out == "gpt2: 2 layers of width 32\n1.0 million weights, 94% of them in the embeddings\n"
-
-
-def test_with_seeds_the_guards_judge_the_model_that_is_saved():
-    single = {"accuracy": 0.6, "macro_f1": 0.6}
-    compared = {name: {"macro_f1": score} for name, score in (("majority", 0.2), ("linear_probe", 0.65))}
-    known = {
-        "training": SimpleNamespace(probabilities=lambda *_: None, answers_of=lambda *_: [0, 1] * 30),
-        "fitted": SimpleNamespace(model=None, history=None),
-        "texts": SimpleNamespace(splits={"test": {"text": []}}, parts=[], labels=["sad", "glad"]),
-        "compared": compared | {"fine-tuned": {"accuracy": 0.7, "macro_f1": 0.7}},  # the mean of the seeds
-        "single": {"test": [single, {"accuracy": 0.8, "macro_f1": 0.8}]},
-        "predicted": np.array([0, 1] * 30),
-    }
-    known |= dict.fromkeys(("tokenizer", "true", "reading"))
-    known |= {"chosen": SimpleNamespace(max_length=8), "split": "test", "evaluation": evaluation}
-    exec(cell_with("02_fine_tuning", "evaluation.guards("), known | {"notebooks": notebooks}, found := {})
-    assert any("0.600 does not beat a linear probe" in reason for reason in found["guards"])
-    assert found["judged"]["fine-tuned"] is single
-
-
-@pytest.mark.parametrize("chosen, padded", [(64, 128), (256, 256)])
-def test_no_text_is_longer_than_what_all_are_padded_to(chosen, padded):
-    rows = Dataset.from_dict({"input_ids": [[1] * 30, [1] * chosen]})
-    known = {"data": SimpleNamespace(tokenize=lambda *_: {"train": rows}), "training": training, "plots": plots}
-    known |= {"chosen": SimpleNamespace(max_length=chosen, batch_size=2), "cfg": SimpleNamespace(seed=1)}
-    known |= {"texts": SimpleNamespace(splits=None), "tokenizer": None}
-    exec(cell_with("02_fine_tuning", "padded_tokens"), known)
-    assert f"all padded to {padded}" in known["computed"].index and known["computed"]["padding"].min() >= 0
 
 
 def test_it_has_a_kernelspec_and_no_leftovers(book):

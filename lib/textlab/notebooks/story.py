@@ -220,6 +220,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def _explored(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
     if not {"model", "data"} <= outcome.keys():
         return ""
@@ -229,13 +233,13 @@ def _explored(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
         rows = f"{facts['rows']['test']:,} rows, for a {facts['folds']}-fold cross-validation"
     words = [f"{outcome['model']['source']} and {named(facts)} were chosen: {rows}."]
     if (candidates := outcome.get("candidates", {})) and (candidates["models"] or candidates["datasets"]):
-        counts = f"{len(candidates['models'])} models and {len(candidates['datasets'])} data sets"
-        words.insert(0, f"{counts} were compared.")
+        models, sets = len(candidates["models"]), len(candidates["datasets"])
+        words.insert(0, f"{_counted(models, 'model')} and {_counted(sets, 'data set')} were compared.")
     if "quality" in outcome:
         faults = Counter()
         for fault in outcome["quality"]:
             faults[fault["problem"]] += fault["rows"]
-        listed = "; ".join(f"{problem} ({count:,} rows)" for problem, count in faults.most_common(3))
+        listed = "; ".join(f"{problem} ({_counted(count, 'row')})" for problem, count in faults.most_common(3))
         others = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
         words.append(f"Faults in it: {listed}{others}." if faults else "No faults were found in it.")
     return " ".join(words)
@@ -267,7 +271,7 @@ def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
             if name in best
         )
         words.append(
-            f"{len(sweep['trials'])} trials{pruned}" + (f"; the sweep's pick: {settings}." if settings else ".")
+            _counted(len(sweep["trials"]), "trial") + pruned + (f"; the sweep's pick: {settings}." if settings else ".")
         )
         if picked := sweep.get("best"):
             words.append(f"That pick, trained on all rows, is version {picked['version']} in the registry.")

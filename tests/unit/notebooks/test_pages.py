@@ -329,12 +329,16 @@ def test_each_notebook_tells_what_it_found(tmp_path):
 
     def change(demo):
         demo["01_hub_exploration"]["quality"] = []
+        demo["01_hub_exploration"]["candidates"] = {"models": [{}], "datasets": [{}] * 2}
+        demo["03_mlflow_tracking"]["sweep"]["trials"] = [{"state": "COMPLETE"}]
         demo["03_mlflow_tracking"]["first_run"]["weights_sha256"] = "c" * 64
         demo["03_mlflow_tracking"]["sweep"]["best"]["guards"] = ["It is poor."]
 
     page = index(tmp_path, change)
     assert (
-        "No faults were found in it." in page
+        "1 model and 2 data sets were compared." in page
+        and "1 trial; the sweep" in page
+        and "No faults were found in it." in page
         and "The model of the default settings has other weights than notebook" in page
     )
     assert "It did not pass its checks: It is poor." in page
