@@ -253,6 +253,15 @@ def test_a_model_that_does_not_beat_the_baselines_never_looks_like_one_that_does
     assert tone(page) == [shown] and words in page and "That is better" not in page
 
 
+def test_a_champion_that_stays_can_be_used_where_notebook_2_was_not_run(tmp_path):
+    def change(demo):
+        demo["04_sweep_analysis"]["stays"] = demo["04_sweep_analysis"].pop("champion")
+        del demo["02_fine_tuning"]
+
+    page = index(tmp_path, change)
+    assert tone(page) == [] and "predict models:/mine@champion" in page
+
+
 @pytest.mark.parametrize("p_value, shown", [(0.062, "doubt"), (0.031, "good")])
 @pytest.mark.parametrize("leads", ["champion", "model"])
 def test_a_gap_that_may_be_chance_by_mcnemars_test_is_in_doubt_as_in_notebook_2(tmp_path, leads, p_value, shown):
