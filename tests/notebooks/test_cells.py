@@ -104,6 +104,16 @@ def test_the_winners_picture_says_what_it_was_scored_on(facts, title):
     assert titles == [f"On {title}, with 95 % intervals"]
 
 
+@pytest.mark.parametrize("guards, asked", [("passed", ["one"]), (None, []), (float("nan"), [])])
+def test_no_record_is_asked_for_of_a_run_of_another_program(guards, asked):
+    found = []
+    find = SimpleNamespace(find=lambda run_id, uri: found.append(run_id) or SimpleNamespace(record={}))
+    known = {"workflows": SimpleNamespace(recorded_run=find), "evaluation": evaluation, "pd": pd, "uri": ""}
+    known |= {"winner": {"run_id": "one", "tags.guards": guards}}
+    run("04_sweep_analysis", "final_scores", tracking=SimpleNamespace(final_scores=lambda _: ("test", {})), **known)
+    assert found == asked
+
+
 @pytest.mark.parametrize("promoted, kept", [(True, "champion"), (False, "stays")])
 def test_the_results_name_the_champion_whoever_made_it(promoted, kept):
     written = {}
