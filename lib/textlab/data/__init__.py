@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [],
     {
-        "dataset": ["Data", "balance", "label_words", "labelled_texts", "load", "samples"],
+        "dataset": ["Data", "balance", "label_words", "labelled_texts", "load", "samples", "scored_on"],
         "label_sets": ["written"],
         "readers": ["stream_rows", "stream_texts"],
         "reading": ["common_length", "read"],

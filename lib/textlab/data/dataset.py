@@ -72,7 +72,7 @@ class Data:
 
     def scored(self, split: str) -> str:
         """Return what figures of a split are measured on, for titles."""
-        return "all rows, cross-validated" if self.folds and split == "test" else f"the {split} split"
+        return scored_on(split, cross_validated=bool(self.folds))
 
     @property
     def about(self) -> str:
@@ -149,6 +149,11 @@ class Data:
             return self
         folds = self.folds.turned(by)
         return replace(self, folds=folds, splits=_of_folds(self.splits["test"], folds))
+
+
+def scored_on(split: str, cross_validated: bool) -> str:
+    """Return what figures of a split are measured on, for titles."""
+    return "all rows, cross-validated" if cross_validated and split == "test" else f"the {split} split"
 
 
 def load(

@@ -39,35 +39,35 @@ def agreement(ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, re
     def share(rows: np.ndarray) -> float:
         return agreed[rows].sum() / counts[rows].sum()
 
-    found = _figure("agreement", share, len(counts), seed, resamples)
+    found = _figure("agreement", share, [len(counts)], seed, resamples)
     return found | {"texts": len(counts), "ratings": int(counts.sum())}
 
 
 def against_person(
-    right: Sequence[float], ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, resamples: int = 2000
+    right: np.ndarray, ratings: Sequence[np.ndarray], cut: float = CUT, seed: int = 0, resamples: int = 2000
 ) -> dict:
     """Return how much more often a model is right than one person is, on the same texts.
 
     Args:
-        right: of each text: 1 or 0, or the share of several models that are right.
+        right: whether the model of each seed is right, shape (seeds, texts).
         ratings: of each text, two or more.
-        seed, resamples: of the interval, a paired percentile bootstrap over texts.
+        seed, resamples: of the interval, a paired percentile bootstrap over texts, and over seeds as in `score_seeds`.
 
     Returns:
-        difference: the model's accuracy minus the `agreement` of one person; difference_ci95: [low, high].
+        difference: the mean accuracy minus the `agreement` of one person; difference_ci95: [low, high].
 
     Raises:
         ValueError: as `agreement` does, or the texts differ in number.
     """
     agreed, counts = _agreed(ratings, cut)
-    right = np.asarray(right, dtype=float)
-    if len(right) != len(counts):
-        raise ValueError(f"both must be of the same texts: got {len(right)} answers and ratings of {len(counts)} texts")
+    right = np.asarray(right)
+    if (texts := right.shape[1]) != len(counts):
+        raise ValueError(f"both must be of the same texts: got {texts} answers and ratings of {len(counts)} texts")
 
-    def gap(rows: np.ndarray) -> float:
-        return right[rows].mean() - agreed[rows].sum() / counts[rows].sum()
+    def gap(rows: np.ndarray, seeds: np.ndarray) -> float:
+        return right[np.ix_(seeds, rows)].mean() - agreed[rows].sum() / counts[rows].sum()
 
-    return _figure("difference", gap, len(counts), seed, resamples)
+    return _figure("difference", gap, [texts, len(right)], seed, resamples)
 
 
 def split_half(
@@ -102,7 +102,7 @@ def split_half(
             for part in (is_first, ~is_first)
         )
         same += first == second
-    return _figure("split_half", lambda rows: same[rows].mean() / halves, len(counts), seed, resamples)
+    return _figure("split_half", lambda rows: same[rows].mean() / halves, [len(counts)], seed, resamples)
 
 
 def shares(ratings: Sequence[np.ndarray], cut: float = CUT) -> np.ndarray:
@@ -157,7 +157,7 @@ def against_spread(
         ranks = rankdata(confidence[rows]), rankdata(people[rows])
         return np.corrcoef(*ranks)[0, 1] if min(map(np.ptp, ranks)) > 0 else np.nan
 
-    table.attrs |= _figure("spearman", correlation, len(people), seed, resamples)
+    table.attrs |= _figure("spearman", correlation, [len(people)], seed, resamples)
     return table
 
 
@@ -223,7 +223,7 @@ def by_kind(
     for kind in dict.fromkeys(kinds.tolist()):
         here = np.flatnonzero(kinds == kind)
         found = {
-            name: _figure("accuracy", lambda rows, hits=hits[here]: hits[rows].mean(), len(here), seed, resamples)
+            name: _figure("accuracy", lambda rows, hits=hits[here]: hits[rows].mean(), [len(here)], seed, resamples)
             for name, hits in right.items()
         }
         found["one person"] = agreement([ratings[row] for row in here], CUT, seed, resamples)
@@ -257,12 +257,17 @@ def _classes(values: np.ndarray, cut: float) -> np.ndarray:
 
 
 def _figure(
-    name: str, measure: Callable[[np.ndarray], float], texts: int, seed: int, resamples: int
+    name: str, measure: Callable[..., float], sizes: Sequence[int], seed: int, resamples: int
 ) -> dict[str, float | list[float]]:
-    """Return what is measured on all texts, given as row numbers, and its bootstrap interval."""
+    """Return what is measured on all texts, given as row numbers, and its bootstrap interval.
+
+    Args:
+        measure: takes row numbers of what is drawn: of texts, perhaps also of seeds.
+        sizes: how many there are of each.
+    """
     dice = np.random.default_rng(seed)
-    values = [measure(dice.integers(texts, size=texts)) for _ in range(resamples)]
+    values = [measure(*(dice.integers(size, size=size) for size in sizes)) for _ in range(resamples)]
     return {
-        name: float(measure(np.arange(texts))),
+        name: float(measure(*map(np.arange, sizes))),
         f"{name}_ci95": np.percentile(values, [2.5, 97.5]).tolist(),
     }

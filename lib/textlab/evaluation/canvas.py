@@ -159,8 +159,10 @@ def axes_of(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def panels_of(width: float, height: float, columns: int, sharey: bool = False) -> tuple[Figure, np.ndarray]:
-    """Return a figure that a notebook shows once, as the value of its cell, and its panels from left to right."""
-    figure, panels = plt.subplots(1, columns, figsize=(width, height), sharey=sharey, squeeze=False)
+def panels_of(
+    width: float, height: float, columns: int, rows: int = 1, sharey: bool = False
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure that a notebook shows once, as the value of its cell, and its panels, row by row."""
+    figure, panels = plt.subplots(rows, columns, figsize=(width, height), sharey=sharey, squeeze=False)
     plt.close(figure)
-    return figure, panels[0]
+    return figure, panels.ravel()

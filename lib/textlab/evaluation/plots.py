@@ -272,7 +272,7 @@ def word_weights(words: pd.DataFrame, title: str = "What the answer loses withou
     axes.set_yticks(range(len(most)), told)
     axes.invert_yaxis()
     left_out = f"; {len(most)} of {len(words):,} words" if len(most) < len(words) else ""
-    axes.set(title=title, xlabel=f"percentage points of the answer's probability{left_out}")
+    axes.set(title=shown(title, room=72), xlabel=f"percentage points of the answer's probability{left_out}")
     axes.margins(x=0.12)
     axes.grid(axis="y", visible=False)
     return figure

@@ -25,8 +25,10 @@ BASELINES = {"majority": "most frequent class", "tfidf_svm": "TF-IDF + linear SV
 def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: int = 2000) -> dict:
     """Return accuracy, macro F1 and weighted F1, the first two with 95 % intervals.
 
-    The intervals are percentile bootstrap intervals over rows (Efron 1979). Where texts have several labels, accuracy
-    is exact match, the share of texts whose labels are all right and none is missing, and there is micro F1, too.
+    The intervals are percentile bootstrap intervals over rows (Efron 1979). Where all answers are right, or none is,
+    resamples do not differ, and that of accuracy is exact (Clopper and Pearson 1934). Where texts have several labels,
+    accuracy is exact match, the share of texts whose labels are all right and none is missing, and there is micro F1,
+    too.
 
     Args:
         split: its `label` column holds the true classes; classes that never occur count into macro F1 as 0.
@@ -53,7 +55,7 @@ def score(split: Dataset, predicted: Sequence[int], seed: int = 0, resamples: in
         # the last kind gets what the others left, so which one it is decides the draw
         kinds, counts = np.append(kinds, [[n - 1], [n - 1]], axis=1), np.append(counts, 0)
     values = _bootstrap(kinds, counts, n, np.random.default_rng(seed), resamples)
-    return _figures(values[..., 0], _weighted_f1(true, predicted, n))
+    return _figures(values[..., 0], _weighted_f1(true, predicted, n), len(true))
 
 
 def score_table(scores: dict[str, dict]) -> pd.DataFrame:
@@ -201,7 +203,7 @@ def score_seeds(split: Dataset, answers: Sequence[Sequence[int]], seed: int = 0,
     values = _bootstrap(*_kinds(true, *answers), n, dice, resamples)
     seeds = np.vstack([np.arange(k), dice.integers(k, size=(resamples, k))])
     means = np.take_along_axis(values, seeds[None], axis=2).mean(axis=2)
-    return _figures(means, float(np.mean([_weighted_f1(true, ids, n) for ids in answers])))
+    return _figures(means, float(np.mean([_weighted_f1(true, ids, n) for ids in answers])), len(true))
 
 
 def _kinds(*classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -260,12 +262,14 @@ def _of_class(classes: np.ndarray, n_classes: int) -> csr_array:
     return csr_array((np.ones(len(classes)), (classes, rows)), shape=(n_classes, len(classes)))
 
 
-def _figures(values: np.ndarray, weighted_f1: float | None = None) -> dict:
-    """Return the keys of `score` from the values of one model, shape (metrics, 1 + resamples)."""
+def _figures(values: np.ndarray, weighted_f1: float | None = None, rows: int = 0) -> dict:
+    """Return the keys of `score` from the values of one model on some rows, shape (metrics, 1 + resamples)."""
     metrics = METRICS[: len(values)]
     figures = dict(zip(metrics, values[:, 0].tolist()))
     weighted = {} if weighted_f1 is None else {"weighted_f1": weighted_f1}
     bounds = np.percentile(values[:, 1:], [2.5, 97.5], axis=1).T.tolist()
+    if rows and figures["accuracy"] in (0, 1):
+        bounds[0] = [*map(float, binomtest(round(figures["accuracy"]) * rows, rows).proportion_ci())]
     return figures | weighted | {f"{metric}_ci95": interval for metric, interval in zip(metrics, bounds)}
 
 

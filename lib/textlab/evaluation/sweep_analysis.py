@@ -36,7 +36,7 @@ class Runs:
     table: pd.DataFrame  # comparable completed runs, oldest first: run_id, name, minutes, params, metrics, tags.*
     settings: list[str]  # the parameters that differ between them, without the seed
     states: pd.DataFrame  # indexed by state: runs, minutes
-    left_out: int  # how many completed runs with the metric saw other data
+    left_out: int  # how many completed runs with the metric are of other rows, other epochs or an older sweep
     note: str  # why the table is empty, in a sentence; empty when it is not
     pruned: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table; the metric is that of the last validation
     finals: pd.DataFrame = field(default_factory=pd.DataFrame)  # as table: a sweep's default settings and its pick
@@ -228,6 +228,8 @@ def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
         "The better of default settings and the sweep's pick"
         if len(runs.finals) > 1
         else f"Best of {len(table)} settings"
+        if len(table) > 1
+        else "The only settings"
     )
     fresh = "fresh " if _has_role(runs.table, "repeat").any() else ""
     sentence = f"{what}: {chosen['name']} with {runs.metric} {chosen[runs.metric]:.3f}"

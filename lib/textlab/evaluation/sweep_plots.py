@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from .canvas import axes_of, literal, logarithmic, names, panels_of, shown, words
+from .canvas import axes_of, literal, logarithmic, name_columns, names, panels_of, shown, words
 
 #: Column that a curve is drawn over -> its name on the axis.
 _ACROSS = {"step": "step", "share": "share of the training"}
@@ -19,7 +20,7 @@ _ACROSS = {"step": "step", "share": "share of the training"}
 
 @literal
 def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figure:
-    """Draw a metric against each hyper-parameter, one panel each; the best run is orange.
+    """Draw a metric against each hyper-parameter, one panel each, three in a row; the best run is orange.
 
     Runs with the same value stand side by side.
 
@@ -28,7 +29,8 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
         parameters: columns of the table.
         metric: column of the table; higher is better.
     """
-    figure, panels = panels_of(min(2.6 * len(parameters) + 1.2, 11), 3, columns=len(parameters), sharey=True)
+    columns, rows = min(len(parameters), 3), -(-len(parameters) // 3)
+    figure, panels = panels_of(2.6 * columns + 1.2, 3 * rows, columns, rows, sharey=True)
     pruned, best = _pruned(table), _best(table, metric)
     for axes, name in zip(panels, parameters):
         scale = _scale(table[name])
@@ -37,10 +39,15 @@ def effects(table: pd.DataFrame, parameters: Sequence[str], metric: str) -> Figu
         axes.plot(values[~pruned], table.loc[~pruned, metric], "o", color="C0", alpha=0.8)
         axes.plot(values[best], table.loc[best, metric], "o", color="C1", markersize=10)
         axes.set(xlabel=words(name))
-        _label(axes.xaxis, scale, fractions=False)
         if scale.words:
             axes.set(xlim=(-0.5, len(scale.words) - 0.5))
-    panels[0].set(ylabel=words(metric))
+            name_columns(axes, names(scale.words), room=24)
+        else:
+            _label(axes.xaxis, scale, fractions=False)
+    for axes in panels[::columns]:
+        axes.set(ylabel=words(metric))
+    for axes in panels[len(parameters) :]:
+        axes.remove()
     return figure
 
 
@@ -160,8 +167,19 @@ def seeds(table: pd.DataFrame, metric: str) -> Figure:
     axes.set(title="Scores over seeds", xlabel=words(metric), ylim=(-0.5, len(table) - 0.5))
     known = dict(zip(*reversed(axes.get_legend_handles_labels())))
     figure.legend(known.values(), known, loc="outside lower center", ncols=len(known))
-    axes.set_yticks(range(len(table)), [f"{shown(name)}, {int(n)} seeds" for name, n in upwards["seeds"].items()])
+    told = zip(_told_apart(upwards), upwards["seeds"])
+    axes.set_yticks(range(len(table)), [f"{name}, {int(n)} seeds" for name, n in told])
     return figure
+
+
+def _told_apart(table: pd.DataFrame) -> list[str]:
+    """Return the name of each choice of settings and, where a name comes twice, the settings in which these differ."""
+    settings, told = table.iloc[:, table.columns.get_loc("scores") + 1 :], []
+    for name, (_, row) in zip(table.index, table.iterrows()):
+        differ = [column for column in settings if settings.loc[[name], column].nunique(dropna=False) > 1]
+        values = {one: f"{row[one]:.3g}" if isinstance(row[one], float) else shown(row[one]) for one in differ}
+        told.append(", ".join([shown(name), *(f"{words(setting)} {value}" for setting, value in values.items())]))
+    return told
 
 
 @literal
@@ -236,3 +254,5 @@ def _label(axis: Axis, scale: _Scale, fractions: bool = True) -> None:
         logarithmic(axis)
     elif len(values) <= 4 and (fractions or all(value == round(value) for value in values)):
         axis.set_ticks(values)
+    elif not fractions:
+        axis.set_major_locator(MaxNLocator(3))

@@ -212,9 +212,10 @@ def reasons(source: sources.Source, table: pd.DataFrame) -> list[str]:
     is_packaged = source.kind == "dataset" and source.id.partition(":")[0] == "packaged"
     licence = "MIT" if is_packaged else metadata(source).get("license") or table["licence"].dropna().get(source.id)
     folder = source.path if source.path.is_dir() else source.path.parent
-    sentences = [f"Its files take {sum((folder / name).stat().st_size for name in source.files) / 1e6:.1f} MB."]
+    size = sum((folder / name).stat().st_size for name in source.files)
+    sentences = [f"Its files take {f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size / 1e3:.1f} kB'}."]
     sentences.append(
-        f"Its licence is {licence}." if licence else "Its card states no licence: ask before you publish with it."
+        f"Its licence is {licence}." if licence else "No licence is stated: ask before you publish with it."
     )
     if source.kind == "model":
         sentences.append("Its weights are safetensors, which run no code when they are loaded.")

@@ -21,6 +21,7 @@ def setup(seed: int, strict: bool = False) -> pd.DataFrame:
     environment.quiet()
     plots.use_style()
     pd.set_option("display.max_colwidth", 80)
+    pd.set_option("display.html.use_mathjax", False)  # $ is a letter
     environment.fix(seed, strict)
     facts = environment.fingerprint()
     shown = {"Python": facts["python"]}
@@ -40,19 +41,22 @@ def tidy(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(object).map(cell).rename_axis(index=None)
 
 
-def text_table(table: pd.DataFrame, longest: int = 80) -> HTML:
+def text_table(table: pd.DataFrame, longest: int = 300) -> HTML:
     """Return a table whose columns hold sentences for a notebook: aligned left, without the index.
 
     Args:
         longest: a text that has more letters is cut.
     """
-    with pd.option_context("display.max_colwidth", longest):
-        markup = table.to_html(
-            index=False,
-            border=0,
-            justify="left",
-            float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}",
-        )
+
+    def cut(value: Any) -> Any:
+        return f"{value[: longest - 1]}…" if isinstance(value, str) and len(value) > longest else value
+
+    markup = table.map(cut).to_html(
+        index=False,
+        border=0,
+        justify="left",
+        float_format=lambda value: f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}",
+    )
     return HTML(markup.replace("<td>", '<td style="text-align:left">').replace("<th>", '<th style="text-align:left">'))
 
 

@@ -16,7 +16,7 @@ import papermill
 from filelock import FileLock, Timeout
 from papermill.exceptions import PapermillExecutionError
 
-from .. import data, machine
+from .. import data, machine, tracking
 from ..errors import InputError
 from ..settings import parameters
 from ..tracking import addresses
@@ -149,7 +149,7 @@ def _alone(folder: Path) -> AbstractContextManager:
 
 
 def provide_runs(tracking_uri: str, experiment: str) -> None:
-    """Run notebook 3 with its defaults if notebook 4 wants those runs and the project's own store does not exist yet.
+    """Run notebook 3 with its defaults if notebook 4 wants those runs and the project's own store has none of them.
 
     Args:
         tracking_uri, experiment: parameters of notebook 4.
@@ -159,7 +159,7 @@ def provide_runs(tracking_uri: str, experiment: str) -> None:
     """
     notebook = "03_mlflow_tracking"
     usual = not tracking_uri and experiment == parameters.defaults(notebook)["experiment"]
-    if not usual or addresses.exists(addresses.default_uri()):
+    if not usual or tracking.store.has_experiment(addresses.default_uri(), experiment):
         return
     print("There are no runs yet, so notebook 3 makes some first. That takes some minutes.", flush=True)
     folder = machine.output_dir("", notebook)

@@ -19,7 +19,8 @@ class Notice:
 
     def _repr_html_(self) -> str:
         style = f"border:2px solid {self.colour};border-left-width:10px;padding:8px 12px;margin:8px 0"
-        return f'<div style="{style}">{"<br>".join(html.escape(message) for message in self.messages)}</div>'
+        lines = "<br>".join(html.escape(message) for message in self.messages)
+        return f'<div class="tex2jax_ignore mathjax_ignore" style="{style}">{lines}</div>'  # in which $ is a letter
 
 
 def notice(messages: str | Sequence[str], kind: str = "bad") -> Notice | None:

@@ -98,13 +98,19 @@ def _commands(folder: Path, outcomes: story.Outcomes, lead: story.Lead | None) -
     """Return what one may do with a run now, each with its command; FOLDER stands for the folder of the run."""
     main, analysis = (outcomes.get(name, {}) for name in ("02_fine_tuning", "04_sweep_analysis"))
     use, repeat = [], []
-    if lead and lead.role == "champion":  # only now is a store wanted, and with it MLflow, which takes seconds
+    champion = analysis.get("champion") or analysis.get("stays")
+    if champion:  # only now is a store wanted, and with it MLflow, which takes seconds
         uri = tracking.store.locate(analysis.get("params", {}).get("tracking_uri", ""))
         here = {tracking.store.default_uri(): "", tracking.store.store_uri(folder / "mlflow"): " --tracking-uri FOLDER"}
         where = here.get(uri, f" --tracking-uri {tracking.store.named(uri)}")
-        model = shlex.quote(f"models:/{analysis['champion']['name']}@champion")
-        use.append(("Label texts with the champion", f"predict {model} texts.csv -o labelled.csv{where}"))
-        if lead.trained and not lead.same:
+        model = shlex.quote(f"models:/{champion['name']}@champion")
+        use.append(
+            (
+                f"Label texts with the champion, version {champion['version']}",
+                f"predict {model} texts.csv -o labelled.csv{where}",
+            )
+        )
+        if lead and lead.role == "champion" and lead.trained and not lead.same:
             run_id = analysis["winner"]["run_id"]
             repeat.append(("Repeat the champion's training, and compare", f"reproduce {run_id}{where}"))
     if main.get("status") == "completed" and (folder / "model").is_dir():

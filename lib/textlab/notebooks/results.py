@@ -71,6 +71,7 @@ class Gap(TypedDict):
 
     baseline: Baseline
     difference_ci95: Interval
+    p_value: strict_json.Share  # of McNemar's test
     macro_f1_difference_ci95: NotRequired[Interval]
 
 
@@ -210,6 +211,7 @@ class Test(TypedDict):
     split: str
     low: float
     high: float
+    p_value: strict_json.Share
 
 
 class AnalysisParams(TypedDict, total=False):
@@ -222,7 +224,8 @@ class Analysis(Results, total=False):
     """What is read of a results file of notebook 4."""
 
     params: AnalysisParams
-    champion: Version
+    champion: Version  # the winner is it
+    stays: Version  # the champion, where the winner was not promoted
     trained: Trained
     conclusion: str
     promotion: str

@@ -24,6 +24,7 @@ class Lead:
     scores: Mapping[str, Any]
     baselines: Mapping[str, Mapping[str, Any]]  # name for readers -> scores on the same split
     gaps: Mapping[str, list[float]]  # baseline -> 95 % interval of how much better the model is, by `measure`
+    p_values: Mapping[str, float]  # baseline -> p of McNemar's test, which decides where a text has one label
     guards: list[str]  # what makes its figures untrustworthy
     trained: Mapping[str, Any]  # its data, model, seed and record, as its notebook tells; empty where not known
     same: bool = False  # it has the weights of notebook 2's model
@@ -65,9 +66,11 @@ class Lead:
         else:
             return "doubt", f"It was not tested whether it is better {than} ({by})."
         by += f", 95 % interval{of} {100 * low:+.1f} to {100 * high:+.1f}"
-        if low > 0:
+        by += f", p {evaluation.p_words(self.p_values[best])}" if best in self.p_values else ""
+        sure = self.p_values.get(best, 0) < 0.05
+        if low > 0 and sure:
             return "good", f"That is better {than} ({by})."
-        if high < 0:
+        if high < 0 and sure:
             return "bad", f"That is worse {than} ({by})."
         return "doubt", f"It is not shown to be better {than} ({by})."
 
@@ -94,14 +97,15 @@ def lead(outcomes: Outcomes) -> Lead | None:
         told = sweep if run else record | {"record": record}
         trained = told if {"data", "model"} <= told.keys() else {}
         digest = (run or record).get("weights_sha256")
-        tests = [test for test in analysis.get("tests", []) if test["split"] == split]
+        tests = [] if _several(trained) else [test for test in analysis.get("tests", []) if test["split"] == split]
         return Lead(
             name=f"{champion['name']} version {champion['version']}",
             role="champion",
             split=split,
             scores=scores.pop(_OWN),
             baselines=scores,
-            gaps={} if _several(trained) else {test["index"]: [test["low"], test["high"]] for test in tests},
+            gaps={test["index"]: [test["low"], test["high"]] for test in tests},
+            p_values={test["index"]: test["p_value"] for test in tests},
             guards=[],  # with any, no version is promoted
             trained=trained,
             same=digest is not None and digest == main.get("weights_sha256") and not main.get("seeds"),
@@ -111,13 +115,15 @@ def lead(outcomes: Outcomes) -> Lead | None:
     *baselines, own = rows
     test = {} if main.get("seeds") else main.get("versus", {})  # the test is of one seed's model
     gap = test.get("macro_f1_difference_ci95" if _several(main) else "difference_ci95")
+    rival = evaluation.BASELINES[test["baseline"]] if gap else ""
     return Lead(
         name=own["name"],
         role="model",
         split=own["split"],
         scores=own,
         baselines={row["name"]: row for row in baselines},
-        gaps={evaluation.BASELINES[test["baseline"]]: gap} if gap else {},
+        gaps={rival: gap} if gap else {},
+        p_values={rival: test["p_value"]} if gap and not _several(main) else {},
         guards=main.get("guards", []),
         trained=main,
     )
@@ -125,13 +131,16 @@ def lead(outcomes: Outcomes) -> Lead | None:
 
 def verdict(first: Lead, outcomes: Outcomes) -> tuple[str, str]:
     """Return good, doubt or bad, and the sentences that say why."""
+    stays = outcomes.get("04_sweep_analysis", {}).get("stays")
+    still = [f"The champion is still {stays['name']} version {stays['version']}."] if stays else []
     if first.guards:
-        return "bad", f"{first.name} did not pass its checks on {first.data}: do not rely on it, nor on its figures."
+        told = f"{first.name} did not pass its checks on {first.data}: do not rely on it, nor on its figures."
+        return "bad", " ".join([told, *still])
     accuracy, (tone, sentence) = first.scores["accuracy"], first.against_baselines()
     told = f"is right on {_percent(accuracy)} of {first.data}"
     if first.measure == "macro_f1":
         told = f"has a macro F1 of {first.scores['macro_f1']:.3f} on {first.data}"
-    words = [f"{first.name} {told}.", sentence]
+    words = [f"{first.name} {told}.", sentence, *still]
     people = outcomes["02_fine_tuning"].get("people") if comparable(first, outcomes) else None
     if people:
         paired = outcomes["02_fine_tuning"].get("beside_person") if first.same or first.role == "model" else None
@@ -139,7 +148,7 @@ def verdict(first: Lead, outcomes: Outcomes) -> tuple[str, str]:
     if any(outcome["status"] == "failed" for outcome in outcomes.values()):
         words.append("Not every notebook of this run completed.")
         tone = "doubt" if tone == "good" else tone
-    return tone, " ".join(words)
+    return "doubt" if stays and tone == "good" else tone, " ".join(words)
 
 
 def _beside_person(accuracy: float, people: Mapping[str, Any], paired: Mapping[str, Any] | None) -> str:
@@ -211,6 +220,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def _explored(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
     if not {"model", "data"} <= outcome.keys():
         return ""
@@ -220,13 +233,13 @@ def _explored(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
         rows = f"{facts['rows']['test']:,} rows, for a {facts['folds']}-fold cross-validation"
     words = [f"{outcome['model']['source']} and {named(facts)} were chosen: {rows}."]
     if (candidates := outcome.get("candidates", {})) and (candidates["models"] or candidates["datasets"]):
-        counts = f"{len(candidates['models'])} models and {len(candidates['datasets'])} data sets"
-        words.insert(0, f"{counts} were compared.")
+        models, sets = len(candidates["models"]), len(candidates["datasets"])
+        words.insert(0, f"{_counted(models, 'model')} and {_counted(sets, 'data set')} were compared.")
     if "quality" in outcome:
         faults = Counter()
         for fault in outcome["quality"]:
             faults[fault["problem"]] += fault["rows"]
-        listed = "; ".join(f"{problem} ({count:,} rows)" for problem, count in faults.most_common(3))
+        listed = "; ".join(f"{problem} ({_counted(count, 'row')})" for problem, count in faults.most_common(3))
         others = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
         words.append(f"Faults in it: {listed}{others}." if faults else "No faults were found in it.")
     return " ".join(words)
@@ -258,7 +271,7 @@ def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
             if name in best
         )
         words.append(
-            f"{len(sweep['trials'])} trials{pruned}" + (f"; the sweep's pick: {settings}." if settings else ".")
+            _counted(len(sweep["trials"]), "trial") + pruned + (f"; the sweep's pick: {settings}." if settings else ".")
         )
         if picked := sweep.get("best"):
             words.append(f"That pick, trained on all rows, is version {picked['version']} in the registry.")

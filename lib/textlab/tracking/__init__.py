@@ -58,6 +58,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "set_tags",
         ],
         "registry": [
+            "champion_of",
             "load_model",
             "log_model",
             "model_folder",

@@ -99,17 +99,19 @@ def final_scores(row: Mapping[str, Any]) -> tuple[str, dict[str, dict]]:
         row: of the table of `sweep_analysis.comparable`.
 
     Returns:
-        The split, and name -> accuracy and macro_f1, with the intervals that were recorded; only those that have both.
+        The split, and name -> accuracy, macro_f1 and, with several labels a text, micro_f1, with the intervals that
+        were recorded; only those that have the first two.
     """
     split = "test" if pd.notna(row.get("test_macro_f1")) else "validation"
     names = {words: f"{split}_{name}" for name, words in BASELINES.items()} | {"fine-tuned": split}
     scores = {}
     for name, prefix in names.items():
-        values = {metric: row.get(f"{prefix}_{metric}") for metric in ("accuracy", "macro_f1")}
+        known = {metric: row.get(f"{prefix}_{metric}") for metric in ("accuracy", "macro_f1", "micro_f1")}
+        values = {metric: value for metric, value in known.items() if pd.notna(value)}
         bounds = {
             f"{metric}_ci95": [row.get(f"{prefix}_{metric}_ci95_{end}") for end in ("low", "high")] for metric in values
         }
-        if pd.notna([*values.values()]).all():
+        if {"accuracy", "macro_f1"} <= values.keys():
             scores[name] = values | {key: ends for key, ends in bounds.items() if pd.notna(ends).all()}
     return split, scores
 

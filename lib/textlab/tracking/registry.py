@@ -247,6 +247,12 @@ def require_version(name: str, version: str, study: str) -> None:
         ) from None
 
 
+def champion_of(name: str) -> int | None:
+    """Return the version of a registered model that has the alias `champion`, or None."""
+    aliases = model_versions(name)["aliases"]
+    return next((int(version) for version, some in aliases.items() if "champion" in some.split(", ")), None)
+
+
 def set_alias(name: str, alias: str, version: int | str) -> None:
     """Point an alias of a registered model at a version."""
     MlflowClient().set_registered_model_alias(name, alias, str(version))

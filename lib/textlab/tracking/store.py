@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import machine
 from ..errors import InputError, first_line, without_secrets
 from . import local_store
-from .addresses import FILE_NAME, default_uri, file_of, parsed, sqlite_uri, store_uri
+from .addresses import FILE_NAME, default_uri, exists, file_of, parsed, sqlite_uri, store_uri
 
 #: Tags of runs: the process that records it, and, on a copy in another store, what it is a copy of.
 OWNER_TAG, SOURCE_TAG = "textlab.owner", "textlab.source"
@@ -159,6 +159,11 @@ def use_experiment(client: MlflowClient, name: str, create: bool = True, tags: M
     if create and experiment.artifact_location == home and not portable.keys() & experiment.tags.keys():
         client.set_experiment_tag(experiment.experiment_id, local_store.PORTABLE_TAG, "yes")
     return experiment.experiment_id
+
+
+def has_experiment(uri: str, name: str) -> bool:
+    """Tell whether a local store has been made and has an experiment, perhaps in its trash."""
+    return exists(uri) and open_client(uri).get_experiment_by_name(name) is not None
 
 
 def paged(search: Callable, *arguments: Any, **options: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import evaluation
 from ..evaluation import sweep_comparison
-from ..tracking import model_versions, predictions, set_alias
+from ..tracking import champion_of, model_versions, predictions, set_alias
 
 
 def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, str]:
@@ -23,35 +23,34 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
         split: whose predictions decide, as `log_predictions` recorded them with the runs of both versions.
         seed: of the interval.
     """
-    versions = model_versions(name)
-    champions = versions.index[versions["aliases"].str.split(", ").map(lambda aliases: "champion" in aliases)]
-    if not len(champions):
+    champion = champion_of(name)
+    if champion is None:
         set_alias(name, "champion", version)
         return True, f"Version {version} is the champion."
-    if champions[0] == version:
+    if champion == version:
         return True, f"Version {version} is the champion already."
-    run_ids = versions.loc[[version, champions[0]], "run_id"]
+    run_ids = model_versions(name).loc[[version, champion], "run_id"]
     tests = {
         part: sweep_comparison.paired(*(predictions(run_id, part) for run_id in run_ids), seed)
         for part in (split, "validation")
     }
     if tests[split] is None:
         return False, (
-            f"Version {version} was not promoted: it and the champion, version {champions[0]}, were not scored on "
+            f"Version {version} was not promoted: it and the champion, version {champion}, were not scored on "
             f"the same {split} rows. Choose another registered_model, or set the alias by hand."
         )
     measured = _measured(tests[split])
     if not _is_better(tests[split]):
         return False, (
-            f"Version {version} is not shown to be better than the champion, version {champions[0]} ({measured})."
+            f"Version {version} is not shown to be better than the champion, version {champion} ({measured})."
         )
     if tests["validation"] and tests["validation"][_difference(tests["validation"])] < 0:
         return False, (
-            f"Version {version} is better than the champion, version {champions[0]}, on {split} ({measured}), but "
-            f"worse on validation ({_measured(tests['validation'])}): that may be chance, and the champion stays."
+            f"Version {version} is better than the champion, version {champion}, on {split} ({measured}), but "
+            f"worse on validation ({_measured(tests['validation'])}): its lead may be chance, so the champion stays."
         )
     set_alias(name, "champion", version)
-    return True, f"Version {version} is the champion instead of {champions[0]} ({measured})."
+    return True, f"Version {version} is the champion instead of {champion} ({measured})."
 
 
 def _difference(test: dict[str, Any]) -> str:

@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from datasets import ClassLabel, Dataset, Features
 from matplotlib.text import Text
 from scipy.stats import spearmanr
 
-from textlab import hub
+from textlab import evaluation, hub
 from textlab.data import ratings as packaged
 from textlab.evaluation import agreement, plots
 
@@ -65,10 +66,10 @@ def test_agreement_needs_two_people(ratings, measure):
 
 
 def test_a_model_beside_one_person_by_hand():
-    found = agreement.against_person([1, 0, 1], SMALL)
+    found = agreement.against_person([[1, 0, 1]], SMALL)
     assert found["difference"] == pytest.approx(2 / 3 - sum(AGREED) / 9)
     with pytest.raises(ValueError, match="got 2 answers and ratings of 3 texts"):
-        agreement.against_person([1, 0], SMALL)
+        agreement.against_person([[1, 0]], SMALL)
 
 
 def test_a_model_and_a_person_are_compared_on_the_same_texts():
@@ -78,10 +79,21 @@ def test_a_model_and_a_person_are_compared_on_the_same_texts():
     right, counts = agreed > 0.8, np.array([len(some) for some in ratings])
     rows = dice.integers(200, size=(4000, 200))
     slow = right[rows].mean(1) - (agreed * counts)[rows].sum(1) / counts[rows].sum(1)
-    low, high = agreement.against_person(right, ratings)["difference_ci95"]
+    low, high = agreement.against_person([right], ratings)["difference_ci95"]
     assert (low, high) == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.01)
-    other_low, other_high = agreement.against_person(dice.permutation(right), ratings)["difference_ci95"]
+    other_low, other_high = agreement.against_person([dice.permutation(right)], ratings)["difference_ci95"]
     assert high - low < 0.8 * (other_high - other_low)
+
+
+def test_beside_a_person_the_choice_of_seeds_counts_as_it_does_for_accuracy():
+    ratings, dice = made(), np.random.default_rng(5)
+    right = np.array([dice.random(200) < share for share in (0.6, 0.8, 0.9)])
+    split = Dataset.from_dict({"label": [1] * 200}, Features({"label": ClassLabel(names=["no", "yes"])}))
+    found = agreement.against_person(right, ratings)
+    person = agreement.agreement(ratings)["agreement"]
+    assert found["difference"] == pytest.approx(right.mean() - person)
+    accuracy = evaluation.score_seeds(split, right.astype(int))["accuracy_ci95"]
+    assert np.ptp(found["difference_ci95"]) == pytest.approx(np.ptp(accuracy), rel=0.15) and np.ptp(accuracy) > 0.2
 
 
 def test_split_halves_by_hand():

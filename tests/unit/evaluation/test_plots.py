@@ -147,6 +147,22 @@ def test_pruned_runs_are_crosses_and_dashes_and_have_no_colour_of_a_score():
         plots.contour(TABLE.assign(pruned=True), "learning_rate", "batch_size", METRIC).canvas.draw()
 
 
+def test_no_tick_label_of_many_settings_lies_on_another():
+    table = pd.DataFrame({"average": [0.99, 0.992, 0.999, 0.9995, 0.9999], METRIC: np.linspace(0.5, 0.9, 5)})
+    table = table.assign(rate=[1e-4, 1.3e-4, 1.7e-4, 2.1e-4, 2.2e-4], wide=np.geomspace(6e-5, 6e-4, 5))
+    names = [f"{name}{i}" for i in range(2) for name in ("average", "rate", "wide", "words")]
+    table = table.assign(words=["padded", "random", "similar_length", "sorted", "padded"])
+    figure = plots.effects(table.assign(**{name: table[name[:-1]] for name in names}), names, METRIC)
+    figure.canvas.draw()
+    assert [axes.get_xlabel() for axes in figure.axes] == names
+    assert [bool(axes.get_ylabel()) for axes in figure.axes] == [i % 3 == 0 for i in range(8)]
+    for axes in figure.axes:
+        upright = [label for label in axes.get_xticklabels() if not label.get_rotation()]
+        boxes = [box for label in upright if axes.bbox.x0 - 1 <= (box := label.get_window_extent()).x1]
+        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
+        assert len(upright) == (0 if "words" in axes.get_xlabel() else len(axes.get_xticklabels()))
+
+
 def test_runs_with_the_same_value_stand_side_by_side():
     table = TABLE.assign(pruned=True, validation_macro_f1=0.2)
     sizes, rates = plots.effects(table, ["batch_size", "learning_rate"], METRIC).axes
@@ -280,6 +296,7 @@ def test_texts_are_drawn_letter_by_letter_wherever_they_stand():
         plots.contour(table, *ODD[:2], METRIC),
         plots.importance(pd.Series(0.1, index=ODD)),
         plots.seeds(over_seeds, ODD[0]),
+        *(plots.word_weights(WORDS, f"What the answer “{odd}” loses without a word") for odd in ODD),
         *(plots.run_curves(curves, odd, odd, odd) for odd in ODD),
     ]
     with warnings.catch_warnings():

@@ -89,7 +89,15 @@ def test_a_perfect_model_has_no_spread():
 
 def test_score_table_is_for_reading():
     table = evaluation.score_table({"mine": evaluation.score(split([0, 1]), [0, 1])})
-    assert table.loc["mine", "accuracy"] == "1.000  (1.000 to 1.000)"
+    assert table.loc["mine", "accuracy"] == "1.000  (0.158 to 1.000)"
+
+
+def test_all_right_and_all_wrong_are_not_certain():
+    rows, ids = split([0, 1] * 50), [0, 1] * 50
+    for found in (evaluation.score(rows, ids), evaluation.score_seeds(rows, [ids, ids])):
+        assert found["accuracy"] == 1 and found["accuracy_ci95"] == pytest.approx([0.025**0.01, 1])  # 0.964
+    assert evaluation.score(rows, [1, 0] * 50)["accuracy_ci95"] == pytest.approx([0, 1 - 0.025**0.01])
+    assert evaluation.compare(ids, ids, ids)["difference_ci95"] == [0, 0]
 
 
 def test_an_interval_that_was_not_measured_is_left_out():

@@ -36,9 +36,16 @@ def test_trials_of_two_sweeps_with_one_name_are_all_in_the_table():
     assert table.index.tolist() == ["trial 1", "trial 2", "trial 2", "trial 1"]
     best = sweep_analysis.winner(runs)
     assert sweep_analysis.headline(runs, best) == f"Best of 4 settings: trial 1 with {METRIC} 0.900."
-    assert len(plots.seeds(table, METRIC).axes[0].get_yticks()) == 4
+    told = [label.get_text() for label in plots.seeds(table, METRIC).axes[0].get_yticklabels()]
+    assert told == [f"trial {name}, x {x}, 1 seeds" for name, x in ((1, 3), (2, 2), (2, 4), (1, 1))]
     tests = sweep_comparison.against(runs, best, of_runs(r0=GOOD, r1=POOR, r2=POOR, r3=FAIR))
     assert tests.index.tolist() == ["runner-up (trial 2)"] and tests["difference"].tolist() == pytest.approx([0.2])
+
+
+def test_a_single_choice_of_settings_is_the_best_of_nothing():
+    runs = runs_of(("trial 1", 1, 0.9))
+    told = sweep_analysis.headline(runs, sweep_analysis.winner(runs))
+    assert told == f"The only settings: trial 1 with {METRIC} 0.900."
 
 
 def test_a_run_is_compared_with_each_final_training_of_one_name():

@@ -278,9 +278,10 @@ def test_reasons_come_from_files_card_and_candidates(shelf, tmp_path):
     assert "It is not among the 4 candidates above." in packaged
     reasons = candidates.reasons(dataclasses.replace(hub.packaged_data(), id="packaged:movies"), table)
     assert {"Its files take 5.1 MB.", "Its licence is MIT."} < {*reasons} and "this project pins" in reasons[2]
-    (tmp_path / "README.md").write_text("---\n: [\n---\nBroken metadata.\n")
+    (tmp_path / "README.md").write_text("---\n: [\n---\nBroken metadata.\n" + "x" * 2000)
     chosen = hub.Source("a/three", "model", None, tmp_path, {"README.md": ""})
-    assert "Its card states no licence: ask before you publish with it." in candidates.reasons(chosen, table)
+    assert "No licence is stated: ask before you publish with it." in candidates.reasons(chosen, table)
+    assert "Its files take 2.0 kB." in candidates.reasons(chosen, table)
     assert "It has 7 downloads in 30 days; the 4 candidates have 1 to 9." in candidates.reasons(chosen, table)
     table["downloads"] = None
     assert not any("downloads" in reason for reason in candidates.reasons(chosen, table))

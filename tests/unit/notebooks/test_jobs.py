@@ -295,7 +295,7 @@ def test_a_run_prints_nothing_since_notebook_4_may_be_where_it_is(no_kernel, tmp
     assert capsys.readouterr() == ("", "")
 
 
-def test_notebook_4_has_runs_made_for_it_if_there_is_no_store_at_all(tmp_path, monkeypatch, capsys):
+def test_notebook_4_has_runs_made_for_it_if_the_project_has_none_of_the_usual_experiment(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TEXTLAB_OUTPUTS", str(tmp_path))
     notebook, made = "03_mlflow_tracking", []
     ends = [jobs.Outcome(notebook, 1.0), jobs.Outcome(notebook, 1.0, "ValueError", "cell 9: no")]
@@ -309,9 +309,14 @@ def test_notebook_4_has_runs_made_for_it_if_there_is_no_store_at_all(tmp_path, m
     assert "notebook 3 makes some first" in told and not re.search(r"\d+ minutes", told)
     with pytest.raises(InputError, match="notebook 3, .*, failed in cell 9: no"):
         jobs.provide_runs("", "sentiment")
-    store.open_client(store.default_uri())
+    client = store.open_client(store.default_uri())
+    store.use_experiment(client, "smoke")
+    ends.append(jobs.Outcome(notebook, 1.0))
     jobs.provide_runs("", "sentiment")
-    assert len(made) == 2
+    assert len(made) == 3
+    store.use_experiment(client, "sentiment")
+    jobs.provide_runs("", "sentiment")
+    assert len(made) == 3
 
 
 def test_lab_opens_a_notebook_with_the_kernel_of_this_environment(monkeypatch):

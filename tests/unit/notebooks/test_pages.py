@@ -46,7 +46,7 @@ DEMO = {
     | {
         "data": DATA,
         "test": SCORE,
-        "versus": {"baseline": "tfidf_svm", "difference": 0.1, "difference_ci95": [0.07, 0.13]},
+        "versus": {"baseline": "tfidf_svm", "difference": 0.1, "difference_ci95": [0.07, 0.13], "p_value": 0.0},
         "weights_sha256": "a" * 64,
         "record": RECORD,
         "people": {"accuracy": 0.85, "accuracy_ci95": [0.84, 0.86]},
@@ -76,8 +76,8 @@ DEMO = {
             "fine-tuned": SCORE,
         },
         "tests": [
-            {"index": "the sweep's pick, trial 3", "split": "test", "difference": 0.0, "low": -0.01, "high": 0.01},
-            {"index": "TF-IDF + linear SVM", "split": "test", "difference": 0.1, "low": 0.07, "high": 0.13},
+            {"index": "the sweep's pick, trial 3", "split": "test", "low": -0.01, "high": 0.01, "p_value": 1.0},
+            {"index": "TF-IDF + linear SVM", "split": "test", "low": 0.07, "high": 0.13, "p_value": 0.0},
         ],
         "conclusion": "The sweep found nothing better than the default settings (0.9 against 0.8).",
         "promotion": "Registered model mine. Version 1 is the champion.",
@@ -129,8 +129,8 @@ def test_the_champion_comes_first_with_its_figures_and_a_verdict(tmp_path):
     assert tone(page) == ["good"] and "<h1>mine version 1</h1>" in page and "The champion of run" in page
     assert (
         "mine version 1 is right on 90.0 % of the 840 test rows of the packaged data (tweets). That is better than the "
-        "best baseline, TF-IDF + linear SVM (+10.0 points, 95 % interval +7.0 to +13.0). One person agrees with the "
-        "others on 85.0 % (95 % interval 84.0 % to 86.0 %); the model is above that interval.</p>"
+        "best baseline, TF-IDF + linear SVM (+10.0 points, 95 % interval +7.0 to +13.0, p &lt; 0.001). One person "
+        "agrees with the others on 85.0 % (95 % interval 84.0 % to 86.0 %); the model is above that interval.</p>"
     ) in page
     figures = "<dt>accuracy on test</dt><dd>0.900 <small>0.880 to 0.920</small></dd>"
     assert figures in page and "<dt>macro F1 on test</dt><dd>0.850 <small>0.800 to 0.890</small></dd>" in page
@@ -196,7 +196,20 @@ def test_without_a_champion_notebook_2s_model_leads_and_the_reason_is_told(tmp_p
     page = index(tmp_path, change)
     assert "The model of run" in page and "<h1>fine-tuned MiniLM</h1>" in page and "@champion" not in page
     assert "Registered model mine. No version was promoted: &lt;why&gt;.</p>" in page
-    assert rows_of(page)[0] == "fine-tuned MiniLM" and tone(page) == ["good"]
+    assert rows_of(page)[0] == "fine-tuned MiniLM" and tone(page) == ["good"] and "champion is still" not in page
+
+
+@pytest.mark.parametrize("guards, shown", [([], "doubt"), (["It predicts one class."], "bad")])
+def test_a_champion_that_stays_is_named_in_the_verdict_and_can_be_used(tmp_path, guards, shown):
+    def change(demo):
+        demo["04_sweep_analysis"]["stays"] = demo["04_sweep_analysis"].pop("champion") | {"version": 7}
+        demo["02_fine_tuning"]["guards"] = guards
+
+    page = index(tmp_path, change)
+    assert tone(page) == [shown] and "<h1>fine-tuned MiniLM</h1>" in page
+    assert "The champion is still mine version 7." in page.partition("</section>")[0]
+    assert "Label texts with the champion, version 7:" in page and "predict models:/mine@champion" in page
+    assert "Repeat the champion" not in page
 
 
 def test_figures_of_a_cross_validation_are_not_called_those_of_a_test_split(tmp_path):
@@ -238,6 +251,28 @@ def test_notebook_2_alone_is_shown_with_what_is_known(tmp_path):
 def test_a_model_that_does_not_beat_the_baselines_never_looks_like_one_that_does(tmp_path, low, high, shown, words):
     page = index(tmp_path, lambda demo: demo["04_sweep_analysis"]["tests"][1].update(low=low, high=high))
     assert tone(page) == [shown] and words in page and "That is better" not in page
+
+
+def test_a_champion_that_stays_can_be_used_where_notebook_2_was_not_run(tmp_path):
+    def change(demo):
+        demo["04_sweep_analysis"]["stays"] = demo["04_sweep_analysis"].pop("champion")
+        del demo["02_fine_tuning"]
+
+    page = index(tmp_path, change)
+    assert tone(page) == [] and "predict models:/mine@champion" in page
+
+
+@pytest.mark.parametrize("p_value, shown", [(0.062, "doubt"), (0.031, "good")])
+@pytest.mark.parametrize("leads", ["champion", "model"])
+def test_a_gap_that_may_be_chance_by_mcnemars_test_is_in_doubt_as_in_notebook_2(tmp_path, leads, p_value, shown):
+    def change(demo):
+        demo["02_fine_tuning"]["versus"]["p_value"] = p_value
+        demo["04_sweep_analysis"]["tests"][1]["p_value"] = p_value
+        if leads == "model":
+            del demo["04_sweep_analysis"]["champion"]
+
+    page = index(tmp_path, change)
+    assert tone(page) == [shown] and f"interval +7.0 to +13.0, p {p_value})" in page
 
 
 def test_the_best_baseline_counts_and_without_a_paired_test_the_models_own_interval(tmp_path):
@@ -303,12 +338,16 @@ def test_each_notebook_tells_what_it_found(tmp_path):
 
     def change(demo):
         demo["01_hub_exploration"]["quality"] = []
+        demo["01_hub_exploration"]["candidates"] = {"models": [{}], "datasets": [{}] * 2}
+        demo["03_mlflow_tracking"]["sweep"]["trials"] = [{"state": "COMPLETE"}]
         demo["03_mlflow_tracking"]["first_run"]["weights_sha256"] = "c" * 64
         demo["03_mlflow_tracking"]["sweep"]["best"]["guards"] = ["It is poor."]
 
     page = index(tmp_path, change)
     assert (
-        "No faults were found in it." in page
+        "1 model and 2 data sets were compared." in page
+        and "1 trial; the sweep" in page
+        and "No faults were found in it." in page
         and "The model of the default settings has other weights than notebook" in page
     )
     assert "It did not pass its checks: It is poor." in page

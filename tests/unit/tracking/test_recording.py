@@ -186,13 +186,18 @@ def test_search_space_and_final_scores_come_back(connected):
             | {"validation_macro_f1_ci95_high": 0.7},
             {"fine-tuned": {"accuracy": 0.6, "macro_f1": 0.5, "macro_f1_ci95": [0.4, 0.7]}},
         ),
+        (
+            {"validation_accuracy": 0.3, "validation_micro_f1": 0.6}
+            | {f"validation_micro_f1_ci95_{end}": value for end, value in (("low", 0.5), ("high", 0.7))},
+            {"fine-tuned": {"accuracy": 0.3, "macro_f1": 0.5, "micro_f1": 0.6, "micro_f1_ci95": [0.5, 0.7]}},
+        ),
     ],
 )
 def test_scores_of_other_programs_are_read_where_both_metrics_are_there(more, found):
     split, scores = tracking.final_scores({"validation_macro_f1": 0.5} | more)
     assert (split, scores) == ("validation", found)
     if found:
-        evaluation.score_table(scores)
+        assert ("exact match" in evaluation.score_table(scores)) == ("validation_micro_f1" in more)
         plots.intervals(scores).canvas.draw()
 
 
@@ -255,6 +260,7 @@ def test_a_champion_gives_way_only_to_a_better_one(register, old, new, promoted)
     changed, message = workflows.promote("m", 2, "test")
     assert changed is promoted and f"difference {(new - old) / 20:+.3f}, 95 % interval" in message
     assert tracking.model_versions("m")["aliases"].tolist() == (["", "champion"] if promoted else ["champion", ""])
+    assert tracking.champion_of("m") == (2 if promoted else 1) and tracking.champion_of("other") is None
     assert workflows.promote("m", 2 if promoted else 1, "test")[1].endswith("is the champion already.")
 
 

@@ -164,7 +164,7 @@ class Sweep:
         within = math.sqrt((table["sd"] ** 2).mean() / max(len(seeds), 1))
         close = table["mean"] >= table.loc[lost == lost.min(), "mean"].max() - within
         order = table.assign(lost=lost, far=~close, spread=table["sd"].where(close, 0).fillna(0), low=-table["mean"])
-        self._line.show(f"{len(jobs)} repeats of the best {len(best)} settings done", final=True)
+        self._line.show(f"repeats of the best settings ({len(best)}) done: {len(jobs)}", final=True)
         return table.loc[order.sort_values(["lost", "far", "spread", "low"], kind="stable").index]
 
     def final(self, trial: int) -> dict[str, Any]:
