@@ -270,11 +270,10 @@ def test_calibration_is_resampled_by_text_since_labels_of_a_text_hang_together()
 
 def test_more_rows_and_other_kinds_count_what_is_wholly_right():
     true = drawn(400)[0]
-    answers = {
-        size: np.where(np.arange(400)[:, None] < wrong, 1 - true, true) for size, wrong in ((100, 80), (200, 40))
-    }
+    wrong = {50: 160, 100: 80, 200: 40}
+    answers = {size: np.where(np.arange(400)[:, None] < n, 1 - true, true) for size, n in wrong.items()}
     table, told = evaluation.more_labels(true, answers)
-    assert table["accuracy"][:2].tolist() == [0.8, 0.9] and told["gain"] == pytest.approx(0.05)
+    assert table["accuracy"][:3].tolist() == [0.6, 0.8, 0.9] and told["gain"] == pytest.approx(0.05)
     beside = elsewhere.beside_best(["a"] * 400, true, {"m": answers[200], "b": answers[100]}, "m")
     assert beside["accuracy"].tolist() == [0.9] and beside["difference"].tolist() == pytest.approx([0.1])
 
