@@ -18,9 +18,10 @@ setup() {
   wanted=$(cat "$root/requirements.txt" "$root/pyproject.toml" | cksum)
   installed=$(cat "$root/.venv/installed" 2>/dev/null || true)
   if works && [ "$installed" = "$wanted $root" ]; then return; fi
-  echo "Installing into .venv (about 4 minutes, once) ..." >&2
+  echo "Installing into .venv (about 4 minutes at first) ..." >&2
   # Where .venv works and was made in this folder, it stays, with what else is in it: pip brings what has changed.
   if ! works || [[ "$installed" != *" $root" ]]; then make_venv; fi
+  echo "unfinished $root" > "$root/.venv/installed"
   (cd "$root" && "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt)
   echo "$wanted $root" > "$root/.venv/installed"
   # Real sentences for later; where they cannot be had, the line that says so is shown, and again when they are needed.

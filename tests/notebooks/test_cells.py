@@ -114,12 +114,15 @@ def test_no_record_is_asked_for_of_a_run_of_another_program(guards, asked):
     assert found == asked
 
 
-@pytest.mark.parametrize("promoted, kept", [(True, "champion"), (False, "stays")])
-def test_the_results_name_the_champion_whoever_made_it(promoted, kept):
+@pytest.mark.parametrize(
+    "version, guards, kept",
+    [(3, [], "champion"), (2, [], "stays"), (None, [], "stays"), (3, ["single_class"], "stays")],
+)
+def test_the_results_name_the_champion_whoever_made_it(version, guards, kept):
     written = {}
     known = {
         "results": SimpleNamespace(write=lambda *_, **content: written.update(content), records=lambda *_: []),
-        "tracking": SimpleNamespace(champion_of=lambda name: 3),
+        "workflows": SimpleNamespace(standing=lambda name, *_: {"name": name, "version": 3}),
         "environment": SimpleNamespace(fingerprint=dict),
         "cfg": SimpleNamespace(experiment="mine", seed=1, registered_model="mine", metric="f1"),
         "runs": SimpleNamespace(table=pd.DataFrame({"run_id": []}), states=None),
@@ -128,7 +131,7 @@ def test_the_results_name_the_champion_whoever_made_it(promoted, kept):
     }
     known |= {name: [] for name in ("shown", "edges")} | dict.fromkeys(("conclusion", "promotion", "split"), "")
     known |= {name: {} for name in ("compared", "record", "following")} | {"over_seeds": None, "tests": None}
-    run("04_sweep_analysis", "results.write", out=None, promoted=promoted, **known)
+    run("04_sweep_analysis", "results.write", out=None, version=version, guards=guards, **known)
     assert {name: written[name] for name in ("champion", "stays") if written[name]} == {
         kept: {"name": "mine", "version": 3}
     }

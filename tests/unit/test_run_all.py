@@ -51,6 +51,18 @@ def test_what_changed_is_brought_into_the_venv_that_is_there(project, name):
     assert done(project) == [INSTALLED] and done(project) == []
 
 
+def test_an_update_that_broke_off_is_done_again_even_if_it_is_not_wanted_any_more(project):
+    before = (project / "requirements.txt").read_text()
+    (project / "requirements.txt").write_text("# others\n")
+    base = (project / ".venv" / "bin" / "python").read_text()
+    (project / ".venv" / "bin" / "python").write_text('#!/bin/sh\n[ "$2" != pip ]\n')
+    with pytest.raises(subprocess.CalledProcessError):
+        done(project)
+    (project / ".venv" / "bin" / "python").write_text(base)
+    (project / "requirements.txt").write_text(before)
+    assert done(project) == [INSTALLED] and done(project) == []
+
+
 def test_a_venv_whose_python_is_gone_is_made_anew(project):
     (project / ".venv" / "bin" / "python").unlink()
     (project / ".venv" / "bin" / "python").symlink_to("gone")

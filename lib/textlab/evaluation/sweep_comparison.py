@@ -103,9 +103,14 @@ def _how_sure(test: Mapping[str, Any] | None, metric: str) -> str:
     return "which may be chance" if low <= 0 <= high else "which is hardly chance"
 
 
+def same_rows(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None) -> bool:
+    """Return whether recorded answers are both there, of the same rows and labels."""
+    return bool(mine and theirs and all(mine[key] == theirs[key] for key in ("rows_sha256", "labels")))
+
+
 def paired(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None, seed: int = 0) -> dict[str, Any] | None:
     """Return what `compare` says of recorded answers; None unless both are there, of the same rows and labels."""
-    if not (mine and theirs and all(mine[key] == theirs[key] for key in ("rows_sha256", "labels"))):
+    if not same_rows(mine, theirs):
         return None
     return compare(mine["true"], mine["predicted"], theirs["predicted"], seed, labels=len(mine["labels"]))
 

@@ -61,8 +61,9 @@ def _pip_install(*what: str) -> None:
     try:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *what], check=True)
     except subprocess.CalledProcessError:  # pip has said why
+        names = ", ".join(one for one in what if not one.startswith("-"))
         raise InputError(
-            f"pip could not install {', '.join(what)}; in Kaggle switch Internet on, then run this cell again"
+            f"pip could not install {names}, see above; in Kaggle switch Internet on, then run this cell again"
         ) from None
 
 

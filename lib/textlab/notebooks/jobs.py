@@ -6,7 +6,7 @@ import datetime
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def prepare(notebook: str, chosen: Mapping[str, Any], folder: Path, own_store: b
 def _refuse_own_folder(dataset: str, folder: Path) -> None:
     """Raise an InputError if a run would write into the folder of its dataset: its files would be read as data."""
     if data.form_of(dataset) == "path" and machine.expanded(dataset).resolve() == folder.resolve():
-        raise InputError(f"--out: {folder} is the folder of the dataset; choose another for the run")
+        raise InputError(f"{folder} is the folder of the dataset; choose another for the run with --out")
 
 
 def run(notebook: str, values: Mapping[str, Any], folder: Path) -> Outcome:
@@ -146,6 +146,9 @@ def _alone(folder: Path) -> AbstractContextManager:
         return FileLock(machine.make_folder(folder) / ".run.lock").acquire(timeout=0)
     except Timeout:
         raise InputError(f"another run is writing into {folder}; wait until it ends, or choose another --out") from None
+    except OSError as error:  # such as a network drive without locks
+        print(f"{folder} cannot be kept for this run alone ({error.strerror})", file=sys.stderr)
+        return nullcontext()
 
 
 def provide_runs(tracking_uri: str, experiment: str) -> None:
@@ -172,13 +175,14 @@ def _publish(
     draft: Path, folder: Path, outcome: Outcome, values: Mapping[str, Any], started: datetime.datetime
 ) -> None:
     """Turn papermill's draft into the files of the run."""
+    book = _read(draft)
+    draft.unlink(missing_ok=True)  # on a full disk it makes room for what says so
     if outcome.error:
         results.write(folder, outcome.notebook, status="failed", error=outcome.error, params=dict(values))
-    if book := _read(draft):
+    if book:
         _mark(book, outcome)
         machine.write_text(folder / f"{outcome.notebook}.ipynb", nbformat.writes(book) + "\n")
         machine.write_text(folder / f"{outcome.notebook}.html", pages.notebook_page(book, outcome.notebook))
-    draft.unlink(missing_ok=True)
     machine.write_text(folder / "logs" / f"{outcome.notebook}.log", _log(book, outcome, values, started))
 
 

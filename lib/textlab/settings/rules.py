@@ -98,7 +98,7 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
     0.0002
     >>> convert("epochs", "3.5", Rule(int, 1, 1000))
     Traceback (most recent call last):
-    textlab.errors.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1,000
+    textlab.errors.InputError: epochs: got '3.5'; accepted is a whole number from 1 to 1000
     """
     got = "'***'" if rule.pattern == ADDRESS.pattern and isinstance(value, str) else show(value)
     refuse = InputError(f"{name}: got {got}; accepted is {rule.accepted()}")
@@ -145,7 +145,7 @@ def convert(name: str, value: Any, rule: Rule) -> Any:
 
 
 def _bound(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _is_writable(value: Any) -> bool:

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "demo": ["push_space", "serve_demo", "serve_space"],
         "labelling": ["suggest_file"],
         "prediction": ["load", "predict", "predict_file"],
-        "promotion": ["promote"],
+        "promotion": ["promote", "standing"],
         "reproduction": ["answers_again", "reproduce"],
         "sweep": ["Sweep", "join"],
         "tracked_training": ["Workbench"],

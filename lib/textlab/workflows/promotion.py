@@ -53,6 +53,25 @@ def promote(name: str, version: int, split: str, seed: int = 0) -> tuple[bool, s
     return True, f"Version {version} is the champion instead of {champion} ({measured})."
 
 
+def standing(name: str, run_id: str, split: str) -> dict[str, Any] | None:
+    """Return the champion of a registered model, with name and version, if it answered the rows that a run answered.
+
+    Args:
+        name: of the registered model.
+        run_id: of the run.
+        split: whose rows they are.
+
+    Returns:
+        None without a champion, or if it was scored on other rows.
+    """
+    champion = champion_of(name)
+    if champion is None:
+        return None
+    its_run = model_versions(name).loc[champion, "run_id"]
+    same = its_run == run_id or sweep_comparison.same_rows(predictions(run_id, split), predictions(its_run, split))
+    return {"name": name, "version": champion} if same else None
+
+
 def _difference(test: dict[str, Any]) -> str:
     """Return which difference of a comparison decides."""
     return "macro_f1_difference" if "micro_f1_difference" in test else "difference"

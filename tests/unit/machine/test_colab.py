@@ -203,8 +203,11 @@ def test_what_pip_cannot_install_is_told_in_one_line(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", fail)
     monkeypatch.setattr(colab, "needed", lambda text: ["never-heard-of==1"])
-    with pytest.raises(InputError, match="^pip could not install never-heard-of==1; in Kaggle switch Internet on, "):
+    told = "^pip could not install never-heard-of==1, see above; in Kaggle switch Internet on, "
+    with pytest.raises(InputError, match=told):
         colab.install()
+    with pytest.raises(InputError, match="^pip could not install /the/project, see above"):
+        colab._pip_install("--no-deps", "-e", "/the/project")
 
 
 def test_what_a_machine_lacks(monkeypatch):

@@ -61,6 +61,7 @@ def test_with_an_address_there_are_badges_and_the_set_up_cell_clones(project, na
     assert f"(https://colab.research.google.com/github/me/my.kit/blob/main/notebooks/{name}.ipynb)" in badges
     assert f"(https://kaggle.com/kernels/welcome?src={URL}/blob/main/notebooks/{name}.ipynb)" in badges
     assert f'address = "{URL}"' in set_up and "clone" in set_up and "zip" not in set_up
+    assert set_up.count(URL) == 1 and max(map(len, set_up.splitlines())) <= 120
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

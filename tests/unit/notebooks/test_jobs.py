@@ -124,6 +124,12 @@ def test_a_draft_that_a_full_disk_cuts_off_leaves_a_failed_result_and_a_log(tmp_
         draft.write_bytes(cut)
         raise OSError(28, "No space left on device")
 
+    def write(folder, *args, **content):
+        assert not list(folder.glob(".*.ipynb"))  # which has made room
+        return really(folder, *args, **content)
+
+    really = jobs.results.write
+    monkeypatch.setattr(jobs.results, "write", write)
     monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "02_fine_tuning.json").write_text('{"status": "completed"}')
@@ -200,6 +206,15 @@ def test_an_output_folder_that_cannot_be_made_is_bad_input(no_kernel, tmp_path, 
     assert capsys.readouterr().err == told
 
 
+def test_a_folder_that_knows_no_locks_is_told_and_used(no_kernel, tmp_path, monkeypatch, capsys):
+    def acquire(*_, **__):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(jobs.FileLock, "acquire", acquire)
+    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 1  # reached the kernel
+    assert f"{tmp_path / 'out'} cannot be kept for this run alone (No locks available)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["mine", "link"])
 def test_a_run_does_not_write_into_the_folder_of_its_dataset(no_kernel, tmp_path, monkeypatch, capsys, name):
     monkeypatch.chdir(tmp_path)
@@ -207,7 +222,10 @@ def test_a_run_does_not_write_into_the_folder_of_its_dataset(no_kernel, tmp_path
     (tmp_path / "mine" / "texts.csv").write_text(CSV)
     (tmp_path / "link").symlink_to("mine")
     assert main(["run", "all", "-p", "dataset", "mine", "--out", name]) == 2
-    assert f"--out: {tmp_path / name} is the folder of the dataset" in capsys.readouterr().err
+    assert (
+        f"{tmp_path / name} is the folder of the dataset; choose another for the run with --out"
+        in capsys.readouterr().err
+    )
     assert os.listdir(tmp_path / "mine") == ["texts.csv"]
     assert main(["run", "02", "-p", "dataset", "mine", "--out", f"{name}/out"]) == 1  # reached the kernel
 
