@@ -24,7 +24,7 @@ class Bench:
     looked_at = 6, 9
 
     def __init__(self, out, seconds=0.0, fails=lambda recipe: False):
-        self.out, self.seconds, self.fails, self.trained, self.sizes = out, seconds, fails, [], {}
+        self.out, self.seconds, self.fails, self.trained, self.sizes, self.kept = out, seconds, fails, [], {}, {}
 
     def about(self):
         return {"dataset": "none", "train_rows": self.rows}
@@ -48,7 +48,7 @@ class Bench:
     def train(self, run_id, recipe, seed, callbacks=(), validate_at=(), final=False):
         name = MlflowClient().get_run(run_id).info.run_name
         self.trained.append((name, recipe.learning_rate, seed))
-        self.sizes[name] = self.rows, recipe.epochs
+        self.sizes[name], self.kept[name] = (self.rows, recipe.epochs), recipe.keep
         tracking.log_params({"learning_rate": recipe.learning_rate, "seed": seed})
         if self.fails(recipe):
             raise TrainingError("the loss became nan")

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from .scores import all_or_none
+
 #: What a rating has to be beyond to be negative or positive.
 CUT = 0.5
 
@@ -212,7 +214,8 @@ def by_kind(
     Args:
         kinds, ratings, true: of each text: its kind, the ratings, its class id.
         answers: name of a model -> class ids, one a text.
-        seed, resamples: of the intervals, percentile bootstraps over texts.
+        seed, resamples: of the intervals, percentile bootstraps over texts; of a model that is right on all texts of a
+            kind, or on none, the interval is exact.
 
     Returns:
         Columns kind, who (a model's name, and "one person" for `agreement`), accuracy, low, high and texts; the kinds
@@ -229,6 +232,8 @@ def by_kind(
         found["one person"] = agreement([ratings[row] for row in here], CUT, seed, resamples)
         for who, figures in found.items():
             accuracy, (low, high) = list(figures.values())[:2]
+            if who in right and accuracy in (0, 1):
+                low, high = all_or_none(accuracy, len(here))
             rows.append((kind, who, accuracy, low, high, len(here)))
     return pd.DataFrame(rows, columns=["kind", "who", "accuracy", "low", "high", "texts"])
 

@@ -269,8 +269,17 @@ def _figures(values: np.ndarray, weighted_f1: float | None = None, rows: int = 0
     weighted = {} if weighted_f1 is None else {"weighted_f1": weighted_f1}
     bounds = np.percentile(values[:, 1:], [2.5, 97.5], axis=1).T.tolist()
     if rows and figures["accuracy"] in (0, 1):
-        bounds[0] = [*map(float, binomtest(round(figures["accuracy"]) * rows, rows).proportion_ci())]
+        bounds[0] = all_or_none(figures["accuracy"], rows)
     return figures | weighted | {f"{metric}_ci95": interval for metric, interval in zip(metrics, bounds)}
+
+
+def all_or_none(accuracy: float, rows: int) -> list[float]:
+    """Return the exact 95 % interval of an accuracy of 1 or 0, of which all resamples are the same.
+
+    >>> [round(end, 3) for end in all_or_none(1.0, 100)]
+    [0.964, 1.0]
+    """
+    return [*map(float, binomtest(round(accuracy) * rows, rows).proportion_ci())]
 
 
 def _weighted_f1(true: np.ndarray, predicted: Sequence[int], n_classes: int) -> float:

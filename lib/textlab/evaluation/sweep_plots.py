@@ -177,7 +177,7 @@ def _told_apart(table: pd.DataFrame) -> list[str]:
     settings, told = table.iloc[:, table.columns.get_loc("scores") + 1 :], []
     for name, (_, row) in zip(table.index, table.iterrows()):
         differ = [column for column in settings if settings.loc[[name], column].nunique(dropna=False) > 1]
-        values = {one: f"{row[one]:.3g}" if isinstance(row[one], float) else shown(row[one]) for one in differ}
+        values = {one: f"{row[one]:.10g}" if isinstance(row[one], float) else shown(row[one]) for one in differ}
         told.append(", ".join([shown(name), *(f"{words(setting)} {value}" for setting, value in values.items())]))
     return told
 

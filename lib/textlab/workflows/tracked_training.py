@@ -168,18 +168,17 @@ class Workbench:
 
         Args:
             run_id: of the active run.
-            recipe: of this training; its `keep` is for a final one, and others keep the last weights.
+            recipe: of this training.
             seed: of the new head, the order of batches, and dropout.
             callbacks: see `training.fit`.
             validate_at: shares of the training after which it is validated, on `INTERIM_ROWS` rows; empty: every epoch.
             final: `finish` or `register` follows. The model of each validation is kept (see `tracking.RunLogger`), but
                 that of the last one, which is for `register` to log.
         """
-        if not final:  # a trial has no validation after each epoch, and a repeat is scored on what would choose one
-            recipe = dataclasses.replace(recipe, keep="last")
         recipe, _ = training.suit(recipe, self.texts.splits["train"], self.tokenizer, self.source)
         self._begin(recipe, seed)
-        plan = Resumable(self.out, resume=False) if recipe.keep == "best" else Unsaved(self.out, validate_at)
+        best = recipe.keep == "best" and not validate_at  # as notebook 2 would
+        plan = Resumable(self.out, resume=False) if best else Unsaved(self.out, validate_at)
         tokens = self._tokens(recipe.max_length, bool(validate_at))
         logger = tracking.RunLogger(run_id, checkpoints=final and not self.texts.folds)
         if final:

@@ -177,6 +177,12 @@ def test_suspects_that_are_drawn_at_random_do_not_disagree_more():
     assert agreement.suspects_disagree(worst[-60:], range(200), ratings)["difference_ci95"][0] > 0.1
 
 
+def test_a_model_that_is_right_on_all_texts_of_a_kind_has_an_exact_interval():
+    table = agreement.by_kind(["a"] * 30, [np.array([1.0, 1.0])] * 30, [1] * 30, {"m": [1] * 30})
+    low, high = table.loc[table["who"] == "m", ["low", "high"]].to_numpy()[0]
+    assert (low, high) == (pytest.approx(0.884, abs=1e-3), 1)
+
+
 def test_by_kind_by_hand():
     kinds, true = ["b", "a", "b"], [1, 0, 1]
     found = agreement.by_kind(kinds, SMALL, true, {"never": [2, 2, 2], "half": [1, 0, 0]})

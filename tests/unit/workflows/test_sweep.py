@@ -1,5 +1,6 @@
 """The search space, the points of a study, its queue, its stages, and the edge-of-range warning."""
 
+import dataclasses
 import math
 import os
 import re
@@ -276,6 +277,15 @@ def test_settings_whose_repeats_diverged_are_no_pick(store, tmp_path):
 def test_what_changes_nothing_in_a_trial_is_not_searched(name):
     with pytest.raises(InputError, match=f"search_space: {name} cannot be searched: a trial ends with its last epoch"):
         search_space.check_space({name: [1, 2]})
+
+
+def test_only_what_is_registered_may_keep_its_best_epoch(store, tmp_path):
+    bench = Bench(tmp_path)
+    bench.base = dataclasses.replace(bench.base, keep="best")
+    begun = study(store, tmp_path, bench, n_trials=1, confirm_seeds=1)
+    begun.search()
+    begun.final(begun.confirm().index[0])
+    assert bench.kept == {"trial 1": "last", "trial 1, seed 2": "last", "the sweep's pick, trial 1": "best"}
 
 
 def test_more_trials_extend_a_study(store, tmp_path):

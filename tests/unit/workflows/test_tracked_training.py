@@ -1,6 +1,5 @@
 """A training as a recorded run: each epoch's model is kept with its metrics, which changes nothing in the training."""
 
-import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -99,18 +98,6 @@ def test_the_model_of_each_epoch_is_kept_with_its_own_metrics_and_can_be_used(be
     copy = store_uri(tmp_path / "copy")
     sync.carry(store, copy)
     assert content(copy) == content(store)
-
-
-def test_a_final_training_alone_may_keep_its_best_epoch(bench, store):
-    tracking.connect(store, "tests")
-    recipe, kept = dataclasses.replace(bench.base, keep="best"), []
-    for options in ({"validate_at": [0.5, 1.0]}, {}, {"final": True}):  # a trial, a repeat, what is registered
-        with tracking.run("a training") as active:
-            trained = bench.train(active.info.run_id, recipe, 1, **options)
-        logged = mlflow.get_run(active.info.run_id).data.params["keep"]
-        assert logged == trained.fit.recipe.keep == trained.record["params"]["resolved"]["keep"]
-        kept.append(logged)
-    assert kept == ["last", "last", "best"]
 
 
 def test_runs_of_a_bench_have_as_many_rows_whichever_fold_comes_first(tmp_path):

@@ -295,7 +295,9 @@ class Sweep:
             raise optuna.TrialPruned if state == "pruned" else TrainingError(reason)
         if lost := job.user_attrs.get(_RUN):  # of a worker that died, perhaps on another machine
             tracking.close_lost(lost)
-        recipe = dataclasses.replace(bench.base, **values)
+        # A trial has no validation after each epoch, and a repeat is scored on what would choose one.
+        kept = {} if register else {"keep": "last"}
+        recipe = dataclasses.replace(bench.base, **values, **kept)
         label = f"{self._summary()}; {name}" if report else name
         callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
         validate_at = [step / WHOLE for step in REPORTS] if report else ()
