@@ -279,6 +279,13 @@ def test_a_model_scored_on_other_rows_is_not_promoted(register):
     MlflowClient().create_model_version("m", active.info.artifact_uri, active.info.run_id)
     changed, message = workflows.promote("m", 3, "test")
     assert not changed and "were not scored on the same test rows" in message
+    other, mine = active.info.run_id, tracking.model_versions("m").loc[[1, 2], "run_id"]
+    assert [workflows.standing("m", run_id, "test") for run_id in (*mine, other)] == [
+        {"name": "m", "version": 1},
+        {"name": "m", "version": 1},
+        None,
+    ]
+    assert workflows.standing("none", other, "test") is None
 
 
 def test_tags_of_a_version_take_no_column_of_its_table(register):
