@@ -5,7 +5,6 @@ Those of a sweep come from `sweep_plots`, those of what people think from `agree
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -273,10 +272,7 @@ def word_weights(words: pd.DataFrame, title: str = "What the answer loses withou
     axes.set_yticks(range(len(most)), told)
     axes.invert_yaxis()
     left_out = f"; {len(most)} of {len(words):,} words" if len(most) < len(words) else ""
-    axes.set(
-        title=textwrap.fill(shown(title, room=140), 72),
-        xlabel=f"percentage points of the answer's probability{left_out}",
-    )
+    axes.set(title=shown(title, room=72), xlabel=f"percentage points of the answer's probability{left_out}")
     axes.margins(x=0.12)
     axes.grid(axis="y", visible=False)
     return figure
