@@ -140,12 +140,14 @@ def _csv_head(path: Path, stream: TextIO) -> tuple[int, str, Iterator[str]]:
 def _separator(lines: list[str]) -> str:
     """Return which of `,`, `;` and tab separates the names of columns, by the first lines of a file.
 
-    Outside of quotes, it is what most other lines have as often as the header, else what the header has most of.
+    Outside of quotes, it is what most other lines have as often as the header; of several such, what has the fewest
+    spaces behind it in the header, unlike a comma of prose; else what the header has most of.
     """
     header, *rows = _QUOTED.sub("", "".join(lines)).split("\n")
-    counts = {separator: header.count(separator) for separator in ",;\t"}
+    counts = {separator: header.count(separator) for separator in ",;\t" if separator in header}
     fits = {separator: sum(row.count(separator) == count for row in rows) for separator, count in counts.items()}
-    return max(counts, key=lambda separator: (counts[separator] > 0, fits[separator], counts[separator]))
+    ranks = {separator: (fits[separator], -header.count(f"{separator} "), counts[separator]) for separator in counts}
+    return max(ranks, key=ranks.get, default=",")
 
 
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:

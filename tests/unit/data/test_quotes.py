@@ -159,6 +159,18 @@ def test_the_separator_is_what_the_other_lines_have_too_outside_of_quotes(tmp_pa
     assert table.index.tolist() == [2 + header.count("\n"), 4 + header.count("\n")]
 
 
+def test_a_comma_of_prose_in_a_name_is_no_separator_where_rows_have_as_many(tmp_path):
+    path = write(tmp_path / "a.csv", "What did you like?;Was it good, or not, or so?;Rating\nx;fine, really, so;5\n")
+    assert readers.read_files([path], "Was it good, or not, or so?", "Rating")["text"].tolist() == ["fine, really, so"]
+    path = write(tmp_path / "a.csv", "Was hat gefallen, was nicht?;Label\ngut, ja;pos\n")
+    assert readers.read_files([path], "Was hat gefallen, was nicht?", "Label")["text"].tolist() == ["gut, ja"]
+
+
+def test_a_single_name_has_no_other_separator_than_a_comma(tmp_path):
+    path = write(tmp_path / "a.csv", "text\nfine,2024-01-01\nbad,2024-01-02\n")
+    assert "Expected 1 fields in line 2, saw 2" in refused(path)
+
+
 @pytest.mark.parametrize(
     "content",
     [
