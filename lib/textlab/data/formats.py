@@ -110,13 +110,10 @@ def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _is_data(names: list[str], table: pd.DataFrame) -> bool:
-    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur.
-
-    A question, such as a survey's, is no sentence: it may well name a column.
-    """
+    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur."""
     numbers = [name for name in names if re.fullmatch(r"[-+]?\d+([.,]\d+)?", name)]
     numbered = numbers == [str(number) for number in range(len(numbers))]  # as pandas names columns without a name
-    sentence = any(len(name.split()) > 4 and not name.endswith(("?", ":")) for name in names)
+    sentence = any(len(name.split()) > 4 for name in names)
     recur = any(name and (table[place].str.strip() == name).any() for place, name in enumerate(names))
     return bool(numbers) and not numbered or sentence or recur
 
