@@ -192,6 +192,16 @@ def _parse_jsonl(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
         yield from _line_batches(stream, cells, columns, rows)
 
 
+def begins_with_object(path: Path) -> bool:
+    """Tell whether the first line of a file that is not blank, if there is one, is a JSON object."""
+    with _open(path) as stream:
+        first = next(filter(str.strip, stream), "{}")
+    try:
+        return isinstance(from_json(first), dict)
+    except ValueError:
+        return False
+
+
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:
     """Return the JSON object of a line."""
     try:

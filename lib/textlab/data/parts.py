@@ -139,5 +139,12 @@ def _plain_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
         if option.name not in _SAID and getattr(config, option.name) != option.default
     ]
     told = getattr(config, "sep", ",") in (",", ";", "\t")  # which the parser tells apart
-    plain = told and all(file.suffix.lower() in _PLAIN and file.is_file() for group in files.values() for file in group)
+    plain = told and all(_is_plain(file) for group in files.values() for file in group)
     return files if plain and not said and builder.info.features is None else {}
+
+
+def _is_plain(file: Path) -> bool:
+    """Tell whether a file is csv or tsv, or jsonl of an object a line; datasets reads other JSON of that name, too."""
+    if file.suffix.lower() not in _PLAIN or not file.is_file():
+        return False
+    return file.suffix.lower() != ".jsonl" or formats.begins_with_object(file)

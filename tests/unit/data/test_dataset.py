@@ -493,6 +493,13 @@ def test_files_of_one_name_in_folders_of_the_hub_are_all_read(resolved):
     assert len(texts(data.load("owner/name"))) == 18
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_jsonl_of_the_hub_that_is_no_object_a_line_is_read_too(resolved, indent):
+    rows = [{"text": text, "label": label} for text, label in ROWS]
+    write(resolved / "train.jsonl", json.dumps(rows, indent=indent))
+    assert texts(data.load("owner/name")) == dict(ROWS)
+
+
 def test_hub_snapshot_without_train_or_without_data(resolved):
     write(resolved / "README.md", "nothing here")
     assert error("owner/name").startswith("dataset: owner/name cannot be loaded (")
