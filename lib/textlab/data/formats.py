@@ -110,13 +110,10 @@ def _csv_rows(path: Path, stream: TextIO, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _is_data(names: list[str], table: pd.DataFrame) -> bool:
-    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur.
-
-    A question, such as a survey's, is no sentence: it may well name a column.
-    """
+    """Return whether the first line of a csv file looks like a row: a sentence, a number, or values that recur."""
     numbers = [name for name in names if re.fullmatch(r"[-+]?\d+([.,]\d+)?", name)]
     numbered = numbers == [str(number) for number in range(len(numbers))]  # as pandas names columns without a name
-    sentence = any(len(name.split()) > 4 and not name.endswith(("?", ":")) for name in names)
+    sentence = any(len(name.split()) > 4 for name in names)
     recur = any(name and (table[place].str.strip() == name).any() for place, name in enumerate(names))
     return bool(numbers) and not numbered or sentence or recur
 
@@ -140,12 +137,14 @@ def _csv_head(path: Path, stream: TextIO) -> tuple[int, str, Iterator[str]]:
 def _separator(lines: list[str]) -> str:
     """Return which of `,`, `;` and tab separates the names of columns, by the first lines of a file.
 
-    Outside of quotes, it is what most other lines have as often as the header, else what the header has most of.
+    Outside of quotes, it is what most other lines have as often as the header; of several such, what has the fewest
+    spaces behind it in the header, unlike a comma of prose; else what the header has most of.
     """
     header, *rows = _QUOTED.sub("", "".join(lines)).split("\n")
-    counts = {separator: header.count(separator) for separator in ",;\t"}
+    counts = {separator: header.count(separator) for separator in ",;\t" if separator in header}
     fits = {separator: sum(row.count(separator) == count for row in rows) for separator, count in counts.items()}
-    return max(counts, key=lambda separator: (counts[separator] > 0, fits[separator], counts[separator]))
+    ranks = {separator: (fits[separator], -header.count(f"{separator} "), counts[separator]) for separator in counts}
+    return max(ranks, key=ranks.get, default=",")
 
 
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
@@ -191,6 +190,16 @@ def _parse_jsonl(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
         columns = pick(list(dict.fromkeys(key for _, record in first for key in record)))
         cells = ((number, *map(record.get, columns)) for number, record in itertools.chain(first, records))
         yield from _line_batches(stream, cells, columns, rows)
+
+
+def begins_with_object(path: Path) -> bool:
+    """Tell whether the first line of a file that is not blank, if there is one, is a JSON object."""
+    with _open(path) as stream:
+        first = next(filter(str.strip, stream), "{}")
+    try:
+        return isinstance(from_json(first), dict)
+    except ValueError:
+        return False
 
 
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 LONGEST_NAME = 200
 
 _WHOLE = re.compile(r"-?\d{1,18}")
-_ZEROS = re.compile(r"\.0+$")
+_OF_FLOAT = re.compile(r"\.0$")
 
 
 def name(value: object, source: str) -> str | None:
@@ -60,9 +60,9 @@ def names(column: pd.Series, source: str) -> pd.Series:
 def whole(columns: dict[str, pd.Series]) -> dict[str, pd.Series]:
     """Return names, split by split; where all are whole numbers, one that a csv holds as 5.0 is called 5, too."""
     found = {one for column in columns.values() for one in column.dropna().unique()}
-    if not are_numbers(_ZEROS.sub("", one) for one in found):
+    if not any(map(_OF_FLOAT.search, found)) or not are_numbers(_OF_FLOAT.sub("", one) for one in found):
         return columns
-    return {split: column.str.replace(_ZEROS, "", regex=True) for split, column in columns.items()}
+    return {split: column.str.replace(_OF_FLOAT, "", regex=True) for split, column in columns.items()}
 
 
 def in_order(found: Iterable[str]) -> list[str]:

@@ -44,7 +44,8 @@ def read(
         return origin, *_read_snapshot(origin, text_column, label_column, labels)
     origin = hub.https_data(source) if form == "address" else None
     groups = readers.split_files(origin.path) if origin else files_of(source)
-    parts = {split: readers.read_files(group, text_column, label_column, labels) for split, group in groups.items()}
+    columns = text_column, label_column, labels
+    parts = {split: readers.read_files(group, *columns, split) for split, group in groups.items()}
     folder = origin.path if origin else Path(source).expanduser()
     left_out = hub.left_out(origin) if origin else []
     about = _about_files(folder, groups, left_out) + likely_headers(groups, parts)
@@ -102,12 +103,26 @@ def _read_snapshot(
     parts = {}
     for name, split in names.items():
         if isinstance(splits[name], list):
-            parts[split] = readers.read_files(splits[name], text_column, label_column, labels)
+            parts[split] = _read_files(splits[name], split, origin.id, text_column, label_column, labels)
             continue
         table = splits[name].data.table
         columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column, labels)
         parts[split] = readers.labelled(formats.from_arrow(table, columns, origin.id), label_column, origin.id)
     return parts, [f"Splits that are not used: {unused}."] if unused else []
+
+
+def _read_files(
+    files: list[Path], split: str, where: str, text_column: str, label_column: str, labels: str
+) -> pd.DataFrame:
+    """Return the part of a Hub data set that plain files hold; without labels if it is only scored and has none."""
+    try:
+        return readers.read_files(files, text_column, label_column, labels)
+    except InputError as error:
+        if isinstance(error, readers.NoLabels) and split in readers.SCORED:
+            return _read_files(files, split, where, text_column, label_column, "none")
+        raise InputError(
+            f"{where}, {error}; if a file is to be changed for that, download its files and give that instead"
+        ) from None
 
 
 def _plain_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
@@ -124,5 +139,12 @@ def _plain_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
         if option.name not in _SAID and getattr(config, option.name) != option.default
     ]
     told = getattr(config, "sep", ",") in (",", ";", "\t")  # which the parser tells apart
-    plain = told and all(file.suffix.lower() in _PLAIN and file.is_file() for group in files.values() for file in group)
+    plain = told and all(_is_plain(file) for group in files.values() for file in group)
     return files if plain and not said and builder.info.features is None else {}
+
+
+def _is_plain(file: Path) -> bool:
+    """Tell whether a file is csv or tsv, or jsonl of an object a line; datasets reads other JSON of that name, too."""
+    if file.suffix.lower() not in _PLAIN or not file.is_file():
+        return False
+    return file.suffix.lower() != ".jsonl" or formats.begins_with_object(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,9 @@ from ..errors import InputError, first_line
 from . import label_sets
 from .formats import FORMATS, LABEL_COLUMNS, TEXT_COLUMNS, Batch, Pick
 
-SPLITS = ("train", "validation", "test")
+#: Splits that a model is only scored on, and all.
+SCORED = ("validation", "test")
+SPLITS = ("train", *SCORED)
 #: Rows of a batch: when a whole file is read, and when its beginning is probed.
 READ_ROWS, PROBE_ROWS = 65_536, 256
 
@@ -34,6 +37,10 @@ _SPLIT = re.compile(r"(train(?:ing)?|val(?:id(?:ate|ation)?)?|dev(?:elopment)?|t
 _SHARD = re.compile(r"-\d{5}(?=-of-(\d{5}))")
 _FURTHER = re.compile("train_", re.IGNORECASE)
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
+
+
+class NoLabels(InputError):
+    """None of the columns of a file is named as its labels are."""
 
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
@@ -140,9 +147,11 @@ def pick_columns(names: list[str], where: str, text_column: str, label_column: s
     """Return the names of the text and the label column: those asked for, else the first usual ones.
 
     With several labels a text there may be a column for each label: those that `label_column` names, with commas
-    between them, or all but the text if none of the usual ones is there.
+    between them, or all but the text if none of the usual ones is there. With `none` as labels, it is the text alone.
     """
     text = pick_column(names, where, "text_column", text_column, TEXT_COLUMNS)
+    if labels == "none":
+        return [text]
     usual = any(name.lower() in LABEL_COLUMNS for name in names)
     if labels == "several" and label_column not in filter(None, names) and (label_column or not usual):
         asked = [column.strip() for column in label_column.split(",")] if label_column else names
@@ -153,10 +162,12 @@ def pick_columns(names: list[str], where: str, text_column: str, label_column: s
 
 
 def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame:
-    """Return a table of picked columns as text and label.
+    """Return a table of picked columns as text and label, the label None if there is only a text.
 
     Of several label columns, the label is a list of names, and `attrs[where]` has the columns that are labels.
     """
+    if table.shape[1] == 1:
+        return table.set_axis(["text"], axis=1).assign(label=None)
     if table.shape[1] == 2:
         return table.set_axis(["text", "label"], axis=1)
     label, columns = label_sets.from_columns(table, table.columns[1:], bool(label_column), where)
@@ -174,20 +185,23 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
         if name in names:
             return name
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
-    several = ", or labels to several if they are columns of 0 and 1" if parameter == "label_column" else ""
-    there = ", ".join(map(repr, names))
-    advice = f"set {parameter} to one of these{several}"
-    if several and "/" not in where and split_names([where]).get(where, "train") != "train":
-        advice = (
-            "if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`; if one "
-            f"does, {advice}"
-        )
-    raise InputError(f"{where}: {missing}; there is: {there}; {advice}")
+    message = f"{where}: {missing}; there is: {', '.join(map(repr, names))}; set {parameter} to one of these"
+    if parameter == "label_column":
+        raise NoLabels(f"{message}, or labels to several if they are columns of 0 and 1")
+    raise InputError(message)
 
 
-def read_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> pd.DataFrame:
-    """Return text and label of a split, by line or row of its file; with several files by `<file>:<line or row>`."""
-    tables = [(file.name, _read(file, text_column, label_column, labels)) for file in files]
+def read_files(
+    files: list[Path], text_column: str, label_column: str, labels: str = "auto", split: str = "all"
+) -> pd.DataFrame:
+    """Return text and label of a split, by line or row of its file; with several files by `<file>:<line or row>`.
+
+    Args:
+        text_column, label_column, labels: as for `pick_columns`.
+        split: whose files they are, for messages.
+    """
+    with _may_be_left_out(split):
+        tables = [(file.name, _read(file, text_column, label_column, labels)) for file in files]
     tables = [(name, table) for name, table in tables if table is not None]
     if not tables:
         raise _no_rows(files[0], "texts and labels")
@@ -198,14 +212,30 @@ def read_files(files: list[Path], text_column: str, label_column: str, labels: s
     return whole
 
 
-def probe_files(files: list[Path], text_column: str, label_column: str, labels: str = "auto") -> None:
+def probe_files(
+    files: list[Path], text_column: str, label_column: str, labels: str = "auto", split: str = "all"
+) -> None:
     """Raise the InputError that `read_files` would raise for the formats, columns or first rows of these files."""
     first = []
     for file in files:  # the columns of jsonl are the keys of a batch, so it takes as many rows as in `read_files`
         rows = READ_ROWS if file.suffix.lower() == ".jsonl" else PROBE_ROWS
-        first.append(next(_labelled(file, text_column, label_column, labels, rows), None))
+        with _may_be_left_out(split):
+            first.append(next(_labelled(file, text_column, label_column, labels, rows), None))
     if not any(first):
         raise _no_rows(files[0], "texts and labels")
+
+
+@contextmanager
+def _may_be_left_out(split: str) -> Iterator[None]:
+    """Say of a split that is only scored that it may be left out if it has no labels."""
+    try:
+        yield
+    except NoLabels as error:
+        if split not in SCORED:
+            raise
+        raise NoLabels(
+            f"{error}; if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`"
+        ) from None
 
 
 def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list[str | None], float]]:

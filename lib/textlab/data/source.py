@@ -17,8 +17,8 @@ def check(source: str, text_column: str = "", label_column: str = "", labels: st
     Of a Hub id or an address only the spelling is checked.
     """
     if form_of(source) == "path":
-        for files in files_of(source).values():
-            readers.probe_files(files, text_column, label_column, labels)
+        for split, files in files_of(source).items():
+            readers.probe_files(files, text_column, label_column, labels, split)
 
 
 def form_of(source: str) -> str:

@@ -37,7 +37,7 @@ class Carried(TypedDict):
     kind: Literal["model", "dataset"]
     revision: strict_json.Commit
     files: Annotated[dict[str, strict_json.Sha256], Field(min_length=1)]
-    newest: NotRequired[bool]  # asked for without a revision or as main; older bundles, which do not say it, are taken
+    newest: NotRequired[bool]  # asked for as main, or as owner/name without a pin; older bundles do not say it
     refs: NotRequired[list[Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")]]]  # other names asked for
 
 
@@ -65,7 +65,10 @@ def create(file: Path, models: Sequence[str], datasets: Sequence[str], task: str
     chosen = list({(source.kind, source.id, source.revision): source for source in found}.values())
     if not chosen:
         raise InputError("bundle create: nothing to bundle; give --model or --dataset owner/name")
-    asked = [(source, sources.split_id(spec)[1] or "main") for source, (spec, _) in zip(found, named)]
+    pins = {repo: revision for repo, (revision, _) in sources.PINNED.items()}
+    asked = [
+        (source, sources.split_id(spec)[1] or pins.get(source.id, "main")) for source, (spec, _) in zip(found, named)
+    ]
     facts = []
     for source in chosen:
         refs = {ref for other, ref in asked if other == source and not download.SHA.fullmatch(ref)}

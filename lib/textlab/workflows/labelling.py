@@ -131,9 +131,10 @@ def _columns(text: str, label: str) -> list[str]:
 def _check_own(source: Path, names: Iterable[str]) -> None:
     """Raise an InputError if a file has a guess or a reason of its own; with both it is an earlier csv of this kind."""
     own = [name for name in names if name.lower() in ("guess", "reason")]
-    if len(own) == 1:
+    if own and {name.lower() for name in own} != {"guess", "reason"}:
         raise InputError(
-            f"{source.name} has a column {own[0]!r}, whose place the model's {own[0].lower()} would take; rename it"
+            f"{source.name} has a column {own[0]!r}, whose place the model's {own[0].lower()} would take; rename it, "
+            "or delete it if it is of an earlier csv of suggest"
         )
 
 

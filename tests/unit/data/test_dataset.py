@@ -237,9 +237,11 @@ def test_missing_columns_are_named_with_those_that_are_there(folder):
 def test_a_test_file_without_labels_is_to_be_left_out(folder):
     write(folder / "train.csv", "id,keyword,text,target\n" + "".join(f"1,fire,{t},{label}\n" for t, label in ROWS))
     write(folder / "test.csv", "id,keyword,text\n1,fire,what now\n")
-    told = "it cannot be scored: leave it out, and label it with `predict`; if one does, set label_column to one of"
+    told = "; if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`"
     for asked in ("", "target"):
-        assert told in error(folder, label_column=asked)
+        assert error(folder, label_column=asked).endswith(told)
+        assert refused(folder, label_column=asked).endswith(told)
+        assert "it cannot be scored" not in error("test.csv", label_column=asked)
     (folder / "test.csv").rename(folder / "dev_2.csv")
     assert error(folder).startswith("dev_2.csv: none of the usual columns") and told in error(folder)
     write(folder / "train.csv", "id,keyword,text\n1,fire,what now\n")
@@ -445,7 +447,23 @@ def test_csv_of_the_hub_is_read_as_it_is_from_a_path(resolved, card):
     found = data.load("owner/name")
     assert texts(found) == texts(data.load(path)) == dict(rows) and found.labels == ["None", "bug", "idea"]
     write(resolved / "data" / "train.csv", "text,label\n" + "".join(f'"{t},{label}\n' for t, label in rows))
-    assert error("owner/name").startswith("train.csv: a quote opened in line 2 is ")
+    told = error("owner/name")
+    assert told.startswith("owner/name, train.csv: a quote opened in line 2 is ")
+    assert told.endswith("download its files and give that instead")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("label", ["label", "mood"])
+def test_a_split_of_the_hub_without_labels_is_left_out(resolved, kind, label):
+    rows = pd.DataFrame(ROWS, columns=["text", label])
+    for split, table in (("train", rows), ("test", rows[["text"]])):
+        text = table.to_csv(index=False) if kind == "csv" else table.to_json(orient="records", lines=True)
+        write(resolved / f"{split}.{kind}", text)
+    found = data.load("owner/name", label_column=label)
+    assert "The test split has no row with text and label and is left out." in found.notes
+    assert ("missing label", "test") in {problem[:2] for problem in problems(found)}
+    write(resolved / f"train.{kind}", (resolved / f"test.{kind}").read_text())
+    assert error("owner/name").startswith(f"owner/name, train.{kind}: none of the usual columns (label,")
 
 
 CLASSES = "[{name: text, dtype: string}, {name: label, dtype: {class_label: {names: {0: bad, 1: good}}}}]"
@@ -473,6 +491,13 @@ def test_files_of_one_name_in_folders_of_the_hub_are_all_read(resolved):
         rows = [json.dumps({"text": f"{part} {i}", "label": part}) + "\n" for i in range(9)]
         write(resolved / part / "train.jsonl", "".join(rows))
     assert len(texts(data.load("owner/name"))) == 18
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_jsonl_of_the_hub_that_is_no_object_a_line_is_read_too(resolved, indent):
+    rows = [{"text": text, "label": label} for text, label in ROWS]
+    write(resolved / "train.jsonl", json.dumps(rows, indent=indent))
+    assert texts(data.load("owner/name")) == dict(ROWS)
 
 
 def test_hub_snapshot_without_train_or_without_data(resolved):

@@ -287,3 +287,5 @@ def test_stars_that_a_csv_holds_as_5_0_are_whole_numbers(tmp_path):
     found = data.load(str(tmp_path))
     assert found.labels == ["9", "10", "11"] and found.rows()["test"] == 3
     assert data.load(write(tmp_path / "b.csv", ["1.0", "1.5", "x"] * 20, "label")).labels == ["1.0", "1.5", "x"]
+    for odd in (["1.0", "1.00", "2.0"], ["1", "1.000", "2"]):
+        assert sorted(data.load(write(tmp_path / "b.csv", odd * 20, "label")).labels) == sorted(odd)

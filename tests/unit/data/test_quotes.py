@@ -159,12 +159,25 @@ def test_the_separator_is_what_the_other_lines_have_too_outside_of_quotes(tmp_pa
     assert table.index.tolist() == [2 + header.count("\n"), 4 + header.count("\n")]
 
 
+def test_a_comma_of_prose_in_a_name_is_no_separator_where_rows_have_as_many(tmp_path):
+    path = write(tmp_path / "a.csv", "What did you like?;Was it good, or not, or so?;Rating\nx;fine, really, so;5\n")
+    assert readers.read_files([path], "Was it good, or not, or so?", "Rating")["text"].tolist() == ["fine, really, so"]
+    path = write(tmp_path / "a.csv", "Was hat gefallen, was nicht?;Label\ngut, ja;pos\n")
+    assert readers.read_files([path], "Was hat gefallen, was nicht?", "Label")["text"].tolist() == ["gut, ja"]
+
+
+def test_a_single_name_has_no_other_separator_than_a_comma(tmp_path):
+    path = write(tmp_path / "a.csv", "text\nfine,2024-01-01\nbad,2024-01-02\n")
+    assert "Expected 1 fields in line 2, saw 2" in refused(path)
+
+
 @pytest.mark.parametrize(
     "content",
     [
         'ham,"Go until jurong point, crazy"\nspam,Free entry\n',
         "4,1000,fine\n0,1001,grim\n",
         "pos,fine\nneg,grim\npos,nice\n",
+        "What is the capital of France ?,LOC\nWho was Galileo ?,HUM\n",
     ],
 )
 def test_a_file_without_column_names_is_told_from_one_with_other_names(tmp_path, content):
@@ -174,10 +187,9 @@ def test_a_file_without_column_names_is_told_from_one_with_other_names(tmp_path,
         assert "set text_column" in refused(write(tmp_path / "a.csv", f"{names}\nfine,pos\ngrim,neg\n"))
 
 
-def test_questions_of_a_survey_name_columns_and_so_may_sentences(tmp_path):
-    survey = write(tmp_path / "a.csv", "When,What did you like about our course?,Rating\n1:02,fine,5\n1:04,grim,1\n")
-    assert refused(survey).startswith("a.csv: no column 'text'; there is: ")
-    path = write(tmp_path / "b.csv", "When,Please say what you did like,Rating\n1:02,fine,5\n1:04,grim,1\n")
+@pytest.mark.parametrize("name", ["What did you like about our course?", "Please say what you did like"])
+def test_questions_of_a_survey_and_sentences_may_name_columns(tmp_path, name):
+    path = write(tmp_path / "b.csv", f"When,{name},Rating\n1:02,fine,5\n1:04,grim,1\n")
     assert refused(path).endswith("if it does name them, set text_column and label_column to two of them")
-    rows = readers.read_files([path], "Please say what you did like", "Rating")
+    rows = readers.read_files([path], name, "Rating")
     assert rows.to_numpy().tolist() == [["fine", "5"], ["grim", "1"]]

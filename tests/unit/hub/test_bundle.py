@@ -83,6 +83,20 @@ def test_a_bundle_of_main_brings_the_newest(standin, elsewhere, tmp_path):
     assert hub.resolve_model("owner/m").revision == hub.resolve_model("owner/m@main").revision == new
 
 
+@pytest.mark.parametrize("specs", [("owner/m", "owner/m@main"), ("owner/m@main", "owner/m")])
+def test_a_pinned_revision_beside_main_is_not_the_newest(standin, elsewhere, monkeypatch, tmp_path, specs):
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    old = serve(standin, repository("model", "owner/m", files))["sha"]
+    monkeypatch.setitem(hub.PINNED, "owner/m", (old, {}))
+    hub.resolve_model("owner/m")
+    standin.repositories.clear()
+    new = serve(standin, repository("model", "owner/m", files | {"vocab.txt": b"a"}))["sha"]
+    bundle.create(tmp_path / "b.zip", specs, [], TASK)
+    elsewhere()
+    bundle.add(tmp_path / "b.zip")
+    assert [hub.resolve_model(spec).revision for spec in ("owner/m", "owner/m@main")] == [old, new]
+
+
 def test_a_branch_that_was_bundled_works_by_its_name(standin, hub_at, elsewhere, tmp_path):
     files = {"config.json": b"{}", "model.safetensors": b"weights"}
     sha = serve(standin, repository("model", "owner/m", files))["sha"]

@@ -204,6 +204,8 @@ def test_rows_that_are_the_same_to_the_model_are_said_to_be_so(model, folder, ca
         ("words\na 0.5\n", ["-o", "out.csv"], "none of the usual columns (text"),
         ("text,id,id\na 0.5,1,2\n", ["-o", "out.csv"], "several columns are named 'id'; rename or remove all but one"),
         ("text,Reason\na 0.5,x\n", ["-o", "out.csv"], "in.csv has a column 'Reason', whose place the model's reason"),
+        ("text,guess\na 0.5,x\n", ["-o", "out.csv"], "or delete it if it is of an earlier csv of suggest"),
+        ("text,guess,Guess\na 0.5,x,y\n", ["-o", "out.csv"], "in.csv has a column 'guess', whose place the model's"),
         ("text\n", ["-o", "out.csv"], "in.csv has no rows"),
         ("text,label\n ,\na,good\n", ["-o", "out.csv"], "no row to label; left out: 1 without a text and 1 labelled"),
     ],
