@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import IncompleteError, InputError, first_line, one_line
+from .errors import IncompleteError, InputError, NoAnswerError, first_line, one_line
 from .machine import expanded, outputs_root, project_root
 from .settings import parameters
 
@@ -33,7 +33,7 @@ class _Parser(argparse.ArgumentParser):  # sub-parsers are of this class too
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
+    """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 3 no answer, 130 interrupted."""
     gc.set_threshold(OBJECTS)
     parser = _Parser(
         prog="textlab",
@@ -417,7 +417,11 @@ def _push(chosen: argparse.Namespace) -> int:
 def _sync(chosen: argparse.Namespace) -> int:
     from .tracking import sync
 
-    print(sync.sync(chosen.source, chosen.target, chosen.experiment, chosen.watch, chosen.until_eof))
+    try:
+        print(sync.sync(chosen.source, chosen.target, chosen.experiment, chosen.watch, chosen.until_eof))
+    except NoAnswerError as error:
+        print(f"textlab: {error}", file=sys.stderr)
+        return sync.NO_ANSWER
     return 0
 
 

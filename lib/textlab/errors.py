@@ -32,6 +32,10 @@ class InputError(_OneLine, ValueError):
     """
 
 
+class NoAnswerError(InputError):
+    """A server does not answer; what was asked of it can be asked again as it is."""
+
+
 class IncompleteError(_OneLine, RuntimeError):
     """A job was done but for some of it, which the message names in one line; the exit status is 1."""
 

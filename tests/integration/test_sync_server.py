@@ -118,7 +118,7 @@ def test_a_dead_target_ends_the_wait_in_time_and_is_named(tmp_path):
     message = live.finish(30)
     assert time.monotonic() - clock < 45
     left = f"python -m textlab sync --from {tmp_path / 'from'} --to http://127.0.0.1:9 --experiment sweep"
-    assert message == f"http://127.0.0.1:9 does not have all runs yet. Once what sync.log names is mended: {left}"
+    assert message == f"http://127.0.0.1:9 does not have all runs yet. Once it answers: {left}"
 
 
 def test_two_at_once_and_back(full, server, tmp_path):

@@ -116,14 +116,23 @@ def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     """Return the final trainings of the newest sweep with a winner, of those on the data of the runs compared.
 
-    A sweep that was extended may have picked again: only the newest pick counts.
+    A sweep that was extended may have picked again, or have gone back to an earlier pick: only the newest pick counts.
     """
     finals = runs[(runs["state"] == "completed") & _has_role(runs, *FINAL)]
     if len(compared):
         finals = _as(compared.iloc[0], finals, "params.data_sha256", "params.validation_sha256")
     winners = finals[_has_role(finals, "winner")]
-    finals = finals.drop(winners.index[1:])
-    return _as(winners.iloc[0], finals, "parent", "params.train_rows") if len(winners) else winners
+    if winners.empty:
+        return winners
+    newest, *dropped = _picked_at(winners).sort_values(ascending=False, kind="stable").index
+    return _as(winners.loc[newest], finals.drop(dropped), "parent", "params.train_rows")
+
+
+def _picked_at(winners: pd.DataFrame) -> pd.Series:
+    """Return when a sweep last picked each of these runs, as its tag says; without a tag, when the run began."""
+    tags = winners.get("tags.picked", pd.Series(index=winners.index, dtype=object))
+    picked = pd.to_datetime(tags, utc=True, format="ISO8601", errors="coerce")
+    return pd.concat([picked, winners["started"]], axis=1).max(axis=1)
 
 
 def _has_role(runs: pd.DataFrame, *roles: str) -> pd.Series:

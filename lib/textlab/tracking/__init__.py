@@ -52,6 +52,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "log_scores",
             "log_table",
             "make_run",
+            "mark_pick",
             "outcome",
             "require_run",
             "run",

@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,12 @@ def log_table(content: Mapping[str, Any], file: str) -> None:
 def set_tags(**tags: str) -> None:
     """Put tags on the active run."""
     mlflow.set_tags(tags)
+
+
+@patient
+def mark_pick(run_id: str) -> None:
+    """Put the present time on a run that a sweep has picked: of its picks, the one of the latest time counts."""
+    MlflowClient().set_tag(run_id, "picked", datetime.now(UTC).isoformat(timespec="microseconds"))
 
 
 def log_environment() -> None:

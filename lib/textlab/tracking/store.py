@@ -21,7 +21,7 @@ from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import machine
-from ..errors import InputError, first_line, without_secrets
+from ..errors import InputError, NoAnswerError, first_line, without_secrets
 from . import local_store
 from .addresses import FILE_NAME, default_uri, exists, file_of, parsed, sqlite_uri, store_uri
 
@@ -198,22 +198,23 @@ def one_line_errors(uri: str, what: str = "tracking store") -> Iterator[None]:
         what: the store is called in the message.
 
     Raises:
-        InputError: the inside has raised such an error.
+        InputError: the inside has raised such an error; a `NoAnswerError` where a server does not answer.
     """
     try:
         yield
     except InputError:
         raise
     except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError) as error:
-        text = first_line(error)
+        kind, text = InputError, first_line(error)
         if unanswered(error):
+            kind = NoAnswerError
             text = (
                 f"no answer within {PROBE_SECONDS} seconds; start the server; without one, an empty tracking_uri "
                 "records runs here, and `python -m textlab sync` carries them to a server later"
             )
         if uri.startswith("databricks"):  # whose messages name the profile, or what stands in its place, piece by piece
             text = "Databricks refuses it; check its profile or secret scope, and that `databricks-sdk` is installed"
-        raise InputError(f"{what}: {short(uri)} cannot be used: {short(text)}") from None
+        raise kind(f"{what}: {short(uri)} cannot be used: {short(text)}") from None
 
 
 def unanswered(error: BaseException) -> bool:

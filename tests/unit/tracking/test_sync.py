@@ -182,6 +182,11 @@ def test_beside_a_training_a_target_that_is_no_store_is_not_called_silent(full, 
     assert "is no store of MLflow" in (tmp_path / "sync.log").read_text()
 
 
+def test_beside_a_training_a_server_that_is_down_is_called_silent(full, tmp_path):
+    told = sync.Live(full, "http://127.0.0.1:9", "sweep", tmp_path / "sync.log").finish(300)
+    assert "http://127.0.0.1:9 does not have all runs yet. Once it answers: python -m textlab sync --from" in told
+
+
 def test_runs_are_not_synced_to_the_store_that_they_are_recorded_in(full, tmp_path):
     with pytest.raises(InputError, match="^sync_to: .* is the store that is recorded in"):
         sync.Live(full, str(tmp_path / "from"), "sweep", tmp_path / "sync.log")

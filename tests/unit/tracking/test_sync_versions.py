@@ -1,10 +1,14 @@
 """Registered versions carried between stores: none is lost without a word, and what the target has itself stays."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
+from mlflow import MlflowClient
 
 from mlflow_stores import register
+from textlab.errors import IncompleteError
 from textlab.tracking import store, sync
 
 
@@ -31,8 +35,8 @@ def train(client):
     register(client, model, {})
 
 
-def carry(source, target):
-    return sync.carry(source.tracking_uri, target.tracking_uri)
+def carry(source, target, experiment=""):
+    return sync.carry(source.tracking_uri, target.tracking_uri, experiment)
 
 
 def versions(client, name="emotions"):
@@ -43,11 +47,12 @@ def champion(client, name="emotions"):
     return int(client.get_registered_model(name).aliases["champion"])
 
 
-def test_the_champion_of_a_run_that_was_deleted_is_named(stores):
+@pytest.mark.parametrize("experiment", ["", "texts"])
+def test_the_champion_of_a_run_that_was_deleted_is_named(stores, experiment):
     source, target = stores
     source.set_registered_model_alias("emotions", "champion", "1")
     source.delete_run(source.get_model_version("emotions", "1").run_id)
-    line = carry(source, target)
+    line = carry(source, target, experiment)
     for words in (
         "1 models left behind, since their run was deleted",
         "1 versions of emotions left behind, since their run was deleted",
@@ -55,6 +60,43 @@ def test_the_champion_of_a_run_that_was_deleted_is_named(stores):
     ):
         assert words in line
     assert versions(target) == [1] and not target.get_registered_model("emotions").aliases
+
+
+def test_versions_of_another_experiment_than_that_which_is_carried_are_no_matter(stores):
+    source, target = stores
+    source.set_registered_model_alias("emotions", "champion", "1")
+    source.delete_run(source.get_model_version("emotions", "1").run_id)
+    source.create_run(store.use_experiment(source, "other"), 1)
+    assert carry(source, target, "other").endswith(": 1 runs")
+
+
+@pytest.mark.parametrize("fails", ["run", "experiment"])
+def test_what_is_left_behind_is_told_beside_what_failed(stores, fails):
+    source, target = stores
+    source.set_registered_model_alias("emotions", "champion", "1")
+    failing, deleted = (source.get_model_version("emotions", number).run_id for number in "12")
+    source.delete_run(deleted)
+    if fails == "experiment":
+        target.delete_experiment(store.use_experiment(target, "texts"))
+    else:
+        with closing(sqlite3.connect(store.file_of(source.tracking_uri))) as database, database:
+            database.execute("UPDATE runs SET end_time = 'noon' WHERE run_uuid = ?", (failing,))
+    with pytest.raises(IncompleteError, match=f"^1 could not be carried, all else was: {fails} .*; 1 ") as error:
+        carry(source, target, "texts")
+    for words in (
+        "1 versions of emotions left behind, since their run was not carried",
+        "1 versions of emotions left behind, since their run was deleted",
+        "1 alias champion of emotions left behind with its version",
+    ):
+        assert words in str(error.value)
+
+
+def test_the_models_of_deleted_runs_are_counted_where_no_run_is_left(stores):
+    source, target = stores
+    for run in source.search_runs([store.use_experiment(source, "texts")]):
+        source.delete_run(run.info.run_id)
+    assert "2 models left behind, since their run was deleted" in carry(source, target)
+    assert target.get_experiment_by_name("texts") is None
 
 
 def test_what_was_done_to_pulled_runs_is_named_and_the_target_stays_as_it_is(stores):
@@ -80,6 +122,20 @@ def test_a_champion_of_the_target_stays_when_the_source_has_pulled_it(stores):
     puller.set_registered_model_alias("emotions", "champion", "3")
     assert "1 alias champion of emotions left as the target has it" in carry(puller, owner)
     assert versions(owner) == [1, 2, 3] and champion(owner) == 1
+
+
+def test_the_targets_own_versions_are_listed_once(stores, monkeypatch):
+    owner, puller = stores
+    carry(owner, puller)
+    asked, search = [], MlflowClient.search_model_versions
+
+    def listen(client, *arguments, **options):
+        asked.append(client.tracking_uri)
+        return search(client, *arguments, **options)
+
+    monkeypatch.setattr(MlflowClient, "search_model_versions", listen)
+    assert "nothing, all was there" in carry(puller, owner)
+    assert asked.count(owner.tracking_uri) == 1
 
 
 def test_the_copy_of_a_champion_that_the_source_has_deleted_makes_way(stores):

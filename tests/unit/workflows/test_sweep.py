@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sweep_bench import SPACE, Bench, outcome, study
 from textlab import tracking
 from textlab.errors import InputError, TrainingError
-from textlab.evaluation import next_sweep
+from textlab.evaluation import next_sweep, sweep_analysis
 from textlab.settings import SweepOptions, search_space
 from textlab.tracking.store import OWNER_TAG
 from textlab.workflows.sweep.job_queue import JobQueue, check_storage
@@ -293,6 +293,17 @@ def test_more_trials_extend_a_study(store, tmp_path):
     short = outcome(study(store, tmp_path, bench, n_trials=5).search())
     long = outcome(study(store, tmp_path, bench, n_trials=8).search())
     assert len(bench.trained) == 8 and {k: long[k] for k in short} == short
+
+
+def test_a_pick_that_a_sweep_goes_back_to_is_its_pick_again(store, tmp_path):
+    bench = Bench(tmp_path)
+    begun = study(store, tmp_path, bench, n_trials=2, pruner="none")
+    begun.search()
+    for trial in (1, 2, 1):
+        run_id = begun.final(trial)["run_id"]
+        recorded = sweep_analysis.comparable(tracking.runs("sweeps"), tracking.SELECTION_METRIC)
+        assert sweep_analysis.pick(recorded)["run_id"] == run_id and len(recorded.finals) == 1
+    assert len(bench.trained) == 2 + 2
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median", "hyperband"])

@@ -4,5 +4,5 @@ A copy says in a tag what it is a copy of. The very call that creates the copy s
 copy and goes on with it. If two syncs have created a copy at once, both keep the same one and delete the other.
 """
 
-from .loop import Live, sync
+from .loop import NO_ANSWER, Live, sync
 from .once import carry

@@ -16,13 +16,15 @@ import psutil
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...errors import IncompleteError, InputError, first_line
+from ...errors import IncompleteError, InputError, NoAnswerError, first_line
 from ...machine import processes
 from .. import store
 from .once import carry
 
 #: Seconds between two passages of a sync that watches.
 _PAUSE = 10
+#: The exit status of a sync that ends because a server does not answer.
+NO_ANSWER = 3
 
 
 def sync(source: str, target: str, experiment: str = "", watch: bool = False, until_eof: bool = False) -> str:
@@ -35,7 +37,8 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
         until_eof: with watch, stop when the standard input ends, after carrying the rest.
 
     Raises:
-        InputError: a store or the experiment is not there, or does not answer; with watch, this is only printed.
+        InputError: a store or the experiment is not there, or does not answer, which is a `NoAnswerError`; with watch,
+            only the last passage raises it, and those before print it.
         IncompleteError: something could not be carried.
     """
     if target.lower().endswith(".zip"):
@@ -51,7 +54,8 @@ def sync(source: str, target: str, experiment: str = "", watch: bool = False, un
         try:
             return carry(*uris, experiment, Path(scratch))
         except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise InputError(store.short(first_line(error))) from None
+            kind = NoAnswerError if store.unanswered(error) else InputError
+            raise kind(store.short(first_line(error))) from None
 
 
 def _watch(source: str, target: str, experiment: str, scratch: Path, until_eof: bool) -> None:
@@ -105,9 +109,10 @@ class Live:
             return f"The runs are in this store only. To carry them to another: {self._later}"
         self.process.stdin.close()
         try:
-            if self.process.wait(seconds) == 0:
+            status = self.process.wait(seconds)
+            if status == 0:
                 return f"All runs have been carried to {store.short(self.target)}."
-            when = f"what {self._log.name} names is mended"
+            when = "it answers" if status == NO_ANSWER else f"what {self._log.name} names is mended"
         except subprocess.TimeoutExpired:
             when = "it answers"
             processes.stop(self.process)

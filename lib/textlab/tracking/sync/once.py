@@ -35,22 +35,23 @@ def carry(source: str, target: str, experiment: str = "", scratch: Path | None =
         local_store.analyse(file)
     rows = Rows("SELECT experiment_id FROM experiments WHERE lifecycle_stage = 'active'", origin.client.get_experiment)
     experiments = passage.listed("experiment", origin.client.search_experiments, rows=rows)
-    if experiment:
-        store.use_experiment(origin.client, experiment, create=False)
+    only = store.use_experiment(origin.client, experiment, create=False) if experiment else ""
     runs = RunCarrier(passage)
     for one in experiments:
-        if experiment in ("", one.name):
+        if only in ("", one.experiment_id):
             if origin.copy:
                 label = f"open runs of experiment {one.name}"
                 passage.attempt(label, stale_runs.close_stale, origin.client, [one.experiment_id])
             passage.attempt(f"experiment {one.name}", runs.carry_all, one)
-    passage.attempt("registered models", VersionCarrier(passage).carry_all, not experiment)
+    passage.attempt("registered models", VersionCarrier(passage).carry_all, only)
     return _summary(passage, target)
 
 
 def _summary(passage: Passage, target: str) -> str:
+    left = [f"{number} {what}" for what, number in passage.left.items() if number]
     if failed := [f"{what}: {why}" for what, why in passage.failed.items()]:
         reasons = "; ".join(failed[:3]) + (" ..." if failed[3:] else "")
-        raise IncompleteError(f"{len(failed)} could not be carried, all else was: {reasons}")
-    counts = ", ".join(f"{number} {what}" for what, number in passage.done.items() if number)
-    return f"carried to {store.short(target)}: {counts or 'nothing, all was there'}"
+        also = f"; {', '.join(left)}" if left else ""
+        raise IncompleteError(f"{len(failed)} could not be carried, all else was: {reasons}{also}")
+    done = [f"{number} {what}" for what, number in passage.done.items() if number]
+    return f"carried to {store.short(target)}: {', '.join(done + left) or 'nothing, all was there'}"

@@ -31,7 +31,8 @@ class Passage:
         copies: id of a run or model in the source -> id of its copy in the target.
         owned: ids of runs in the source that are copies of the target's own.
         dropped: ids of runs in the source whose copies were deleted in the target.
-        done: what was carried or left behind -> how many.
+        done: what was carried -> how many.
+        left: what was left behind, or left as the target has it -> how many.
         failed: what could not be carried -> why.
     """
 
@@ -41,6 +42,7 @@ class Passage:
     owned: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     done: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -48,15 +50,34 @@ class Passage:
         """The client of the store that runs come from."""
         return self.origin.client
 
-    def wanted(self, run_id: str) -> Run | None:
-        """Return a run of the source that is to have a copy; None when it was deleted, here or in the target."""
+    def run(self, run_id: str) -> Run | None:
+        """Return a run of the source, also one in its trash; None when it is gone."""
         try:
-            run = self.source.get_run(run_id)
+            return self.source.get_run(run_id)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return None
-        return run if run.info.lifecycle_stage == "active" and run_id not in self.dropped else None
+
+    def wanted(self, run_id: str) -> Run | None:
+        """Return a run of the source that is to have a copy; None when it was deleted, here or in the target."""
+        run = self.run(run_id)
+        return run if run and run.info.lifecycle_stage == "active" and run_id not in self.dropped else None
+
+    def has_failed(self, run_id: str) -> bool:
+        """Tell whether a run, or some of its files, could not be carried."""
+        return any(run_id in what for what in self.failed)
+
+    def why_left(self, run_id: str | None) -> str:
+        """Return why what a run has made is left behind, where the run has no copy.
+
+        Args:
+            run_id: in the source; empty or None when there is no such run.
+        """
+        if not run_id:
+            return "no run has made them"
+        lives = self.has_failed(run_id) or self.wanted(run_id)
+        return "their run was not carried" if lives else "their run was deleted"
 
     def attempt(self, what: str, carry: Callable[..., None], *arguments: Any) -> None:
         """Carry something; if that fails, remember why and go on with the rest, unless a store does not answer."""

@@ -9,7 +9,7 @@ from mlflow.entities import Experiment, LoggedModel, Run
 
 from ...errors import InputError
 from .digest import STATE_TAG, state_of
-from .models import ModelCarrier
+from .models import ModelCarrier, models_by_run
 from .models import label as model_label
 from .passage import Passage, undisturbed
 from .place import Place, run_origin
@@ -36,20 +36,19 @@ class RunCarrier:
         rows = Rows(query, self._source.get_run, [experiment.experiment_id])
         search = partial(self._source.search_runs, order_by=["attributes.start_time ASC"])
         runs = self._passage.listed("run", search, [experiment.experiment_id], rows=rows)
+        here, run_ids = experiment.experiment_id, {run.info.run_id for run in runs}
+        models = self._place(here).models if runs else models_by_run(self._passage, here)
+        for run_id in [run_id for run_id in models if run_id not in run_ids]:
+            self._passage.left[f"models left behind, since {self._passage.why_left(run_id)}"] += len(models[run_id])
         if not runs:
             return
-        place = self._place(experiment.experiment_id)
-        if alone := place.models.pop("", []) + place.models.pop(None, []):
-            self._passage.done["models left behind, since no run has made them"] += len(alone)
-        for run_id in place.models.keys() - {run.info.run_id for run in runs}:
-            self._passage.done["models left behind, since their run was deleted"] += len(place.models[run_id])
         self._unfinished = []
         for run in runs:
             if run.info.run_id not in self._passage.copies:
                 self._attempt(run)
         for run in list(self._unfinished):  # by now the others have copies
             self._attempt(run)
-        del self._places[experiment.experiment_id]
+        del self._places[here]
 
     def _attempt(self, run: Run) -> None:
         self._passage.attempt(label(run), self._carry_family, run)
@@ -101,10 +100,10 @@ class RunCarrier:
         pair.end()
         if pair.is_unfinished(models):
             self._unfinished.append(run)
-        elif any(run_id in what for what in self._passage.failed):
+        elif self._passage.has_failed(run_id):
             return  # some of its files: the next sync tries again
         elif copy.data.tags.get(STATE_TAG) != (state := state_of(run, models, listings)):
             self._target.set_tag(copy_id, STATE_TAG, state)
             self._passage.done["runs"] += 1
             reason = "since the run that measured them was deleted"
-            self._passage.done[f"points of models left behind, {reason}"] += pair.lost_points(models)
+            self._passage.left[f"points of models left behind, {reason}"] += pair.lost_points(models)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
@@ -28,13 +29,13 @@ class VersionCarrier:
         self._passage, self._source, self._target = passage, passage.source, passage.target
         self._sources: dict[str, str] = {}  # address of a version in the source -> what that version has as its source
 
-    def carry_all(self, whole: bool) -> None:
+    def carry_all(self, only: str) -> None:
         """Carry the versions, and the aliases that point at them; those that are left behind are counted.
 
         Args:
-            whole: the runs of all experiments were to be carried; otherwise the versions of others are passed over.
+            only: id of the only experiment to carry; the versions of others are passed over. Empty means all.
         """
-        client, listed, copies = self._source, self._passage.listed, self._passage.copies
+        client, listed = self._source, self._passage.listed
         rows = Rows("SELECT name FROM registered_models", client.get_registered_model)
         models = listed("registered model", client.search_registered_models, rows=rows)
         rows = Rows("SELECT name, version FROM model_versions", client.get_model_version)
@@ -42,49 +43,61 @@ class VersionCarrier:
         self._sources = {f"models:/{one.name}/{one.version}": one.source or "" for one in all_versions}
         for model in models:
             versions = [version for version in all_versions if version.name == model.name]
-            known = {_origin(version) for version in versions}
-            if asked_for := [one for one in versions if whole or not one.run_id or one.run_id in copies]:
-                self._passage.attempt(f"registered model {model.name}", self._carry_model, model, asked_for, known)
+            label = f"registered model {model.name}"
+            self._passage.attempt(label, self._carry_model, model, versions, only)
 
-    def _carry_model(self, model: RegisteredModel, versions: list[ModelVersion], known: set[str]) -> None:
-        left = {str(version.version): reason for version in versions if (reason := self._obstacle(version))}
+    def _carry_model(self, model: RegisteredModel, versions: list[ModelVersion], only: str) -> None:
+        known = {_origin(version) for version in versions}
+        asked_for = [version for version in versions if self._is_asked_for(version, only)]
+        owned = self._owned(model.name, [one for one in asked_for if one.run_id in self._passage.owned])
+        left = {str(version.version): reason for version in asked_for if (reason := self._obstacle(version, owned))}
         for reason, number in Counter(left.values()).items():
-            self._passage.done[f"versions of {model.name} left behind, since {reason}"] += number
+            self._passage.left[f"versions of {model.name} left behind, since {reason}"] += number
         aliases = {alias: str(one) for alias, one in self._source.get_registered_model(model.name).aliases.items()}
         for alias in [alias for alias, number in aliases.items() if number in left]:
-            self._passage.done[f"alias {alias} of {model.name} left behind with its version"] += 1
-        mine = sorted((one for one in versions if str(one.version) not in left), key=lambda one: int(one.version))
+            self._passage.left[f"alias {alias} of {model.name} left behind with its version"] += 1
+        mine = sorted((one for one in asked_for if str(one.version) not in left), key=lambda one: int(one.version))
 
         def carry() -> None:
             use_registered_model(self._target, model.name, model.tags, model.description)
-            numbers = {str(version.version): self._carry_version(version) for version in mine}
-            owned = {number for number, version in zip(numbers.values(), mine) if self._is_owned(version)}
-            wanted = {alias: numbers[number] for alias, number in aliases.items() if number in numbers}
-            self._carry_aliases(model.name, wanted, owned, known)
+            new = [version for version in mine if str(version.version) not in owned]
+            numbers = owned | {str(version.version): self._carry_version(version) for version in new}
+            wanted = {alias: numbers[number] for alias, number in aliases.items() if numbers.get(number)}
+            self._carry_aliases(model.name, wanted, {*owned.values()}, known)
 
         if mine:
             undisturbed(carry)
 
-    def _obstacle(self, version: ModelVersion) -> str:
-        """Return why a version has to be left behind; empty when there is nothing against it."""
-        if not version.run_id:
-            return "no run has made them"
+    def _is_asked_for(self, version: ModelVersion, only: str) -> bool:
+        """Tell whether a version is to be carried or counted; those of experiments that are passed over are not."""
+        if not only or not version.run_id or version.run_id in self._passage.copies:
+            return True
+        run = self._passage.run(version.run_id)
+        return run is not None and run.info.experiment_id == only
+
+    def _owned(self, name: str, versions: list[ModelVersion]) -> dict[str, str]:
+        """Return the numbers of versions of the target's own runs -> their numbers there, empty for one it has not."""
+        there = {_origin(version): str(version.version) for version in self._there(name)} if versions else {}
+        return {str(version.version): there.get(_origin(version), "") for version in versions}
+
+    def _obstacle(self, version: ModelVersion, owned: Mapping[str, str]) -> str:
+        """Return why a version has to be left behind; empty when there is nothing against it.
+
+        Args:
+            version: in the source.
+            owned: what `_owned` returned.
+        """
         if version.run_id not in self._passage.copies:
-            return "their run was deleted"
-        if self._is_owned(version):
-            return "" if self._copies(version) else "the target has their runs itself"
+            return self._passage.why_left(version.run_id)
+        if (number := owned.get(str(version.version))) is not None:
+            return "" if number else "the target has their runs itself"
         kind, owner, *_ = self._place(version)
         if kind not in ("models", "runs") or owner not in self._passage.copies:
             return "no carried run is known to have their files"
         return ""
 
-    def _is_owned(self, version: ModelVersion) -> bool:
-        return version.run_id in self._passage.owned
-
     def _carry_version(self, version: ModelVersion) -> str:
-        """Carry a version and return its number in the target; one of the target's own runs is not touched."""
-        if self._is_owned(version):
-            return str(self._copies(version)[0].version)
+        """Carry a version and return its number in the target."""
         kind, owner, slash, path = self._place(version)
         address = self._passage.copies[owner]
         copy = self._one_copy(version, f"{kind}:/{address}{slash}{path}", address if kind == "models" else None)
@@ -104,10 +117,9 @@ class VersionCarrier:
         kind, _, rest = source.partition(":/")
         return kind, *rest.partition("/")
 
-    def _copies(self, version: ModelVersion) -> list[ModelVersion]:
-        """Return the versions of the target that are copies of one of the source, or that it is a copy of."""
-        versions = paged(self._target.search_model_versions, equals("name", version.name))
-        return [copy for copy in versions if _origin(copy) == _origin(version)]
+    def _there(self, name: str) -> Iterator[ModelVersion]:
+        """Yield the versions of a registered model that the target has."""
+        return paged(self._target.search_model_versions, equals("name", name))
 
     def _one_copy(self, version: ModelVersion, source: str, model_id: str | None) -> ModelVersion:
         run_id = self._passage.copies[version.run_id]
@@ -121,7 +133,7 @@ class VersionCarrier:
             self._passage.done["model versions"] += 1
 
         return one_copy(
-            lambda: self._copies(version),
+            lambda: [copy for copy in self._there(version.name) if _origin(copy) == _origin(version)],
             lambda copy: (copy.run_id != run_id, int(copy.version)),
             lambda copy: self._target.delete_model_version(copy.name, copy.version),
             make,
@@ -142,7 +154,7 @@ class VersionCarrier:
             if current == number:
                 continue
             if number in owned or current and not self._is_from_here(name, current, known):
-                self._passage.done[f"alias {alias} of {name} left as the target has it"] += 1
+                self._passage.left[f"alias {alias} of {name} left as the target has it"] += 1
             else:
                 self._target.set_registered_model_alias(name, alias, number)
                 self._passage.done["aliases"] += 1

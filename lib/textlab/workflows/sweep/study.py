@@ -177,7 +177,9 @@ class Sweep:
             run_id, version, guards, validation (scores), weights_sha256, taken_over (whether notebook 2 trained it).
         """
         picked = self.queue.trials()[trial - 1].params
-        return self._single(f"the sweep's pick, trial {trial}", "winner", picked)
+        result = self._single(f"the sweep's pick, trial {trial}", "winner", picked)
+        tracking.mark_pick(result[_RUN])
+        return result
 
     # What is known
 
