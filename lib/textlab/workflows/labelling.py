@@ -14,7 +14,7 @@ import pandas as pd
 
 from .. import data, evaluation, machine, training
 from ..errors import InputError
-from .prediction import CHUNK, CSV, check_target, check_texts, load, so_far
+from .prediction import CHUNK, check_target, check_texts, load, so_far, write_csv
 
 
 def suggest_file(
@@ -64,7 +64,7 @@ def suggest_file(
         raise InputError(f"{source.name} has no row to label{pool.left_out()}; give a file with other texts")
     chosen, note = _chosen(pool, classifier, n)
     with machine.whole_file(target) as draft:  # by the mark in front, spreadsheets take a file for UTF-8
-        _sheet(chosen, columns).to_csv(draft, encoding="utf-8-sig", **CSV)
+        write_csv(_sheet(chosen, columns), draft, encoding="utf-8-sig")
     return f"{len(chosen):,} of {pool.rows:,} rows to label{note}{pool.left_out()}"
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TextIO
 
 import pandas as pd
 import pyarrow as pa
@@ -28,8 +29,6 @@ from .watch import Watch
 #: Rows that are read, sorted by length and written at a time.
 CHUNK = 2048
 OUTPUTS = (".csv", ".jsonl", ".parquet")
-#: How csv is written: with all but numbers between quotes, else a carriage return in a text would end its row.
-CSV = {"index": False, "lineterminator": "\n", "quoting": csv.QUOTE_NONNUMERIC}
 
 _TRACKED = re.compile(r"models:/.+|(runs:/)?[0-9a-f]{32}(/.+)?")
 
@@ -187,5 +186,13 @@ def _writer(path: Path, form: str, classifier: training.Classifier):
             options = {"path_or_buf": stream, "orient": "records", "lines": True, "force_ascii": False}
             yield lambda table: in_lists(table).to_json(**options)
         else:
-            pd.DataFrame(columns=columns).to_csv(stream, **CSV)
-            yield partial(pd.DataFrame.to_csv, path_or_buf=stream, header=False, **CSV)
+            write_csv(pd.DataFrame(columns=columns), stream)
+            yield partial(write_csv, target=stream, header=False)
+
+
+def write_csv(table: pd.DataFrame, target: Path | TextIO, **options: Any) -> None:
+    """Write rows as csv; where a text has a carriage return, which would end its row, all but numbers are quoted."""
+    words = (column.astype(str) for _, column in table.select_dtypes(exclude="number").items())
+    returns = any(column.str.contains("\r", regex=False).any() for column in words)
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    table.to_csv(target, index=False, lineterminator="\n", quoting=quoting, **options)
