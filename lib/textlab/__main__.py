@@ -33,7 +33,7 @@ class _Parser(argparse.ArgumentParser):  # sub-parsers are of this class too
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 3 no answer, 130 interrupted."""
+    """Run a verb and return the exit status: 0 done, 1 a job failed, 2 bad input, 130 interrupted."""
     gc.set_threshold(OBJECTS)
     parser = _Parser(
         prog="textlab",
@@ -420,6 +420,8 @@ def _sync(chosen: argparse.Namespace) -> int:
     try:
         print(sync.sync(chosen.source, chosen.target, chosen.experiment, chosen.watch, chosen.until_eof))
     except NoAnswerError as error:
+        if not chosen.until_eof:
+            raise
         print(f"textlab: {error}", file=sys.stderr)
         return sync.NO_ANSWER
     return 0

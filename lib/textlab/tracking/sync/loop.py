@@ -23,7 +23,7 @@ from .once import carry
 
 #: Seconds between two passages of a sync that watches.
 _PAUSE = 10
-#: The exit status of a sync that ends because a server does not answer.
+#: The exit status of a sync beside a training that ends because a server does not answer.
 NO_ANSWER = 3
 
 
