@@ -114,25 +114,30 @@ def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the final trainings of the newest sweep with a winner, of those on the data of the runs compared.
+    """Return the final trainings of a sweep that has picked, of those on the data of the runs compared.
 
-    A sweep that was extended may have picked again, or have gone back to an earlier pick: only the newest pick counts.
+    That is the sweep of the newest run compared, or else the one whose pick began last. A sweep that was extended may
+    have picked again, or have gone back to an earlier pick: only the newest pick counts.
     """
     finals = runs[(runs["state"] == "completed") & _has_role(runs, *FINAL)]
     if len(compared):
         finals = _as(compared.iloc[0], finals, "params.data_sha256", "params.validation_sha256")
-    winners = finals[_has_role(finals, "winner")]
-    if winners.empty:
-        return winners
-    newest, *dropped = _picked_at(winners).sort_values(ascending=False, kind="stable").index
-    return _as(winners.loc[newest], finals.drop(dropped), "parent", "params.train_rows")
+    tags = finals.get("tags.picked", pd.Series(index=finals.index, dtype=object))
+    picks = finals[_has_role(finals, "winner") | tags.notna()]
+    if picks.empty:
+        return picks
+    own = _as(compared.iloc[0], picks, "parent") if len(compared) else picks
+    own = own if len(own) else _as(picks.iloc[0], picks, "parent")
+    newest, *others = _picked_at(own).sort_values(ascending=False, kind="stable").index
+    dropped = _has_role(own.loc[others], "winner")
+    return _as(own.loc[newest], finals.drop(dropped[dropped].index), "parent", "params.train_rows")
 
 
-def _picked_at(winners: pd.DataFrame) -> pd.Series:
+def _picked_at(picks: pd.DataFrame) -> pd.Series:
     """Return when a sweep last picked each of these runs, as its tag says; without a tag, when the run began."""
-    tags = winners.get("tags.picked", pd.Series(index=winners.index, dtype=object))
+    tags = picks.get("tags.picked", pd.Series(index=picks.index, dtype=object))
     picked = pd.to_datetime(tags, utc=True, format="ISO8601", errors="coerce")
-    return pd.concat([picked, winners["started"]], axis=1).max(axis=1)
+    return pd.concat([picked, picks["started"]], axis=1).max(axis=1)
 
 
 def _has_role(runs: pd.DataFrame, *roles: str) -> pd.Series:
@@ -236,6 +241,8 @@ def headline(runs: Runs, chosen: Mapping[str, Any]) -> str:
     what = (
         "The better of default settings and the sweep's pick"
         if len(runs.finals) > 1
+        else "The sweep's pick"
+        if len(runs.finals)
         else f"Best of {len(table)} settings"
         if len(table) > 1
         else "The only settings"

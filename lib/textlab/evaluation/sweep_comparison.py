@@ -83,8 +83,10 @@ def conclusion(runs: Runs, answers: Answers, seed: int = 0) -> str:
         seed: of the resampling.
     """
     first, picked = default(runs), pick(runs) if len(runs.finals) else None
-    if first is None or first["run_id"] == picked["run_id"]:
+    if first is None:
         return ""
+    if first["run_id"] == picked["run_id"]:
+        return "The sweep found nothing better than the default settings: they are its pick."
     scores = first[runs.metric], picked[runs.metric]
     better = scores[1] > scores[0]
     found = "better settings than the default ones" if better else "nothing better than the default settings"
@@ -120,7 +122,7 @@ def _opponents(runs: Runs, chosen: Mapping[str, Any]) -> Iterator[tuple[str, str
     splits = ("test", "validation")
     for other in runs.finals[runs.finals["run_id"] != chosen["run_id"]].to_dict("records") if len(runs.finals) else []:
         yield from ((other["name"], other["run_id"], split, split) for split in splits)
-    table = by_settings(runs if len(runs.finals) < 2 else replace(runs, table=runs.table[:0]))
+    table = by_settings(replace(runs, table=runs.table[:0]) if len(runs.finals) else runs)
     for name, run_id in table.loc[~alike(table, chosen, runs.settings), "run_id"][:1].items():
         yield f"runner-up ({name})", run_id, "validation", "validation"
     for split in splits:

@@ -274,7 +274,9 @@ def _tracked(outcome: Mapping[str, Any], outcomes: Outcomes) -> str:
             _counted(len(sweep["trials"]), "trial") + pruned + (f"; the sweep's pick: {settings}." if settings else ".")
         )
         if picked := sweep.get("best"):
-            words.append(f"That pick, trained on all rows, is version {picked['version']} in the registry.")
+            is_default = picked["run_id"] == first.get("run_id")
+            what = " is the default settings," if is_default else ", trained on all rows, is"
+            words.append(f"That pick{what} version {picked['version']} in the registry.")
             words += [f"It did not pass its checks: {' '.join(picked['guards'])}"] if picked.get("guards") else []
     return " ".join(words)
 

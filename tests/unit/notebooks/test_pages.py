@@ -309,6 +309,13 @@ def test_guards_of_notebook_2_are_told_beside_a_champion_too(tmp_path):
     assert tone(page) == ["good"] and '<p class="bad">Notebook 2\'s model: It predicts one class.</p>' in page
 
 
+def test_a_pick_that_is_the_default_settings_is_told_as_such(tmp_path):
+    def change(demo):
+        demo["03_mlflow_tracking"]["sweep"]["best"] = demo["03_mlflow_tracking"]["first_run"]
+
+    assert "That pick is the default settings, version 1 in the registry." in index(tmp_path, change)
+
+
 def test_a_failed_notebook_comes_first_in_red_and_the_run_is_in_doubt(tmp_path):
     def change(demo):
         demo["03_mlflow_tracking"] = {"status": "failed", "error": "cell 3 (`x = 1`): ValueError: <no>"}

@@ -16,11 +16,11 @@ from optuna.trial import TrialState
 from sweep_bench import SPACE, Bench, outcome, study
 from textlab import tracking
 from textlab.errors import InputError, TrainingError
-from textlab.evaluation import next_sweep, sweep_analysis
+from textlab.evaluation import next_sweep, sweep_analysis, sweep_comparison
 from textlab.settings import SweepOptions, search_space
 from textlab.tracking.store import OWNER_TAG
 from textlab.workflows.sweep.job_queue import JobQueue, check_storage
-from textlab.workflows.sweep.suggest import REPORTS, Suggester, count, suggest
+from textlab.workflows.sweep.suggest import REPORTS, Suggester, count, default_point, suggest
 
 CONDITIONAL = {
     "class_weights": [True, False],
@@ -29,8 +29,11 @@ CONDITIONAL = {
 }
 
 
-def suggester(space=SPACE, sampler="tpe", seed=42, **options):
-    return Suggester(space, SweepOptions(sampler=sampler, **options), seed)
+ELSEWHERE = SPACE | {"batch_size": {"choices": [8, 16]}}  # without the default settings
+
+
+def suggester(space=SPACE, sampler="tpe", seed=42, default=None, **options):
+    return Suggester(space, SweepOptions(sampler=sampler, **options), seed, default)
 
 
 def draw(suggester, n, score=lambda point: 0.0):
@@ -141,6 +144,35 @@ def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
     assert len({tuple(point.values()) for point in first}) == 14
 
 
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_space_with_few_points_is_tried_whole(parallel):
+    space = {"batch_size": {"choices": [16, 32]}, "epochs": {"low": 2, "high": 4}}
+    for seed in range(3):
+        points = draw(suggester(space, seed=seed, parallel=parallel), 6, lambda point: point["epochs"])
+        assert len({tuple(point.values()) for point in points}) == 6
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
+def test_the_default_settings_are_tried_first(sampler):
+    default = {"learning_rate": 3e-4, "batch_size": 32}
+    points = draw(suggester(SPACE, sampler, default=default), 6)
+    assert points[0] == default and len({tuple(point.values()) for point in points}) == 6
+    assert draw(suggester(SPACE, sampler, default=default, parallel=4), 6)[0] == default
+
+
+def test_the_default_point_is_one_of_the_space_or_none():
+    base = {"learning_rate": 3e-4, "batch_size": 32, "epochs": 3, "dropout": False, "label_smoothing": 0.1}
+    conditional = {"dropout": {"choices": [True, False]}, "label_smoothing": {"low": 0.2, "high": 0.3}}
+    assert default_point(base, SPACE) == {"learning_rate": 3e-4, "batch_size": 32}
+    assert default_point(base, ELSEWHERE) is None
+    assert default_point(base, {"epochs": {"low": 1, "high": 5, "step": 2}}) == {"epochs": 3}
+    assert default_point(base, {"epochs": {"low": 2, "high": 5, "step": 2}}) is None
+    assert default_point(base, {"epochs": {"low": 4, "high": 5}}) is None
+    assert default_point(base, conditional) is None
+    conditional["label_smoothing"]["when"] = {"dropout": [True]}
+    assert default_point(base, conditional) == {"dropout": False}
+
+
 def test_tpe_learns_from_results():
     away = [
         abs(math.log10(p["learning_rate"]) + 2.5)
@@ -249,7 +281,8 @@ def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
 
 def test_trials_and_repeats_may_have_fewer_rows_and_epochs_than_what_is_registered(store, tmp_path):
     bench = Bench(tmp_path)
-    small = study(store, tmp_path, bench, n_trials=2, trial_rows=3, trial_texts=3, pruner="none")
+    chosen = {"n_trials": 2, "trial_rows": 3, "trial_texts": 3, "pruner": "none", "search_space": ELSEWHERE}
+    small = study(store, tmp_path, bench, **chosen)
     first, table = small.first(), small.search()
     last = small.final(small.confirm().index[0])
     registered = [name for name, size in bench.sizes.items() if size == (9, 2)]
@@ -273,6 +306,16 @@ def test_settings_whose_repeats_diverged_are_no_pick(store, tmp_path):
     assert confirmed["seeds"].tolist() == [2, 1] and confirmed["mean"].idxmax() == confirmed.index[1]
 
 
+@pytest.mark.parametrize("rate, picked", [(3.001e-4, 3e-4), (6e-4, 6e-4)])
+def test_the_default_settings_stay_the_pick_unless_others_are_clearly_better(store, tmp_path, rate, picked):
+    space = {"learning_rate": {"choices": [rate, 3e-4]}}
+    begun = study(store, tmp_path, n_trials=2, pruner="none", search_space=space)
+    begun.search()
+    confirmed = begun.confirm()
+    assert confirmed["learning_rate"].iloc[0] == picked
+    assert confirmed["mean"].idxmax() == confirmed.index[confirmed["learning_rate"] == rate][0]
+
+
 @pytest.mark.parametrize("name", search_space.NOT_SEARCHED)
 def test_what_changes_nothing_in_a_trial_is_not_searched(name):
     with pytest.raises(InputError, match=f"search_space: {name} cannot be searched: a trial ends with its last epoch"):
@@ -282,7 +325,7 @@ def test_what_changes_nothing_in_a_trial_is_not_searched(name):
 def test_only_what_is_registered_may_keep_its_best_epoch(store, tmp_path):
     bench = Bench(tmp_path)
     bench.base = dataclasses.replace(bench.base, keep="best")
-    begun = study(store, tmp_path, bench, n_trials=1, confirm_seeds=1)
+    begun = study(store, tmp_path, bench, n_trials=1, confirm_seeds=1, search_space=ELSEWHERE)
     begun.search()
     begun.final(begun.confirm().index[0])
     assert bench.kept == {"trial 1": "last", "trial 1, seed 2": "last", "the sweep's pick, trial 1": "best"}
@@ -295,15 +338,31 @@ def test_more_trials_extend_a_study(store, tmp_path):
     assert len(bench.trained) == 8 and {k: long[k] for k in short} == short
 
 
-def test_a_pick_that_a_sweep_goes_back_to_is_its_pick_again(store, tmp_path):
+@pytest.mark.parametrize("space", [SPACE, ELSEWHERE])
+def test_a_pick_that_a_sweep_goes_back_to_is_its_pick_again(store, tmp_path, space):
     bench = Bench(tmp_path)
-    begun = study(store, tmp_path, bench, n_trials=2, pruner="none")
+    begun = study(store, tmp_path, bench, n_trials=2, pruner="none", search_space=space)
+    first = begun.first()["run_id"]
     begun.search()
     for trial in (1, 2, 1):
         run_id = begun.final(trial)["run_id"]
         recorded = sweep_analysis.comparable(tracking.runs("sweeps"), tracking.SELECTION_METRIC)
-        assert sweep_analysis.pick(recorded)["run_id"] == run_id and len(recorded.finals) == 1
-    assert len(bench.trained) == 2 + 2
+        assert sweep_analysis.pick(recorded)["run_id"] == run_id
+        assert set(recorded.finals["run_id"]) == {first, run_id}
+        said = sweep_comparison.conclusion(recorded, lambda run_id, split: None)
+        assert ("they are its pick" in said) == (run_id == first)
+    default_is_in_it = space is SPACE
+    assert (first == run_id) == default_is_in_it and len(bench.trained) == 1 + 2 + 2 - default_is_in_it
+
+
+def test_a_sweep_that_is_run_again_takes_nothing_from_a_newer_one(store, tmp_path):
+    picks = {}
+    for rows in (3, 4, 3):  # the last one has been done
+        begun = study(store, tmp_path, n_trials=2, trial_rows=rows, search_space=ELSEWHERE)
+        begun.first(), begun.search()
+        picks[rows] = begun.final(begun.confirm().index[0])["run_id"]
+    recorded = sweep_analysis.comparable(tracking.runs("sweeps"), tracking.SELECTION_METRIC)
+    assert sweep_analysis.pick(recorded)["run_id"] == picks[4]
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median", "hyperband"])

@@ -33,7 +33,7 @@ from ...training import Progress
 from ..tracked_training import Workbench
 from . import ray_workers
 from .job_queue import DONE, JobQueue
-from .suggest import REPORTS, WHOLE, Suggester, count
+from .suggest import REPORTS, WHOLE, Suggester, count, default_point
 
 #: What ends one trial and not the study.
 FAILURES = (TrainingError, MemoryError, torch.OutOfMemoryError)
@@ -57,7 +57,8 @@ class Sweep:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = SweepOptions(**cfg.sweep_options)
         bench.check(self.space)
-        self.suggester = Suggester(self.space, self.options, cfg.seed)
+        default = default_point(dataclasses.asdict(bench.base), self.space)
+        self.suggester = Suggester(self.space, self.options, cfg.seed, default)
         self._trials = bench.smaller(self.options.trial_rows, self.options.trial_texts)
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
         identity |= {"trials": [self._trials.about()["train_rows"], dataclasses.asdict(self._trials.base)]}
@@ -131,8 +132,8 @@ class Sweep:
         """Repeat the best settings with fresh seeds and return what came of each, the sweep's pick first.
 
         With folds, each seed is scored on another fold. The settings that are compared have the same ones.
-        Of the settings whose mean is within one standard error of the best mean, the sweep picks the one that varies
-        least; settings of which fewer repeats diverged come first.
+        Of the settings whose mean is within one standard error of the best mean, the sweep picks the default ones, or
+        else the one that varies least; settings of which fewer repeats diverged come first.
 
         Returns:
             One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), settings.
@@ -163,12 +164,16 @@ class Sweep:
         lost = len(seeds) - table["seeds"]  # repeats that diverged
         within = math.sqrt((table["sd"] ** 2).mean() / max(len(seeds), 1))
         close = table["mean"] >= table.loc[lost == lost.min(), "mean"].max() - within
-        order = table.assign(lost=lost, far=~close, spread=table["sd"].where(close, 0).fillna(0), low=-table["mean"])
+        other = pd.Series([trial.params != self.suggester.default for trial in best], table.index) & close
+        spread = table["sd"].where(close, 0).fillna(0)
+        order = table.assign(lost=lost, far=~close, other=other, spread=spread, low=-table["mean"])
         self._line.show(f"repeats of the best settings ({len(best)}) done: {len(jobs)}", final=True)
-        return table.loc[order.sort_values(["lost", "far", "spread", "low"], kind="stable").index]
+        return table.loc[order.sort_values(["lost", "far", "other", "spread", "low"], kind="stable").index]
 
     def final(self, trial: int) -> dict[str, Any]:
         """Train the settings of the sweep's pick once more, on all rows and with all epochs, score on test, register.
+
+        A pick that is the default settings was trained so by `first`, and is not trained again.
 
         Args:
             trial: its number as tables show it, counted from 1.
@@ -177,7 +182,8 @@ class Sweep:
             run_id, version, guards, validation (scores), weights_sha256, taken_over (whether notebook 2 trained it).
         """
         picked = self.queue.trials()[trial - 1].params
-        result = self._single(f"the sweep's pick, trial {trial}", "winner", picked)
+        is_default = picked == self.suggester.default
+        result = self.first() if is_default else self._single(f"the sweep's pick, trial {trial}", "winner", picked)
         tracking.mark_pick(result[_RUN])
         return result
 
@@ -211,9 +217,10 @@ class Sweep:
         return pd.DataFrame(rows, columns=columns).set_index("trial")
 
     def best(self, k: int) -> list[FrozenTrial]:
-        """Return the k best completed trials."""
+        """Return the best completed trials of the k best settings."""
         done = [t for t in self.queue.trials()[: self.n_trials] if t.state == TrialState.COMPLETE]
-        return sorted(done, key=lambda t: (-t.value, t.number))[:k]
+        ranked = sorted(done, key=lambda t: (-t.value, t.number))
+        return [t for i, t in enumerate(ranked) if t.params not in [better.params for better in ranked[:i]]][:k]
 
     def show(self, what: str = "") -> None:
         """Show a line of progress."""

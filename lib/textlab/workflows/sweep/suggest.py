@@ -19,11 +19,15 @@ from ...settings import RECIPE, SweepOptions
 #: warm-up, where most trials still give one answer to every text.
 REPORTS = (3, 6)
 WHOLE = 8
+#: How often a point is drawn for a trial until it is a new one, and after how many such draws at random.
+_DRAWS, _SURE = 2000, 20
 #: Pruner -> whom it lets go on, in words. A tie with one that goes on is no reason to end a trial.
 _GOES_ON = {
     "halving": "only while its score is among the better half of the scores there so far",
-    "median": "unless its score is below the median of the scores there, once four trials have come to their end",
-    "hyperband": "only while its score is among the better half there so far, of the half of the trials it belongs to",
+    "median": "unless its best score so far is below the median there of the trials that came to their end, once there "
+    "are four",
+    "hyperband": "only while its score is among the better half there so far, of the half of the trials it belongs to, "
+    f"of which one is judged after {REPORTS[1]}/{WHOLE} alone",
 }
 
 
@@ -35,16 +39,18 @@ class Suggester:
         space: as `settings.check_space` returns it.
         options: sampler, pruner, and how many trials may run at once.
         seed: of the sampler.
+        default: the point that is tried first, so that no other is picked which is not better; None: none is.
     """
 
     space: Mapping[str, Any]
     options: SweepOptions
     seed: int
+    default: Mapping[str, Any] | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return all that decides the points, as the study's name and database hold it."""
         chosen = {name: getattr(self.options, name) for name in ("sampler", "pruner", "parallel")}
-        return {"space": self.space, "seed": self.seed, "rungs": REPORTS} | chosen
+        return {"space": self.space, "seed": self.seed, "rungs": REPORTS, "default": self.default} | chosen
 
     def group(self, number: int) -> int:
         """Return the first trial of a trial's group, whose points are suggested from the same results."""
@@ -63,13 +69,17 @@ class Suggester:
             study = optuna.create_study(direction="maximize", sampler=self._sampler(self.seed + first))
         study.add_trials(earlier if adaptive else [])
         tried = [trial.params for trial in earlier if adaptive]
+        if first == 0 and self.default is not None:
+            study.enqueue_trial(dict(self.default))
         for _ in range(first, number + 1):
-            for _ in range(50):  # a point that was tried already is drawn again, for as long as there may be others
+            for draw in range(_DRAWS):  # a point that was tried already is drawn again
                 trial = study.ask()
                 point = suggest(trial, self.space)
                 if point not in tried:
                     break
                 study.tell(trial, state=TrialState.FAIL)
+                if adaptive and draw == _SURE:  # a sampler that is sure of its point gives the same one again
+                    study.sampler = RandomSampler(seed=self.seed + number)
             tried.append(point)
         return trial
 
@@ -138,7 +148,7 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for every setting of the space whose condition holds, drawn by the trial's sampler."""
     values: dict[str, Any] = {}
     for name, spec in space.items():
-        if any(values.get(other) not in wanted for other, wanted in spec.get("when", {}).items()):
+        if not _applies(spec, values):
             continue
         if "choices" in spec:
             values[name] = trial.suggest_categorical(name, spec["choices"])
@@ -148,6 +158,35 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
         low, high = kind(spec["low"]), kind(spec["high"])
         values[name] = draw(name, low, high, step=spec.get("step", step), log=spec.get("log", False))
     return values
+
+
+def default_point(settings: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the point of a space that has these settings; None if there is none.
+
+    >>> default_point({"batch_size": 32, "epochs": 3}, {"batch_size": {"choices": [16, 32]}})
+    {'batch_size': 32}
+    >>> default_point({"batch_size": 32, "epochs": 3}, {"batch_size": {"low": 8, "high": 16}})
+    """
+    point: dict[str, Any] = {}
+    for name, spec in space.items():
+        if _applies(spec, point):
+            point[name] = settings[name]
+            if not _has(spec, settings[name]):
+                return None
+    return point
+
+
+def _applies(spec: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Return whether a setting is searched where others have these values."""
+    return all(values.get(other) in wanted for other, wanted in spec.get("when", {}).items())
+
+
+def _has(spec: Mapping[str, Any], value: Any) -> bool:
+    """Return whether a setting may take a value."""
+    if "choices" in spec:
+        return value in spec["choices"]
+    steps = (value - spec["low"]) / spec.get("step", 1)
+    return spec["low"] <= value <= spec["high"] and ("step" not in spec or math.isclose(steps, round(steps)))
 
 
 def count(space: Mapping[str, Any]) -> int | None:
