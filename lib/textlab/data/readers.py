@@ -6,6 +6,7 @@ import re
 from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -210,6 +211,19 @@ def read_files(
     whole = pd.concat([table.rename(index=(name + ":{}").format) for name, table in tables])
     whole.attrs = dict(ChainMap(*(table.attrs for _, table in tables)))
     return whole
+
+
+def column_names(files: list[Path], text_column: str) -> list[str]:
+    """Return the names of all columns of the files of a split; the text column, as for `pick_columns`, is needed."""
+    found: dict[str, None] = {}
+
+    def pick(file: Path, names: list[str]) -> list[str]:
+        found.update(dict.fromkeys(names))
+        return pick_columns(names, file.name, text_column, "", "none")
+
+    for file in files:
+        next(_batches(file, partial(pick, file), READ_ROWS), None)
+    return list(found)
 
 
 def probe_files(
