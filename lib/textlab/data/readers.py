@@ -40,7 +40,7 @@ _FURTHER = re.compile("train_", re.IGNORECASE)
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 
 
-class NoLabels(InputError):
+class _NoLabels(InputError):
     """None of the columns of a file is named as its labels are."""
 
 
@@ -188,7 +188,7 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
     message = f"{where}: {missing}; there is: {', '.join(map(repr, names))}; set {parameter} to one of these"
     if parameter == "label_column":
-        raise NoLabels(f"{message}, or labels to several if they are columns of 0 and 1")
+        raise _NoLabels(f"{message}, or labels to several if they are columns of 0 and 1")
     raise InputError(message)
 
 
@@ -244,10 +244,10 @@ def _may_be_left_out(split: str) -> Iterator[None]:
     """Say of a split that is only scored that it may be left out if it has no labels."""
     try:
         yield
-    except NoLabels as error:
+    except _NoLabels as error:
         if split not in SCORED:
             raise
-        raise NoLabels(
+        raise _NoLabels(
             f"{error}; if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`"
         ) from None
 

@@ -79,8 +79,9 @@ def test_a_failing_cell_is_named_and_the_rest_is_pending(project):
     assert "02_fine_tuning failed in cell 4" in (folder / "index.html").read_text()
 
 
-def test_an_input_error_in_the_notebook_is_bad_input(project):
-    outcome = run(project("from textlab.errors import InputError\nraise InputError('no such thing')"))
+@pytest.mark.parametrize("kind", ["InputError", "NoAnswerError"])
+def test_an_input_error_in_the_notebook_is_bad_input(project, kind):
+    outcome = run(project(f"from textlab import errors\nraise errors.{kind}('no such thing')"))
     assert (outcome.status, outcome.kind) == (2, "InputError") and "InputError: no such thing" in outcome.error
 
 
