@@ -1,5 +1,6 @@
 """Running notebooks as jobs: bad input stops before a kernel starts, and a failure leaves whole, truthful files."""
 
+import errno
 import json
 import os
 import re
@@ -207,13 +208,23 @@ def test_an_output_folder_that_cannot_be_made_is_bad_input(no_kernel, tmp_path, 
     assert capsys.readouterr().err == told
 
 
-def test_a_folder_that_knows_no_locks_is_told_and_used(no_kernel, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "number, told",
+    [
+        (errno.ENOLCK, "{} cannot be kept for this run alone (No locks available)\n02_fine_tuning: running\n"),
+        (errno.EACCES, "textlab: [Errno 13] Permission denied\n"),
+        (errno.ENOSPC, "textlab: [Errno 28] No space left on device\n"),
+    ],
+)
+def test_a_folder_that_knows_no_locks_is_told_and_used_and_one_that_takes_no_file_is_not(
+    no_kernel, tmp_path, monkeypatch, capsys, number, told
+):
     def acquire(*_, **__):
-        raise OSError(37, "No locks available")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(jobs.FileLock, "acquire", acquire)
-    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 1  # reached the kernel
-    assert f"{tmp_path / 'out'} cannot be kept for this run alone (No locks available)" in capsys.readouterr().err
+    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.startswith(told.format(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", ["mine", "link"])
