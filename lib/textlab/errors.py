@@ -28,8 +28,12 @@ class InputError(_OneLine, ValueError):
     """Something that the user gave cannot be used.
 
     The message is one line that says what came, what is accepted and what to do; see `one_line`. Notebooks show that
-    line instead of a traceback; the command line prints it and exits with status 2.
+    line instead of a traceback; the command line prints it and exits with status 2. Finer kinds are for the library
+    alone: whoever sees them, or runs a notebook and knows an error by its name, is to see an InputError.
     """
+
+    def __init_subclass__(cls) -> None:
+        cls.__name__ = InputError.__name__
 
 
 class NoAnswerError(InputError):

@@ -137,14 +137,26 @@ def _csv_head(path: Path, stream: TextIO) -> tuple[int, str, Iterator[str]]:
 def _separator(lines: list[str]) -> str:
     """Return which of `,`, `;` and tab separates the names of columns, by the first lines of a file.
 
-    Outside of quotes, it is what most other lines have as often as the header; of several such, what has the fewest
-    spaces behind it in the header, unlike a comma of prose; else what the header has most of.
+    Outside of quotes, it is what most other lines have as often as the header; of several such, what gives the most of
+    the usual names; then what stands without a space behind it, unlike a comma of prose; else what the header has most
+    of. A header without any of them is a single name, and its rows are whole lines; see `_whole_lines`.
     """
     header, *rows = _QUOTED.sub("", "".join(lines)).split("\n")
-    counts = {separator: header.count(separator) for separator in ",;\t" if separator in header}
-    fits = {separator: sum(row.count(separator) == count for row in rows) for separator, count in counts.items()}
-    ranks = {separator: (fits[separator], -header.count(f"{separator} "), counts[separator]) for separator in counts}
-    return max(ranks, key=ranks.get, default=",")
+
+    def rank(separator: str) -> tuple[int, int, bool, int]:
+        names, count = header.split(separator), header.count(separator)
+        usual = sum(name.strip().lower() in (*TEXT_COLUMNS, *LABEL_COLUMNS) for name in names)
+        tight = header.count(f"{separator} ") < count
+        return sum(row.count(separator) == count for row in rows), usual, tight, count
+
+    there = [separator for separator in ",;\t" if separator in header]
+    return max(there, key=rank) if there else _whole_lines(rows)
+
+
+def _whole_lines(rows: list[str]) -> str:
+    """Return what no line has; a comma, so that they are refused, if all have as many without a space behind them."""
+    tight = {len(re.findall(r",(?! )", row)) for row in rows if row.strip()}
+    return "," if len(tight) == 1 and tight != {0} else "\x1f"
 
 
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:

@@ -17,6 +17,8 @@ from .source import files_of, form_of
 
 #: Files of a Hub data set that are read as those of this machine, and what a card may say of them all the same.
 _PLAIN = (".csv", ".tsv", ".jsonl")
+#: Columns that number the rows, in small letters; without a name, or with that of pandas for none.
+_NUMBERS = ("id", "idx", "index", "", "unnamed: 0")
 _SAID = ("name", "version", "data_dir", "data_files", "description", "sep")
 
 
@@ -73,11 +75,41 @@ def _read_snapshot(
     origin: hub.Source, text_column: str, label_column: str, labels: str
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the parts and notes of a local copy of a Hub data set, in its default configuration."""
+    splits = _load_snapshot(origin)
+    names = readers.hub_splits(splits, origin.id)
+    if not names and len(splits) == 1:
+        names = dict.fromkeys(splits, "all")
+    elif "train" not in names.values():
+        raise InputError(
+            f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
+            "give that instead"
+        )
+    unused = ", ".join(name for name in splits if name not in names)
+    notes = [f"Splits that are not used: {unused}."] if unused else []
+    chosen = {split: splits[name] for name, split in names.items()}
+    if not isinstance(splits, datasets.DatasetDict):
+        try:
+            parts, told = _read_plain(chosen, text_column, label_column, labels)
+        except InputError as error:
+            raise InputError(
+                f"{origin.id}, {error}; if a file is to be changed for that, download its files and give that instead"
+            ) from None
+        return parts, notes + told
+    parts = {}
+    for split, rows in chosen.items():
+        columns = readers.pick_columns(rows.column_names, origin.id, text_column, label_column, labels)
+        table = formats.from_arrow(rows.data.table, columns, origin.id)
+        parts[split] = readers.labelled(table, label_column, origin.id)
+    return parts, notes
+
+
+def _load_snapshot(origin: hub.Source) -> dict[str, list[Path]] | datasets.DatasetDict:
+    """Return split -> its files if they are plain, else its rows."""
     with TemporaryDirectory() as cache:
         try:
             datasets.disable_progress_bars()
-            splits = _plain_files(datasets.load_dataset_builder(str(origin.path), cache_dir=cache))
-            splits = splits or datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
+            plain = _plain_files(datasets.load_dataset_builder(str(origin.path), cache_dir=cache))
+            return plain or datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
         except (
             ValueError,
             OSError,
@@ -91,38 +123,27 @@ def _read_snapshot(
                 f"dataset: {origin.id} cannot be loaded ({first_line(error)}); download one of its files and "
                 "give that instead"
             ) from None
-    names = readers.hub_splits(splits, origin.id)
-    if not names and len(splits) == 1:
-        names = dict.fromkeys(splits, "all")
-    elif "train" not in names.values():
-        raise InputError(
-            f"dataset: {origin.id} has no train split, only {', '.join(splits)}; download one of its files and "
-            "give that instead"
-        )
-    unused = ", ".join(name for name in splits if name not in names)
-    parts = {}
-    for name, split in names.items():
-        if isinstance(splits[name], list):
-            parts[split] = _read_files(splits[name], split, origin.id, text_column, label_column, labels)
-            continue
-        table = splits[name].data.table
-        columns = readers.pick_columns(table.column_names, origin.id, text_column, label_column, labels)
-        parts[split] = readers.labelled(formats.from_arrow(table, columns, origin.id), label_column, origin.id)
-    return parts, [f"Splits that are not used: {unused}."] if unused else []
 
 
-def _read_files(
-    files: list[Path], split: str, where: str, text_column: str, label_column: str, labels: str
-) -> pd.DataFrame:
-    """Return the part of a Hub data set that plain files hold; without labels if it is only scored and has none."""
-    try:
-        return readers.read_files(files, text_column, label_column, labels)
-    except InputError as error:
-        if isinstance(error, readers.NoLabels) and split in readers.SCORED:
-            return _read_files(files, split, where, text_column, label_column, "none")
-        raise InputError(
-            f"{where}, {error}; if a file is to be changed for that, download its files and give that instead"
-        ) from None
+def _read_plain(
+    groups: dict[str, list[Path]], text_column: str, label_column: str, labels: str
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the parts of a Hub data set that plain files hold, and notes.
+
+    A split that is only scored is read without labels if none of its columns can hold any: each is one of train that
+    is no label there, or a row's number. Under another name than in train, labels are refused and not passed over.
+    """
+    names = {split: readers.column_names(files, text_column) for split, files in groups.items()}
+    first = next(split for split in groups if split not in readers.SCORED)
+    parts, notes = {first: readers.read_files(groups[first], text_column, label_column, labels)}, []
+    several = [name for columns in parts[first].attrs.values() for name in columns]  # of 0 and 1
+    label = several or readers.pick_columns(names[first], first, text_column, label_column, labels)[1:]
+    for split in [split for split in groups if split != first]:
+        others = [name for name in names[split] if name not in names[first] and name.lower() not in _NUMBERS]
+        bare = not others and not {*label} & {*names[split]}
+        parts[split] = readers.read_files(groups[split], text_column, label_column, "none" if bare else labels)
+        notes += [f"The {split} split has no labels; there is: {', '.join(map(repr, names[split]))}."] * bare
+    return parts, notes
 
 
 def _plain_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:

@@ -6,6 +6,7 @@ import re
 from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +40,7 @@ _FURTHER = re.compile("train_", re.IGNORECASE)
 _NOT_DATA = re.compile(r"\.|(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 
 
-class NoLabels(InputError):
+class _NoLabels(InputError):
     """None of the columns of a file is named as its labels are."""
 
 
@@ -187,7 +188,7 @@ def pick_column(names: list[str], where: str, parameter: str, asked: str, usual:
     missing = f"no column {asked!r}" if asked else f"none of the usual columns ({', '.join(usual)})"
     message = f"{where}: {missing}; there is: {', '.join(map(repr, names))}; set {parameter} to one of these"
     if parameter == "label_column":
-        raise NoLabels(f"{message}, or labels to several if they are columns of 0 and 1")
+        raise _NoLabels(f"{message}, or labels to several if they are columns of 0 and 1")
     raise InputError(message)
 
 
@@ -212,6 +213,19 @@ def read_files(
     return whole
 
 
+def column_names(files: list[Path], text_column: str) -> list[str]:
+    """Return the names of all columns of the files of a split; the text column, as for `pick_columns`, is needed."""
+    found: dict[str, None] = {}
+
+    def pick(file: Path, names: list[str]) -> list[str]:
+        found.update(dict.fromkeys(names))
+        return pick_columns(names, file.name, text_column, "", "none")
+
+    for file in files:
+        next(_batches(file, partial(pick, file), READ_ROWS), None)
+    return list(found)
+
+
 def probe_files(
     files: list[Path], text_column: str, label_column: str, labels: str = "auto", split: str = "all"
 ) -> None:
@@ -230,10 +244,10 @@ def _may_be_left_out(split: str) -> Iterator[None]:
     """Say of a split that is only scored that it may be left out if it has no labels."""
     try:
         yield
-    except NoLabels as error:
+    except _NoLabels as error:
         if split not in SCORED:
             raise
-        raise NoLabels(
+        raise _NoLabels(
             f"{error}; if none of these holds labels, it cannot be scored: leave it out, and label it with `predict`"
         ) from None
 

@@ -353,10 +353,11 @@ def budget_curve(runs: Runs) -> pd.DataFrame:
     trials = _sweep_trials(runs)
     scores = np.sort(trials[runs.metric].to_numpy(float))
     n, minutes = len(scores), trials["minutes"].mean()
-    rows = []
+    rows, others_below = [], np.ones(n)  # comb(i, k - 1) / comb(n - 1, k - 1), for score i
     for k in range(1, n + 1):
-        best_of_k = np.array([math.comb(i, k - 1) for i in range(n)], dtype=float) / math.comb(n, k)  # for score i
-        rows.append({"trials": k, "expected": float(scores @ best_of_k), "minutes": k * minutes})
+        if k > 1:
+            others_below *= (np.arange(n) - k + 2) / (n - k + 1)
+        rows.append({"trials": k, "expected": float(scores @ others_below) * k / n, "minutes": k * minutes})
     return pd.DataFrame(rows, columns=["trials", "expected", "minutes"])
 
 

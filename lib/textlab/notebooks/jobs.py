@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import sys
 import time
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ from .notices import Notice
 
 #: Kind of an outcome -> exit status; any other kind is a failed job.
 _STATUS = {"": 0, InputError.__name__: 2, KeyboardInterrupt.__name__: 130}
+#: What a file system without locks answers, such as that of a network drive.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,9 @@ def _alone(folder: Path) -> AbstractContextManager:
         return FileLock(machine.make_folder(folder) / ".run.lock").acquire(timeout=0)
     except Timeout:
         raise InputError(f"another run is writing into {folder}; wait until it ends, or choose another --out") from None
-    except OSError as error:  # such as a network drive without locks
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
         print(f"{folder} cannot be kept for this run alone ({error.strerror})", file=sys.stderr)
         return nullcontext()
 

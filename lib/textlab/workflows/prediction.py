@@ -191,8 +191,8 @@ def _writer(path: Path, form: str, classifier: training.Classifier):
 
 
 def write_csv(table: pd.DataFrame, target: Path | TextIO, **options: Any) -> None:
-    """Write rows as csv; where a text has a carriage return, which would end its row, all but numbers are quoted."""
-    words = (column.astype(str) for _, column in table.select_dtypes(exclude="number").items())
-    returns = any(column.str.contains("\r", regex=False).any() for column in words)
+    """Write rows as csv; where a text or name has a carriage return, which ends a row, all but numbers are quoted."""
+    cells = itertools.chain(table.columns, *(column for _, column in table.select_dtypes(exclude="number").items()))
+    returns = any("\r" in cell for cell in cells if isinstance(cell, str))
     quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     table.to_csv(target, index=False, lineterminator="\n", quoting=quoting, **options)

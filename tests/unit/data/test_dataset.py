@@ -466,6 +466,52 @@ def test_a_split_of_the_hub_without_labels_is_left_out(resolved, kind, label):
     assert error("owner/name").startswith(f"owner/name, train.{kind}: none of the usual columns (label,")
 
 
+def tables(folder, **splits: str) -> None:
+    """Write a csv for each split: its header, and rows with a text in `text`, their number in `id`, else 0 or 1."""
+    for split, header in splits.items():
+        names = header.split(",")
+        rows = [
+            ",".join({"text": f"{split} {i}", "id": f"{i}"}.get(name, f"{i % 2}") for name in names) for i in range(9)
+        ]
+        write(folder / f"{split}.csv", "\n".join([header, *rows]))
+
+
+@pytest.mark.parametrize(
+    "train, test, options",
+    [
+        ("text,label", "text,sentiment", {}),
+        ("text,mood", "text,Mood", {"label_column": "mood"}),
+        ("text,joy,anger", "text,joy,angr", {"label_column": "joy,anger", "labels": "several"}),
+    ],
+)
+def test_labels_of_the_hub_under_another_name_than_in_train_are_refused(resolved, train, test, options):
+    tables(resolved, train=train, test=test)
+    told = error("owner/name", **options)
+    assert told.startswith("owner/name, test.csv: no") and f"'{test.rpartition(',')[2]}'; set label_column to" in told
+
+
+def test_a_split_of_the_hub_of_which_a_part_only_has_no_labels_is_refused(resolved):
+    names = ["test-00000-of-00002", "test-00001-of-00002"]
+    tables(resolved, **{"train": "text,label", names[0]: "text,label", names[1]: "text"})
+    assert error("owner/name").startswith(f"owner/name, {names[1]}.csv: none of the usual columns (label,")
+
+
+@pytest.mark.parametrize(
+    "train, test, labels",
+    [
+        ("text,label", "id,text", "auto"),
+        ("id,text,label,How did you hear about us?", "id,text,How did you hear about us?", "auto"),
+        ("id,text,category,label", "id,text,category", "auto"),
+        ("text,joy,anger,id", "id,text", "several"),
+    ],
+)
+def test_a_split_of_the_hub_with_other_columns_than_labels_is_left_out_with_their_names(resolved, train, test, labels):
+    tables(resolved, train=train, test=test)
+    notes = data.load("owner/name", labels=labels).notes
+    assert f"The test split has no labels; there is: {', '.join(map(repr, test.split(',')))}." in notes
+    assert "The test split has no row with text and label and is left out." in notes
+
+
 CLASSES = "[{name: text, dtype: string}, {name: label, dtype: {class_label: {names: {0: bad, 1: good}}}}]"
 
 

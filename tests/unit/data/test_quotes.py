@@ -166,9 +166,30 @@ def test_a_comma_of_prose_in_a_name_is_no_separator_where_rows_have_as_many(tmp_
     assert readers.read_files([path], "Was hat gefallen, was nicht?", "Label")["text"].tolist() == ["gut, ja"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text; label; note, if any\nHi, you; pos; x\nOh, no; neg; y\n",
+        "text, label, tags; more\nHi, pos, a;b\nHo, neg, c;d\n",
+        "Body; Mood; note, if any\nHi, you; pos; x\nOh, no; neg; y\n",
+    ],
+)
+def test_a_separator_may_have_a_space_behind_it(tmp_path, content):
+    path = write(tmp_path / "a.csv", content)
+    names = [name.strip() for name in content.replace(",", ";").split(";")[:2]]
+    table = readers.read_files([path], *names)
+    assert [label.strip() for label in table["label"]] == ["pos", "neg"]
+
+
 def test_a_single_name_has_no_other_separator_than_a_comma(tmp_path):
     path = write(tmp_path / "a.csv", "text\nfine,2024-01-01\nbad,2024-01-02\n")
     assert "Expected 1 fields in line 2, saw 2" in refused(path)
+
+
+def test_texts_under_a_single_name_are_whole_lines(tmp_path):
+    lines = ["Hello, world", "A, b, c", "x;y", "1,000 times", "tab\there", *(f"plain {i}" for i in range(99)), "a,b,c"]
+    path = write(tmp_path / "a.csv", "\n".join(["text", *lines, '"in ""quotes"", too"']))
+    assert stream(path) == [*lines, 'in "quotes", too']
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,13 @@ def test_budget_curve_is_the_expected_best_of_a_draw():
     assert curve["minutes"].tolist() == [3, 6, 9]
 
 
+def test_budget_curve_of_any_number_of_trials():
+    runs = runs_of(trials_of(*np.arange(1100) / 1100), ["x"], samplers=("random",))
+    expected = sweep_analysis.budget_curve(runs)["expected"]
+    k = np.arange(1, 1101)
+    assert expected.to_numpy() == pytest.approx(k / (k + 1) * 1101 / 1100 - 1 / 1100)  # the highest of k numbers drawn
+
+
 @pytest.mark.parametrize(
     "scores, pruned, samplers, words",
     [

@@ -1,5 +1,6 @@
 """Running notebooks as jobs: bad input stops before a kernel starts, and a failure leaves whole, truthful files."""
 
+import errno
 import json
 import os
 import re
@@ -79,8 +80,9 @@ def test_a_failing_cell_is_named_and_the_rest_is_pending(project):
     assert "02_fine_tuning failed in cell 4" in (folder / "index.html").read_text()
 
 
-def test_an_input_error_in_the_notebook_is_bad_input(project):
-    outcome = run(project("from textlab.errors import InputError\nraise InputError('no such thing')"))
+@pytest.mark.parametrize("kind", ["InputError", "NoAnswerError"])
+def test_an_input_error_in_the_notebook_is_bad_input(project, kind):
+    outcome = run(project(f"from textlab import errors\nraise errors.{kind}('no such thing')"))
     assert (outcome.status, outcome.kind) == (2, "InputError") and "InputError: no such thing" in outcome.error
 
 
@@ -206,13 +208,23 @@ def test_an_output_folder_that_cannot_be_made_is_bad_input(no_kernel, tmp_path, 
     assert capsys.readouterr().err == told
 
 
-def test_a_folder_that_knows_no_locks_is_told_and_used(no_kernel, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "number, told",
+    [
+        (errno.ENOLCK, "{} cannot be kept for this run alone (No locks available)\n02_fine_tuning: running\n"),
+        (errno.EACCES, "textlab: [Errno 13] Permission denied\n"),
+        (errno.ENOSPC, "textlab: [Errno 28] No space left on device\n"),
+    ],
+)
+def test_a_folder_that_knows_no_locks_is_told_and_used_and_one_that_takes_no_file_is_not(
+    no_kernel, tmp_path, monkeypatch, capsys, number, told
+):
     def acquire(*_, **__):
-        raise OSError(37, "No locks available")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(jobs.FileLock, "acquire", acquire)
-    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 1  # reached the kernel
-    assert f"{tmp_path / 'out'} cannot be kept for this run alone (No locks available)" in capsys.readouterr().err
+    assert main(["run", "02", "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.startswith(told.format(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", ["mine", "link"])

@@ -91,6 +91,28 @@ def test_what_is_left_behind_is_told_beside_what_failed(stores, fails):
         assert words in str(error.value)
 
 
+@pytest.mark.parametrize("experiment", ["", "texts"])
+@pytest.mark.parametrize("of", ["no run", "a damaged run"])
+def test_what_a_run_made_that_cannot_be_read_holds_nothing_back(stores, of, experiment):
+    source, target = stores
+    source.set_registered_model_alias("emotions", "champion", "1")
+    place, odd = store.use_experiment(source, "texts"), "my old run"  # MLflow takes it, and never finds such a run
+    if of == "a damaged run":
+        odd = source.create_run(place, 1).info.run_id
+        source.delete_run(odd)
+        with closing(sqlite3.connect(store.file_of(source.tracking_uri))) as database, database:
+            database.execute("PRAGMA ignore_check_constraints = ON")
+            database.execute("UPDATE runs SET status = NULL WHERE run_uuid = ?", (odd,))
+    source.create_logged_model(place, "model", odd)
+    source.create_model_version("emotions", "s3://away/model", odd)
+    line = carry(source, target, experiment)
+    why = "was deleted" if of == "no run" else "cannot be read"
+    assert f"1 models left behind, since their run {why}" in line and "2 runs" in line
+    if not (experiment and of == "no run"):
+        assert f"1 versions of emotions left behind, since their run {why}" in line
+    assert versions(target) == [1, 2] and champion(target) == 1
+
+
 def test_the_models_of_deleted_runs_are_counted_where_no_run_is_left(stores):
     source, target = stores
     for run in source.search_runs([store.use_experiment(source, "texts")]):

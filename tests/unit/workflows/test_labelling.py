@@ -133,6 +133,18 @@ def test_a_carriage_return_in_a_text_ends_no_row_to_label(model, folder):
     assert table["text"].tolist() == ["a 0.5\rmore", "b 0.4"] and table["id"].tolist() == [1, 2]
 
 
+def test_a_carriage_return_in_a_name_ends_no_row_to_label_either(model, folder):
+    pd.DataFrame({"text": ["a 0.5"], "a\rb": [1]}).to_parquet("in.parquet")
+    assert run("in.parquet", "-o", "out.csv") == 0
+    assert read(folder / "out.csv")["a\rb"].tolist() == [1]
+
+
+def test_bytes_beside_the_texts_to_label_are_no_text(model, folder):
+    pd.DataFrame({"text": ["a 0.5", "b 0.4"], "thumb": [b"\xff\xd8", b"ok"]}).to_parquet("in.parquet")
+    assert run("in.parquet", "-o", "out.csv") == 0
+    assert read(folder / "out.csv")["thumb"].tolist() == [r"b'\xff\xd8'", "b'ok'"]
+
+
 def test_labelled_texts_of_a_model_of_several_labels_may_have_a_column_for_each(model, folder, capsys):
     model.thresholds = np.array([0.5, 0.5])
     write(folder / "old.csv", [("a0 0.5", 1, 0), ("b1 0.5", 0, 0)], ("text", "bad", "good"))

@@ -20,6 +20,9 @@ from .source import Rows, Source
 
 Copy = TypeVar("Copy")
 
+#: What a store says of a run that it does not have; the second one where it could not have one of such an id.
+_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
 
 @dataclass
 class Passage:
@@ -55,7 +58,7 @@ class Passage:
         try:
             return self.source.get_run(run_id)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code not in _GONE:
                 raise
             return None
 
@@ -76,7 +79,12 @@ class Passage:
         """
         if not run_id:
             return "no run has made them"
-        lives = self.has_failed(run_id) or self.wanted(run_id)
+        try:
+            lives = self.has_failed(run_id) or self.wanted(run_id)
+        except Exception as error:  # whatever it is, it stops nothing that can be carried
+            if store.unanswered(error):
+                raise
+            return "their run cannot be read"
         return "their run was not carried" if lives else "their run was deleted"
 
     def attempt(self, what: str, carry: Callable[..., None], *arguments: Any) -> None:

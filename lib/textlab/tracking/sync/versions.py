@@ -10,7 +10,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from ..queries import equals
 from ..registry import use_registered_model
-from ..store import SOURCE_TAG, as_global, paged
+from ..store import SOURCE_TAG, as_global, paged, unanswered
 from .passage import Passage, one_copy, undisturbed
 from .source import Rows
 
@@ -72,7 +72,12 @@ class VersionCarrier:
         """Tell whether a version is to be carried or counted; those of experiments that are passed over are not."""
         if not only or not version.run_id or version.run_id in self._passage.copies:
             return True
-        run = self._passage.run(version.run_id)
+        try:
+            run = self._passage.run(version.run_id)
+        except Exception as error:
+            if unanswered(error):
+                raise
+            return True  # no one knows of which experiment it is
         return run is not None and run.info.experiment_id == only
 
     def _owned(self, name: str, versions: list[ModelVersion]) -> dict[str, str]:
