@@ -86,7 +86,7 @@ def conclusion(runs: Runs, answers: Answers, seed: int = 0) -> str:
     if first is None:
         return ""
     if first["run_id"] == picked["run_id"]:
-        return "The sweep found nothing better than the default settings: they are its pick."
+        return "The sweep found nothing clearly better than the default settings: they are its pick."
     scores = first[runs.metric], picked[runs.metric]
     better = scores[1] > scores[0]
     found = "better settings than the default ones" if better else "nothing better than the default settings"
