@@ -193,15 +193,19 @@ def _split_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple
 
 
 def _parse_jsonl(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
-    """Parse one JSON object per line; its columns are the keys of the first `rows` objects."""
+    """Parse one JSON object per line; its columns are the keys of all objects."""
     with _open(path) as stream:
-        records = ((number, _record(path, number, line)) for number, line in enumerate(stream, start=1) if line.strip())
-        first = list(itertools.islice(records, rows))
-        if not first:
-            return
-        columns = pick(list(dict.fromkeys(key for _, record in first for key in record)))
-        cells = ((number, *map(record.get, columns)) for number, record in itertools.chain(first, records))
-        yield from _line_batches(stream, cells, columns, rows)
+        names = dict.fromkeys(key for _, record in _records(path, stream) for key in record)
+    if names:
+        columns = pick(list(names))
+        with _open(path) as stream:
+            cells = ((number, *map(record.get, columns)) for number, record in _records(path, stream))
+            yield from _line_batches(stream, cells, columns, rows)
+
+
+def _records(path: Path, stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line number and object of each line that is not blank."""
+    return ((number, _record(path, number, line)) for number, line in enumerate(stream, start=1) if line.strip())
 
 
 def begins_with_object(path: Path) -> bool:

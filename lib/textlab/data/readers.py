@@ -273,7 +273,7 @@ def stream_texts(path: Path, text_column: str, rows: int) -> Iterator[tuple[list
 def stream_rows(path: Path, text_column: str, rows: int) -> Iterator[Batch]:
     """Yield the rows of a file in batches, as `stream_texts` its texts: the text column first, then all others.
 
-    Of a txt file only the texts are taken; of jsonl the keys that its first `rows` objects have.
+    Of a txt file only the texts are taken; of jsonl all keys that any of its objects has.
 
     Raises:
         InputError: as of `stream_texts`, or two columns have one name.

@@ -53,8 +53,8 @@ def predict(
     if isinstance(texts, pd.DataFrame | Mapping):  # their columns' names would be taken for the texts
         raise InputError("texts: got a table; accepted is a list of texts; use one of its columns, as table['text']")
     texts = [None if pd.api.types.is_scalar(text) and pd.isna(text) else text for text in texts]
-    if wrong := next((text for text in texts if not isinstance(text, str | None)), None):
-        raise InputError(f"texts: got {wrong!r}; accepted are strings, and None for a missing text")
+    if wrong := next((text for text in texts if not (text is None or _is_text(text))), None):
+        raise InputError(f"texts: got {wrong!r}; accepted are strings in Unicode, and None for a missing text")
     classifier = _loaded(model, tracking_uri)
     watch, parts = Watch(classifier), []
     for start in range(0, len(texts), CHUNK):
@@ -103,6 +103,11 @@ def predict_file(
     closing = f"{rows:,} rows in {machine.duration(seconds)}, {rows / seconds:,.0f} rows/s"
     closing += f"; {unanswered:,} without a text have no label" if unanswered else ""
     return closing + (f"; {long:,} have a text of several lines" if long else "")
+
+
+def _is_text(value: object) -> bool:
+    """Return whether a value is a string that can be written; one half of a surrogate pair cannot."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 
 
 def _loaded(model: str | Path | training.Classifier, tracking_uri: str) -> training.Classifier:

@@ -1,5 +1,6 @@
 """Rows to label next: the best of a file in a csv to fill in, which is then read as further rows to train on."""
 
+import json
 import re
 import warnings
 
@@ -90,6 +91,15 @@ def test_the_file_in_which_labels_are_filled_in_is_read_as_further_rows_to_train
     assert found.splits["test"]["label"][12:] == [0, 1]
     line = found.quality.set_index("problem").loc["missing label"]
     assert line["rows"] == 1 and line["where"].startswith("train_2.csv:") and line["action"] == "dropped"
+
+
+def test_keys_that_begin_late_in_a_jsonl_file_are_columns(model, folder, capsys):
+    rows = [{"text": f"{kind} 0.5"} for kind in "abcd"] + [{"text": "e 0.9", "label": "good", "from": "mail"}]
+    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run("in.jsonl", "-n", 5, "-o", "out.csv") == 0
+    assert capsys.readouterr().err.endswith("; left out: 1 labelled already\n")
+    table = read("out.csv")
+    assert "from" in table and sorted(table["text"]) == [f"{kind} 0.5" for kind in "abcd"]
 
 
 def test_empty_labelled_and_equal_texts_are_left_out(model, folder, capsys):
