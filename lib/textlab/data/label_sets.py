@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations, permutations
 
 import numpy as np
@@ -24,7 +25,18 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 #: Pairs of labels that a note names.
 PAIRS = 3
 
+#: How Python, NumPy, JSON and Postgres write a list, tuple, set or array; a name may stand in (), too.
+_LIST = re.compile(
+    r"""\[(.*)\]|\{(.*)\}|\(((?:['"].*|-?\d.*,.*)?)\)|(?:frozen)?set\(()\)"""
+    r"""|(?:array|frozenset)\(\s*[\[{](.*)[\]}]\s*(?:,\s*dtype=\S+)?\)""",
+    re.DOTALL,
+)
+_BEGINNINGS = ("[", "{", "('", '("')
+#: Quotes around a label that stands in no list.
+_MARKS = re.compile(r"""^\s*(['"])([^'"]*)\1\s*$""")
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+#: A label in a list: a word or a number, or anything between quotes.
+_ITEM = rf"(?:{_QUOTED}|[\w.-]+)"
 #: A list of texts as NumPy prints it, without commas; to Python these would be one text.
 _PRINTED = re.compile(rf"\[\s*(?:{_QUOTED})(?:\s+(?:{_QUOTED}))+\s*\]")
 
@@ -56,7 +68,17 @@ def is_list(cell: object) -> bool | None:
         return True
     if pd.isna(cell) or (isinstance(cell, str) and not cell.strip()):
         return None
-    return isinstance(cell, str) and bool(re.fullmatch(r"\s*\[.*\]\s*", cell, re.DOTALL))
+    return isinstance(cell, str) and inner(cell) is not None
+
+
+def inner(cell: str) -> str | None:
+    """Return what stands in a cell that is written as a list, without what is around it; None if it is not.
+
+    >>> [inner(cell) for cell in ("['joy']", "('joy',)", "{joy}", "array(['joy'], dtype=object)", "(other)")]
+    ["'joy'", "'joy',", 'joy', "'joy'", None]
+    """
+    found = _LIST.fullmatch(cell.strip())
+    return found and found[found.lastindex]
 
 
 def read(
@@ -82,10 +104,11 @@ def read(
         kind = is_list(cell)
         if kind is None:
             return None
-        if kind or (isinstance(cell, str) and cell.lstrip().startswith("[")):
-            values = _listed(cell, source) if isinstance(cell, str) else list(cell)
+        if isinstance(cell, str):
+            is_listed = kind or cell.lstrip().startswith(_BEGINNINGS)  # the end may be lost
+            values = _listed(cell, source) if is_listed else [_MARKS.sub(r"\2", one) for one in cell.split(separator)]
         else:
-            values = str(cell).split(separator) if isinstance(cell, str) else [cell]
+            values = list(cell) if kind else [cell]
         if wrong := [value for value in values if not pd.api.types.is_scalar(value)]:
             raise InputError(
                 f"dataset: the label column of {source} holds {show(wrong[0])} as a label; accepted are names and "
@@ -116,28 +139,33 @@ def _first(cells: Iterable[object], separator: str) -> str:
 
 
 def _listed(cell: str, source: str) -> Sequence[object]:
-    """Return the values in a cell such as `["joy", "anger"]`, as JSON, Python or NumPy write it, or without quotes."""
-    try:
-        values = json.loads(cell)
-    except (ValueError, RecursionError):
-        values = _literals(cell.strip(), source)
-    return values if isinstance(values, (list, tuple)) else [values]
+    """Return the values in a cell such as `["joy", "anger"]`."""
+    held = inner(cell)
+    values = None if held is None else _values(f"[{held}]")
+    if values is None:
+        raise InputError(
+            f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
+            '["joy", "anger"], or names with one of , ; | # between them'
+        )
+    return values
 
 
-def _literals(cell: str, source: str) -> object:
-    if _PRINTED.fullmatch(cell):
-        return [ast.literal_eval(value) for value in re.findall(_QUOTED, cell)]
-    try:
-        return ast.literal_eval(cell)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        inner = cell[1:-1].strip()
-        values = re.split(r"\s*,\s*" if "," in inner else r"\s+", inner)  # words, or numbers as NumPy prints them
-        if not all(re.fullmatch(r"[\w.-]+", value) for value in values):
-            raise InputError(
-                f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
-                '["joy", "anger"], or names with one of , ; | # between them'
-            ) from None
-        return [float(value) if re.fullmatch(r"-?\d+\.\d*", value) else value for value in values]
+def _values(written: str) -> Sequence[object] | None:
+    """Return the values of a list, as JSON, Python or NumPy writes it, or without quotes; None if it is none."""
+    for read_as in (_items,) if _PRINTED.fullmatch(written) else (json.loads, ast.literal_eval, _items):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return read_as(written)
+    return None
+
+
+def _items(written: str) -> list[object]:
+    """Return the words, numbers and quoted names of a list, with commas or spaces between them."""
+    if not re.fullmatch(rf"\[\s*{_ITEM}(?:(?:\s*,\s*{_ITEM})*|(?:\s+{_ITEM})*)\s*\]", written):
+        raise ValueError(written)
+    return [
+        ast.literal_eval(item) if item[0] in "'\"" or re.fullmatch(r"-?\d+\.\d*", item) else item
+        for item in re.findall(_ITEM, written)
+    ]
 
 
 def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> tuple[pd.Series, list[str]]:

@@ -45,7 +45,12 @@ def as_columns(path):
         ("auto", [str(list(some)) for _, some in ROWS]),
         ("auto", [f"[{' '.join(some)}]" for _, some in ROWS]),
         ("auto", [str(np.array(some, dtype=object)) for _, some in ROWS]),
+        ("auto", [str(some) for _, some in ROWS]),
+        ("auto", [str({*some}) for _, some in ROWS]),
+        ("auto", [repr(np.array(some, dtype=object)) for _, some in ROWS]),
+        ("auto", [f"{{{','.join(some)}}}" for _, some in ROWS]),
         ("several", [json.dumps(some) for _, some in ROWS]),
+        ("several", [", ".join(map(repr, some)) or "()" for _, some in ROWS]),
         *(("several", [mark.join(some) or "[]" for _, some in ROWS]) for mark in (",", ", ", "|", ";", "#")),
     ],
 )
@@ -56,6 +61,16 @@ def test_cells_with_several_labels_are_read(tmp_path, labels, cells):
     assert any("1.20 labels a text: 40% of 60 texts have several, 12 have none." in note for note in found.notes)
     taken_apart = any("are taken apart at each" in note for note in found.notes)
     assert taken_apart == (labels == "several" and not cells[1].startswith("["))
+
+
+def test_a_name_of_several_words_stands_between_quotes_in_an_array_of_postgres(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ['{"very happy",joy}', "{joy}"] * 30))
+    assert found.labels == ["joy", "very happy"]
+
+
+def test_a_name_in_brackets_is_no_list(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ["(other)", "joy;(other)", "joy"] * 20), labels="several")
+    assert found.labels == ["(other)", "joy"]
 
 
 def test_lists_in_jsonl_parquet_and_declared_classes_are_read(tmp_path):
@@ -152,6 +167,9 @@ def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_
     path = write(tmp_path / "a.csv", cells, "label")  # 8 of 60 rows
     message = error(lambda: data.load(path))
     assert "holds several labels in one cell, such as 'joy,love'; set labels to several" in message
+    listed = [f"('{cell}',)" if "," not in cell else str((*cell.split(","),)) for cell in cells]
+    message = error(lambda: data.load(write(tmp_path / "b.csv", [*listed[1:], "joy"], "label")))
+    assert """holds several labels in one cell, such as "('joy', 'love')"; set labels""" in message
     one, several = (data.load(path, labels=labels) for labels in ("single", "several"))
     assert not one.several and one.labels == ["anger", "anger,love", "joy", "joy,love"]
     assert several.labels == NAMES and pairs(several)[ROWS[4][0]] == ("anger", "love")
@@ -168,6 +186,8 @@ def test_cells_with_another_separator_than_most_are_told(tmp_path):
     [
         ('["joy", "lo', "no list of labels"),
         ("[very happy, joy]", "no list of labels"),
+        ("('joy', 'lo", "no list of labels"),
+        ('{"joy": 1}', "no list of labels"),
         ('[["joy"]]', "holds ['joy'] as a label"),
         ("[0.5]", "numbers such as 0.5"),
     ],
