@@ -96,9 +96,8 @@ def read(
         InputError: a cell cannot be read.
     """
     cells = pd.concat([part["label"] for part in parts.values()], ignore_index=True)
-    plain = [cell for cell in cells if is_list(cell) is False]
-    counts = {separator: sum(separator in str(cell) for cell in plain) for separator in SEPARATORS}
-    separator = max(counts, key=counts.get)
+    plain = [cell for cell in cells if isinstance(cell, str) and is_list(cell) is False]
+    separator = _separator(plain)
 
     def names(cell: object) -> list[str] | None:
         kind = is_list(cell)
@@ -106,7 +105,7 @@ def read(
             return None
         if isinstance(cell, str):
             is_listed = kind or cell.lstrip().startswith(_BEGINNINGS)  # the end may be lost
-            values = _listed(cell, source) if is_listed else [_MARKS.sub(r"\2", one) for one in cell.split(separator)]
+            values = _listed(cell, source) if is_listed else _apart(cell, separator)
         else:
             values = list(cell) if kind else [cell]
         if wrong := [value for value in values if not pd.api.types.is_scalar(value)]:
@@ -119,8 +118,9 @@ def read(
     sets = {split: part["label"].astype(object).map(names) for split, part in parts.items()}
     _check_named([some for column in sets.values() for some in column if some is not None], source)
     notes = []
-    if counts[separator]:
-        notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
+    if separator:
+        example = next(cell for cell in plain if _separates(separator, cell))
+        notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {example!r}.")
     return {split: column.map(written, na_action="ignore").astype("str") for split, column in sets.items()}, notes
 
 
@@ -134,8 +134,24 @@ def _check_named(lists: Sequence[Sequence[str]], source: str) -> None:
         )
 
 
-def _first(cells: Iterable[object], separator: str) -> str:
-    return next(str(cell) for cell in cells if separator in str(cell))
+def _separator(cells: Sequence[str]) -> str | None:
+    """Return what stands between the labels of most cells; of several such, what leaves the fewest different names."""
+
+    def rank(separator: str) -> tuple[int, int]:
+        names = {name.strip() for cell in cells for name in cell.split(separator)}
+        return sum(_separates(separator, cell) for cell in cells), -len(names)
+
+    there = [separator for separator in SEPARATORS if any(_separates(separator, cell) for cell in cells)]
+    return max(there, key=rank, default=None)
+
+
+def _separates(separator: str, cell: str) -> bool:
+    """Tell whether a separator stands between names; `#` may be at the end or the beginning of one."""
+    return bool(re.search(rf"[^,;|\s]\s*{re.escape(separator)}\s*[^,;|\s]", cell))
+
+
+def _apart(cell: str, separator: str | None) -> list[str]:
+    return [_MARKS.sub(r"\2", name) for name in (cell.split(separator) if separator else [cell])]
 
 
 def _listed(cell: str, source: str) -> Sequence[object]:

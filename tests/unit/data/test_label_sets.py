@@ -182,6 +182,20 @@ def test_cells_with_another_separator_than_most_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "cells, names",
+    [
+        (["C#;C", "C", "F#;C#", "C#"], ["C", "C#", "F#"]),
+        (["C#", "C", "F#"], ["C", "C#", "F#"]),
+        (["#joy, #love", "#joy", "#love"], ["#joy", "#love"]),
+        (["#joy#love", "#joy", "#love"], ["joy", "love"]),
+        (["Art, Men;Home, Women", "Home, Women;Home, Men"], ["Art, Men", "Home, Men", "Home, Women"]),
+    ],
+)
+def test_a_separator_stands_between_names_and_leaves_few_of_them(tmp_path, cells, names):
+    assert data.load(write(tmp_path / "a.csv", (cells * 30)[:60]), labels="several").labels == names
+
+
+@pytest.mark.parametrize(
     "cell, part",
     [
         ('["joy", "lo', "no list of labels"),
