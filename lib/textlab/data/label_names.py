@@ -46,6 +46,8 @@ def name(value: object, source: str) -> str | None:
 
 def names(column: pd.Series, source: str) -> pd.Series:
     """Return the names in a column, missing where there is none; see `name`."""
+    if column.dtype == object:  # True equals 1
+        column = column.map(lambda value: str(value) if isinstance(value, (bool, np.bool_)) else value)
     try:
         codes, values = pd.factorize(column)
     except TypeError:

@@ -169,6 +169,14 @@ def test_jsonl_keeps_types_apart(folder):
     assert found.labels == ["0", "1", "2", "10"]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_jsonl_keeps_true_and_1_apart(folder, first):
+    lines = [{"text": f"t{i}", "label": [1, True, 0, False][(i + first) % 4]} for i in range(40)]
+    found = data.load(write(folder / "a.jsonl", "\n".join(map(json.dumps, lines))))
+    assert found.labels == ["0", "1", "False", "True"]
+    assert texts(found) == {line["text"]: str(line["label"]) for line in lines}
+
+
 def test_parquet_integers_also_beside_missing_ones_are_names(folder):
     pd.DataFrame({"content": [f"t{i}" for i in range(12)], "target": [0.0, 1.0, None] * 4}).to_parquet(
         folder / "a.parquet"
