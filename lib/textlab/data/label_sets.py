@@ -125,9 +125,18 @@ def read(
 
 
 def _check_named(lists: Sequence[Sequence[str]], source: str) -> None:
-    """Raise an InputError if lists hold a 0 or 1 for each label: all are of one length, and values come twice."""
-    values = {value.lower() for some in lists for value in some}
-    if values <= {*_YES, *_NO} and len({*map(len, lists)}) == 1 and any(len({*some}) < len(some) for some in lists):
+    """Raise an InputError if lists hold 0 and 1 and no names: one in each row, or one for each label, so that some
+    come twice, and all lists are of one length.
+    """
+    values, lengths = {value.lower() for some in lists for value in some}, {*map(len, lists)}
+    if not values <= {*_YES, *_NO} or len(lengths) != 1:
+        return
+    if lengths == {1}:
+        raise InputError(
+            f"dataset: the label column of {source} holds one 0 or 1 in each row; set labels to single, or "
+            "label_column to a column of 0 and 1 for each label, with commas between them"
+        )
+    if any(len({*some}) < len(some) for some in lists):
         raise InputError(
             f"dataset: the label column of {source} holds a 0 or 1 for each label, as in {show(lists[0])}, but not the "
             "names of the labels; accepted are lists of names, or a column of 0 and 1 for each label"

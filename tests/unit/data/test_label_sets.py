@@ -238,6 +238,14 @@ def test_a_0_or_1_for_each_label_is_refused_since_it_does_not_name_them(tmp_path
     assert "holds a 0 or 1 for each label, as in ['0', '1', '0']" in message
 
 
+@pytest.mark.parametrize("cells", ([0, 1], ["yes", "no"], ["[0]", "[1]"]))
+def test_one_0_or_1_in_each_row_is_refused_as_several_labels(tmp_path, cells):
+    path = write(tmp_path / "a.csv", cells * 30, "joy")
+    message = error(lambda: data.load(path, label_column="joy", labels="several"))
+    assert "holds one 0 or 1 in each row; set labels to single, or label_column to a column of 0 and 1" in message
+    assert len(data.load(path, label_column="joy", labels="single").labels) == 2
+
+
 def test_an_unknown_kind_of_labels_is_refused(tmp_path):
     path = write(tmp_path / "a.csv", ["joy"] * 60)
     assert error(data.load, path, labels="many") == "labels: got 'many'; accepted are auto, single, several, ordered"
