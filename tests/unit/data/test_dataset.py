@@ -123,6 +123,15 @@ def test_txt_header_needs_two_usual_names(folder, first, is_header):
 
 
 @pytest.mark.parametrize(
+    "header, row", [('"text";"label"', '"{}";"{}"'), ("id;Text;label", "7;{};{}"), ("label;text", "{1};{0}")]
+)
+def test_a_txt_file_that_is_a_csv_is_refused_and_read_as_one(folder, header, row):
+    path = write(folder / "a.txt", "\n".join([header, *(row.format(*pair) for pair in ROWS)]))
+    assert error(path).startswith("a.txt: its first line names columns as that of a csv does; a txt file has lines")
+    assert texts(data.load(str((folder / "a.txt").rename(folder / "a.csv")))) == dict(ROWS)
+
+
+@pytest.mark.parametrize(
     "first, labels, is_told",
     [
         ("comment;sentiment", "auto", True),
