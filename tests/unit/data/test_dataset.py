@@ -1,5 +1,6 @@
 """Tests of textlab.data: hand-made files of every format, problems counted by hand, splits, and every error's text."""
 
+import gzip
 import json
 import os
 import socket
@@ -546,6 +547,18 @@ def test_what_the_card_says_of_a_csv_of_the_hub_is_kept(resolved, header, said, 
     write(resolved / "README.md", card.removesuffix("---\n") + f"{said}\n---\n")
     found = data.load("owner/name")
     assert found.labels == labels and len(texts(found)) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
+@pytest.mark.parametrize("header, said", [("text|label\n", "  sep: '|'"), ("", "  sep: '|'\n  names: [text, label]")])
+def test_a_csv_of_the_hub_of_which_the_card_says_how_to_read_it_keeps_its_fields(resolved, name, header, said):
+    rows = [(f"{label} {i}", label) for label in ("NA", "None", "7", "007") for i in range(6)]
+    content = (header + "".join(f"{text}|{label}\n" for text, label in rows)).encode()
+    (resolved / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    write(resolved / "test.csv", "text\nwithout a label\n")
+    card = card_of("train", "test").replace("data/train-*", name).replace("data/test-*", "test.csv")
+    write(resolved / "README.md", card.removesuffix("---\n") + f"{said}\n---\n")
+    assert texts(data.load("owner/name")) == dict(rows)
 
 
 def test_files_of_one_name_in_folders_of_the_hub_are_all_read(resolved):
