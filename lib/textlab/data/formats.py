@@ -212,6 +212,8 @@ def _parse_jsonl(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
         if not first:
             return
         columns = pick(list(dict.fromkeys(key for _, record in first for key in record)))
+        if len(first) == 1 and isinstance(first[0][1].get(columns[0]), (dict, list)):
+            raise InputError(f"{path.name} is one object that holds all rows; write one object per line, for each row")
         cells = ((number, *map(record.get, columns)) for number, record in itertools.chain(first, records))
         yield from _line_batches(stream, cells, columns, rows)
 

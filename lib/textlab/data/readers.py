@@ -179,7 +179,7 @@ def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame
 
 def pick_column(names: list[str], where: str, parameter: str, asked: str, usual: tuple[str, ...]) -> str:
     """Return the column name that a parameter asks for, or the first usual one if it is empty."""
-    wanted = [asked] if asked else [name for word in usual for name in names if name.lower() == word]
+    wanted = [asked] if asked else [name for word in usual for name in (word, *names) if name.lower() == word]
     for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{where}: {names.count(name)} columns are named {name!r}; rename or remove all but one")

