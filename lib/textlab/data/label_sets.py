@@ -27,7 +27,7 @@ PAIRS = 3
 
 #: How Python, NumPy, JSON and Postgres write a list, tuple, set or array; a name may stand in (), too.
 _LIST = re.compile(
-    r"""\[(.*)\]|\{(.*)\}|\(((?:['"].*|-?\d.*,.*)?)\)|(?:frozen)?set\(()\)"""
+    r"""\[(.*)\]|\{(.*)\}|\(((?:['"].*|[^()]*,[^()]*)?)\)|(?:frozen)?set\(()\)"""
     r"""|(?:array|frozenset)\(\s*[\[{](.*)[\]}]\s*(?:,\s*dtype=\S+)?\)""",
     re.DOTALL,
 )
@@ -160,7 +160,8 @@ def _separates(separator: str, cell: str) -> bool:
 
 
 def _apart(cell: str, separator: str | None) -> list[str]:
-    return [_MARKS.sub(r"\2", name) for name in (cell.split(separator) if separator else [cell])]
+    """Return the labels in a cell without quotes around them; without a separator, it holds one."""
+    return [_MARKS.sub(r"\2", name) for name in (cell.split(separator) if separator else [cell.strip(" ,;|")])]
 
 
 def _listed(cell: str, source: str) -> Sequence[object]:
@@ -193,8 +194,12 @@ def _items(written: str) -> list[object]:
     ]
 
 
-def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> tuple[pd.Series, list[str]]:
-    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names; and these.
+def from_columns(
+    table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str
+) -> tuple[pd.Series, tuple[list[str], list[str]]]:
+    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names.
+
+    And these columns, and those that have two other values and are not read.
 
     Args:
         table: of one split.
@@ -222,21 +227,29 @@ def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where
             "column with the labels, or to the columns of 0 and 1, with commas between them"
         )
     ones = np.stack([texts[column].isin(_YES) for column in found], axis=1)
-    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object), found
+    others = [column for column in columns if column not in found and texts[column].nunique() == 2]
+    labels = pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object)
+    return labels, (found, others)
 
 
-def check_columns(columns: Mapping[str, Sequence[str]]) -> None:
-    """Raise an InputError if one file has a column of 0 and 1 that another one lacks.
+def check_columns(columns: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> list[str]:
+    """Return a note on columns that are nearly labels, if there are some.
 
     Args:
-        columns: name of a file -> its columns of 0 and 1, as `from_columns` returns them.
+        columns: name of a file -> its columns of 0 and 1 and the others, as `from_columns` returns them.
+
+    Raises:
+        InputError: one file has a column of 0 and 1 that another one lacks.
     """
     for first, second in permutations(columns, 2):
-        if lacking := [column for column in columns[first] if column not in columns[second]]:
+        if lacking := [column for column in columns[first][0] if column not in columns[second][0]]:
             raise InputError(
                 f"dataset: {second} has no column of 0 and 1 for the label {lacking[0]!r}, but {first} has one; add "
                 "it, or set label_column to the labels that all files have, with commas between them"
             )
+    labels, others = ([*dict.fromkeys(name for each in columns.values() for name in each[i])] for i in (0, 1))
+    told = f"Labels are the columns {', '.join(labels)}; not read, since they hold other values than 0 and 1: "
+    return [f"{told}{', '.join(others)}."] * bool(others)
 
 
 def written(names: Iterable[str]) -> str:

@@ -140,7 +140,7 @@ def _read_plain(
     names = {split: readers.column_names(files, text_column) for split, files in groups.items()}
     first = next(split for split in groups if split not in readers.SCORED)
     parts, notes = {first: readers.read_files(groups[first], text_column, label_column, labels)}, []
-    several = [name for columns in parts[first].attrs.values() for name in columns]  # of 0 and 1
+    several = [name for columns, _ in parts[first].attrs.values() for name in columns]  # of 0 and 1
     label = several or readers.pick_columns(names[first], first, text_column, label_column, labels)[1:]
     for split in [split for split in groups if split != first]:
         others = [name for name in names[split] if name not in names[first] and name.lower() not in _NUMBERS]

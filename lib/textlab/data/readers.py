@@ -165,7 +165,7 @@ def pick_columns(names: list[str], where: str, text_column: str, label_column: s
 def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame:
     """Return a table of picked columns as text and label, the label None if there is only a text.
 
-    Of several label columns, the label is a list of names, and `attrs[where]` has the columns that are labels.
+    Of several label columns, the label is a list of names, and `attrs[where]` says which ones are labels.
     """
     if table.shape[1] == 1:
         return table.set_axis(["text"], axis=1).assign(label=None)

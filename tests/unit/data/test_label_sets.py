@@ -46,6 +46,7 @@ def as_columns(path):
         ("auto", [f"[{' '.join(some)}]" for _, some in ROWS]),
         ("auto", [str(np.array(some, dtype=object)) for _, some in ROWS]),
         ("auto", [str(some) for _, some in ROWS]),
+        ("several", [f"({', '.join(some)})" if len(some) > 1 else str(some) for _, some in ROWS]),
         ("auto", [str({*some}) for _, some in ROWS]),
         ("auto", [repr(np.array(some, dtype=object)) for _, some in ROWS]),
         ("auto", [f"{{{','.join(some)}}}" for _, some in ROWS]),
@@ -60,7 +61,7 @@ def test_cells_with_several_labels_are_read(tmp_path, labels, cells):
     assert found.record()["labels"] == "several" and found.quality["problem"].unique().tolist() == ["no label at all"]
     assert any("1.20 labels a text: 40% of 60 texts have several, 12 have none." in note for note in found.notes)
     taken_apart = any("are taken apart at each" in note for note in found.notes)
-    assert taken_apart == (labels == "several" and not cells[1].startswith("["))
+    assert taken_apart == (labels == "several" and cells[1][0] not in "[(")
 
 
 def test_a_name_of_several_words_stands_between_quotes_in_an_array_of_postgres(tmp_path):
@@ -108,6 +109,15 @@ def test_columns_of_0_and_1_are_read_and_others_left_alone(tmp_path):
     assert "line 2: the label column 'note' holds '0.5'; accepted are 0 and 1" in error(
         lambda: data.load(path, label_column="joy,note", labels="several")
     )
+
+
+@pytest.mark.parametrize("values", [("1", "-1"), ("0", "2"), ("y", "n"), ("x", "")])
+def test_a_column_of_two_other_values_than_0_and_1_is_told(tmp_path, values):
+    table = pd.read_csv(as_columns(tmp_path / "a.csv"), dtype=str).assign(flag=[*values, values[1]] * 20)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    told = "Labels are the columns anger, joy, love; not read, since they hold other values than 0 and 1: flag."
+    assert told in data.load(str(tmp_path / "a.csv"), labels="several").notes
+    assert told not in data.load(str(tmp_path / "a.csv"), label_column="anger,joy,love", labels="several").notes
 
 
 @pytest.mark.parametrize("cell", ["", "2", "maybe"])
@@ -186,6 +196,7 @@ def test_cells_with_another_separator_than_most_are_told(tmp_path):
     [
         (["C#;C", "C", "F#;C#", "C#"], ["C", "C#", "F#"]),
         (["C#", "C", "F#"], ["C", "C#", "F#"]),
+        (["joy;", "love"], ["joy", "love"]),
         (["#joy, #love", "#joy", "#love"], ["#joy", "#love"]),
         (["#joy#love", "#joy", "#love"], ["joy", "love"]),
         (["Art, Men;Home, Women", "Home, Women;Home, Men"], ["Art, Men", "Home, Men", "Home, Women"]),
