@@ -191,7 +191,7 @@ def load(
         raise InputError(f"labels: got {labels!r}; accepted are {', '.join(parameters.LABELS)}")
     origin, parts, notes = read(source, text_column, label_column, labels)
     elsewhere = parts.pop("elsewhere", None)
-    label_sets.check_columns(ChainMap(*(part.attrs for part in parts.values())))
+    notes += label_sets.check_columns(ChainMap(*(part.attrs for part in parts.values())))
     several = label_sets.are_several(parts, labels)
     named, told = _named(parts, source, several)
     table, unusable = _clean(parts, named, source)

@@ -162,7 +162,8 @@ def _whole_lines(rows: list[str]) -> str:
 def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
     """Parse lines `text;label`, split at the last `;`; a first line of two usual column names is a header.
 
-    Without a header, and with the text alone picked, a line is a text, also an empty one.
+    Without a header, and with the text alone picked, a line is a text, also an empty one. A header of another form is
+    that of a csv.
     """
     with _open(path) as stream:
         first = stream.readline()
@@ -172,6 +173,7 @@ def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
         if has_header:
             next(lines)
         else:
+            _check_no_csv(path, first)
             names = ["text", "label"]
         columns = pick(names)
         if not has_header and columns == ["text"]:
@@ -180,6 +182,16 @@ def _parse_txt(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
             wanted = itemgetter(0, *(1 + names.index(column) for column in columns))
             cells = map(wanted, _split_lines(path, lines))
         yield from _line_batches(stream, cells, columns, rows)
+
+
+def _check_no_csv(path: Path, first: str) -> None:
+    """Raise an InputError if the first line names columns with `;` between them, in whatever order and number."""
+    names = {name.strip('" \n').lower() for name in first.split(";")}
+    if not names.isdisjoint(TEXT_COLUMNS) and not names.isdisjoint(LABEL_COLUMNS):
+        raise InputError(
+            f"{path.name}: its first line names columns as that of a csv does; a txt file has lines text;label without "
+            f"quotes; name it {path.stem}.csv"
+        )
 
 
 def _split_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
@@ -194,13 +206,20 @@ def _split_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple
 
 def _parse_jsonl(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
     """Parse one JSON object per line; its columns are the keys of all objects."""
+    names: dict[str, None] = {}
+    objects, record = 0, {}
     with _open(path) as stream:
-        names = dict.fromkeys(key for _, record in _records(path, stream) for key in record)
-    if names:
-        columns = pick(list(names))
-        with _open(path) as stream:
-            cells = ((number, *map(record.get, columns)) for number, record in _records(path, stream))
-            yield from _line_batches(stream, cells, columns, rows)
+        for _, record in _records(path, stream):
+            names |= dict.fromkeys(record)
+            objects += 1
+    if not names:
+        return
+    columns = pick(list(names))
+    if objects == 1 and isinstance(record.get(columns[0]), (dict, list)):
+        raise InputError(f"{path.name} is one object that holds all rows; write one object per line, for each row")
+    with _open(path) as stream:
+        cells = ((number, *map(record.get, columns)) for number, record in _records(path, stream))
+        yield from _line_batches(stream, cells, columns, rows)
 
 
 def _records(path: Path, stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ def name(value: object, source: str) -> str | None:
     Raises:
         InputError: it is a number that is not whole, or too long.
     """
-    if isinstance(value, (float, np.floating)):
-        if not value.is_integer():
+    if isinstance(value, (float, np.floating, Decimal)):
+        if not float(value).is_integer():
             raise InputError(
                 f"dataset: the label column of {source} holds numbers such as {value}; accepted are names "
                 "and whole numbers; set label_column to another"
@@ -46,6 +47,8 @@ def name(value: object, source: str) -> str | None:
 
 def names(column: pd.Series, source: str) -> pd.Series:
     """Return the names in a column, missing where there is none; see `name`."""
+    if column.dtype == object:  # True equals 1
+        column = column.map(lambda value: str(value) if isinstance(value, (bool, np.bool_)) else value)
     try:
         codes, values = pd.factorize(column)
     except TypeError:

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations, permutations
 
 import numpy as np
@@ -24,7 +25,18 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 #: Pairs of labels that a note names.
 PAIRS = 3
 
+#: How Python, NumPy, JSON and Postgres write a list, tuple, set or array; a name may stand in (), too.
+_LIST = re.compile(
+    r"""\[(.*)\]|\{(.*)\}|\(((?:['"].*|[^()]*,[^()]*)?)\)|(?:frozen)?set\(()\)"""
+    r"""|(?:array|frozenset)\(\s*[\[{](.*)[\]}]\s*(?:,\s*dtype=\S+)?\)""",
+    re.DOTALL,
+)
+_BEGINNINGS = ("[", "{", "('", '("')
+#: Quotes around a label that stands in no list.
+_MARKS = re.compile(r"""^\s*(['"])([^'"]*)\1\s*$""")
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+#: A label in a list: a word or a number, or anything between quotes.
+_ITEM = rf"(?:{_QUOTED}|[\w.-]+)"
 #: A list of texts as NumPy prints it, without commas; to Python these would be one text.
 _PRINTED = re.compile(rf"\[\s*(?:{_QUOTED})(?:\s+(?:{_QUOTED}))+\s*\]")
 
@@ -56,7 +68,17 @@ def is_list(cell: object) -> bool | None:
         return True
     if pd.isna(cell) or (isinstance(cell, str) and not cell.strip()):
         return None
-    return isinstance(cell, str) and bool(re.fullmatch(r"\s*\[.*\]\s*", cell, re.DOTALL))
+    return isinstance(cell, str) and inner(cell) is not None
+
+
+def inner(cell: str) -> str | None:
+    """Return what stands in a cell that is written as a list, without what is around it; None if it is not.
+
+    >>> [inner(cell) for cell in ("['joy']", "('joy',)", "{joy}", "array(['joy'], dtype=object)", "(other)")]
+    ["'joy'", "'joy',", 'joy', "'joy'", None]
+    """
+    found = _LIST.fullmatch(cell.strip())
+    return found and found[found.lastindex]
 
 
 def read(
@@ -74,18 +96,18 @@ def read(
         InputError: a cell cannot be read.
     """
     cells = pd.concat([part["label"] for part in parts.values()], ignore_index=True)
-    plain = [cell for cell in cells if is_list(cell) is False]
-    counts = {separator: sum(separator in str(cell) for cell in plain) for separator in SEPARATORS}
-    separator = max(counts, key=counts.get)
+    plain = [cell for cell in cells if isinstance(cell, str) and is_list(cell) is False]
+    separator = _separator(plain)
 
     def names(cell: object) -> list[str] | None:
         kind = is_list(cell)
         if kind is None:
             return None
-        if kind or (isinstance(cell, str) and cell.lstrip().startswith("[")):
-            values = _listed(cell, source) if isinstance(cell, str) else list(cell)
+        if isinstance(cell, str):
+            is_listed = kind or cell.lstrip().startswith(_BEGINNINGS)  # the end may be lost
+            values = _listed(cell, source) if is_listed else _apart(cell, separator)
         else:
-            values = str(cell).split(separator) if isinstance(cell, str) else [cell]
+            values = list(cell) if kind else [cell]
         if wrong := [value for value in values if not pd.api.types.is_scalar(value)]:
             raise InputError(
                 f"dataset: the label column of {source} holds {show(wrong[0])} as a label; accepted are names and "
@@ -96,52 +118,88 @@ def read(
     sets = {split: part["label"].astype(object).map(names) for split, part in parts.items()}
     _check_named([some for column in sets.values() for some in column if some is not None], source)
     notes = []
-    if counts[separator]:
-        notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {_first(plain, separator)!r}.")
+    if separator:
+        example = next(cell for cell in plain if _separates(separator, cell))
+        notes.append(f"Labels in one cell are taken apart at each {separator!r}, as in {example!r}.")
     return {split: column.map(written, na_action="ignore").astype("str") for split, column in sets.items()}, notes
 
 
 def _check_named(lists: Sequence[Sequence[str]], source: str) -> None:
-    """Raise an InputError if lists hold a 0 or 1 for each label: all are of one length, and values come twice."""
-    values = {value.lower() for some in lists for value in some}
-    if values <= {*_YES, *_NO} and len({*map(len, lists)}) == 1 and any(len({*some}) < len(some) for some in lists):
+    """Raise an InputError if lists hold 0 and 1 and no names: one in each row, or one for each label, so that some
+    come twice, and all lists are of one length.
+    """
+    values, lengths = {value.lower() for some in lists for value in some}, {*map(len, lists)}
+    if not values <= {*_YES, *_NO} or len(lengths) != 1:
+        return
+    if lengths == {1}:
+        raise InputError(
+            f"dataset: the label column of {source} holds one 0 or 1 in each row; set labels to single, or "
+            "label_column to a column of 0 and 1 for each label, with commas between them"
+        )
+    if any(len({*some}) < len(some) for some in lists):
         raise InputError(
             f"dataset: the label column of {source} holds a 0 or 1 for each label, as in {show(lists[0])}, but not the "
             "names of the labels; accepted are lists of names, or a column of 0 and 1 for each label"
         )
 
 
-def _first(cells: Iterable[object], separator: str) -> str:
-    return next(str(cell) for cell in cells if separator in str(cell))
+def _separator(cells: Sequence[str]) -> str | None:
+    """Return what stands between the labels of most cells; of several such, what leaves the fewest different names."""
+
+    def rank(separator: str) -> tuple[int, int]:
+        names = {name.strip() for cell in cells for name in cell.split(separator)}
+        return sum(_separates(separator, cell) for cell in cells), -len(names)
+
+    there = [separator for separator in SEPARATORS if any(_separates(separator, cell) for cell in cells)]
+    return max(there, key=rank, default=None)
+
+
+def _separates(separator: str, cell: str) -> bool:
+    """Tell whether a separator stands between names; `#` may be at the end or the beginning of one."""
+    return bool(re.search(rf"[^,;|\s]\s*{re.escape(separator)}\s*[^,;|\s]", cell))
+
+
+def _apart(cell: str, separator: str | None) -> list[str]:
+    """Return the labels in a cell without quotes around them; without a separator, it holds one."""
+    return [_MARKS.sub(r"\2", name) for name in (cell.split(separator) if separator else [cell.strip(" ,;|")])]
 
 
 def _listed(cell: str, source: str) -> Sequence[object]:
-    """Return the values in a cell such as `["joy", "anger"]`, as JSON, Python or NumPy write it, or without quotes."""
-    try:
-        values = json.loads(cell)
-    except (ValueError, RecursionError):
-        values = _literals(cell.strip(), source)
-    return values if isinstance(values, (list, tuple)) else [values]
+    """Return the values in a cell such as `["joy", "anger"]`."""
+    held = inner(cell)
+    values = None if held is None else _values(f"[{held}]")
+    if values is None:
+        raise InputError(
+            f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
+            '["joy", "anger"], or names with one of , ; | # between them'
+        )
+    return values
 
 
-def _literals(cell: str, source: str) -> object:
-    if _PRINTED.fullmatch(cell):
-        return [ast.literal_eval(value) for value in re.findall(_QUOTED, cell)]
-    try:
-        return ast.literal_eval(cell)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        inner = cell[1:-1].strip()
-        values = re.split(r"\s*,\s*" if "," in inner else r"\s+", inner)  # words, or numbers as NumPy prints them
-        if not all(re.fullmatch(r"[\w.-]+", value) for value in values):
-            raise InputError(
-                f"dataset: the label column of {source} holds {show(cell)}, which is no list of labels; accepted are "
-                '["joy", "anger"], or names with one of , ; | # between them'
-            ) from None
-        return [float(value) if re.fullmatch(r"-?\d+\.\d*", value) else value for value in values]
+def _values(written: str) -> Sequence[object] | None:
+    """Return the values of a list, as JSON, Python or NumPy writes it, or without quotes; None if it is none."""
+    for read_as in (_items,) if _PRINTED.fullmatch(written) else (json.loads, ast.literal_eval, _items):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return read_as(written)
+    return None
 
 
-def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str) -> tuple[pd.Series, list[str]]:
-    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names; and these.
+def _items(written: str) -> list[object]:
+    """Return the words, numbers and quoted names of a list, with commas or spaces between them."""
+    if not re.fullmatch(rf"\[\s*{_ITEM}(?:(?:\s*,\s*{_ITEM})*|(?:\s+{_ITEM})*)\s*\]", written):
+        raise ValueError(written)
+    return [
+        ast.literal_eval(item) if item[0] in "'\"" or re.fullmatch(r"-?\d+\.\d*", item) else item
+        for item in re.findall(_ITEM, written)
+    ]
+
+
+def from_columns(
+    table: pd.DataFrame, columns: Sequence[str], asked: bool, where: str
+) -> tuple[pd.Series, tuple[list[str], list[str]]]:
+    """Return the labels of each row of a table with one column of 0 and 1 for each label, as lists of names.
+
+    And these columns, and those that have two other values and are not read.
 
     Args:
         table: of one split.
@@ -169,21 +227,29 @@ def from_columns(table: pd.DataFrame, columns: Sequence[str], asked: bool, where
             "column with the labels, or to the columns of 0 and 1, with commas between them"
         )
     ones = np.stack([texts[column].isin(_YES) for column in found], axis=1)
-    return pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object), found
+    others = [column for column in columns if column not in found and texts[column].nunique() == 2]
+    labels = pd.Series([[found[i] for i in np.flatnonzero(row)] for row in ones], table.index, dtype=object)
+    return labels, (found, others)
 
 
-def check_columns(columns: Mapping[str, Sequence[str]]) -> None:
-    """Raise an InputError if one file has a column of 0 and 1 that another one lacks.
+def check_columns(columns: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> list[str]:
+    """Return a note on columns that are nearly labels, if there are some.
 
     Args:
-        columns: name of a file -> its columns of 0 and 1, as `from_columns` returns them.
+        columns: name of a file -> its columns of 0 and 1 and the others, as `from_columns` returns them.
+
+    Raises:
+        InputError: one file has a column of 0 and 1 that another one lacks.
     """
     for first, second in permutations(columns, 2):
-        if lacking := [column for column in columns[first] if column not in columns[second]]:
+        if lacking := [column for column in columns[first][0] if column not in columns[second][0]]:
             raise InputError(
                 f"dataset: {second} has no column of 0 and 1 for the label {lacking[0]!r}, but {first} has one; add "
                 "it, or set label_column to the labels that all files have, with commas between them"
             )
+    labels, others = ([*dict.fromkeys(name for each in columns.values() for name in each[i])] for i in (0, 1))
+    told = f"Labels are the columns {', '.join(labels)}; not read, since they hold other values than 0 and 1: "
+    return [f"{told}{', '.join(others)}."] * bool(others)
 
 
 def written(names: Iterable[str]) -> str:

@@ -108,8 +108,12 @@ def _load_snapshot(origin: hub.Source) -> dict[str, list[Path]] | datasets.Datas
     with TemporaryDirectory() as cache:
         try:
             datasets.disable_progress_bars()
-            plain = _plain_files(datasets.load_dataset_builder(str(origin.path), cache_dir=cache))
-            return plain or datasets.load_dataset(str(origin.path), cache_dir=cache, keep_in_memory=True)
+            builder = datasets.load_dataset_builder(str(origin.path), cache_dir=cache)
+            if plain := _plain_files(builder):
+                return plain
+            _take_as_texts(builder)
+            builder.download_and_prepare()
+            return builder.as_dataset(in_memory=True)
         except (
             ValueError,
             OSError,
@@ -136,7 +140,7 @@ def _read_plain(
     names = {split: readers.column_names(files, text_column) for split, files in groups.items()}
     first = next(split for split in groups if split not in readers.SCORED)
     parts, notes = {first: readers.read_files(groups[first], text_column, label_column, labels)}, []
-    several = [name for columns in parts[first].attrs.values() for name in columns]  # of 0 and 1
+    several = [name for columns, _ in parts[first].attrs.values() for name in columns]  # of 0 and 1
     label = several or readers.pick_columns(names[first], first, text_column, label_column, labels)[1:]
     for split in [split for split in groups if split != first]:
         others = [name for name in names[split] if name not in names[first] and name.lower() not in _NUMBERS]
@@ -162,6 +166,21 @@ def _plain_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
     told = getattr(config, "sep", ",") in (",", ";", "\t")  # which the parser tells apart
     plain = told and all(_is_plain(file) for group in files.values() for file in group)
     return files if plain and not said and builder.info.features is None else {}
+
+
+def _take_as_texts(builder: datasets.DatasetBuilder) -> None:
+    """Have the fields of a csv taken as they stand where the card declares no types: "NA" is a word, 007 no 7."""
+    config = builder.config
+    files = [file for group in (config.data_files or {}).values() for file in group]
+    if hasattr(config, "converters") and builder.info.features is None and all(map(_has_columns, files)):
+        head = config.pd_read_csv_kwargs | {"nrows": 0, "chunksize": None}
+        names = [name for file in files for name in pd.read_csv(file, **head).columns]
+        config.na_filter, config.converters = False, dict.fromkeys(names, str)
+
+
+def _has_columns(file: str) -> bool:
+    """Tell whether the columns of a csv can be asked for, unlike those of files in an archive."""
+    return file.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz"))
 
 
 def _is_plain(file: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError
-from .label_sets import single, written
+from .label_sets import inner, single, written
 from .readers import SPLITS
 from .variants import bare
 
@@ -93,7 +93,7 @@ def check_single(table: pd.DataFrame, source: str, labels: str = "auto") -> None
     counts = table["label"].value_counts()
     parts = {name: _parts(name) for name in counts.index}
     shared = Counter(part for name, some in parts.items() for part in set(some) or {name})
-    lists = [name for name in parts if name.startswith("[") and name.endswith("]")]
+    lists = [name for name in parts if inner(name) is not None]
     places: dict[str, set[int]] = {}
     for some in parts.values():
         for place, part in enumerate(some):
@@ -142,8 +142,8 @@ def likely_headers(files: dict[str, list[Path]], parts: dict[str, pd.DataFrame])
 
 def _parts(name: str) -> list[str]:
     """Return the labels in one cell if they look like several, else none."""
-    inner = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    parts = [part.strip().strip("\"'") for part in re.split("[,;|#]", inner)]
+    held = inner(name)
+    parts = [part.strip().strip("\"'") for part in re.split("[,;|#]", name if held is None else held)]
     return parts if len(parts) > 1 and all(parts) else []
 
 

