@@ -231,10 +231,9 @@ def probe_files(
 ) -> None:
     """Raise the InputError that `read_files` would raise for the formats, columns or first rows of these files."""
     first = []
-    for file in files:  # the columns of jsonl are the keys of a batch, so it takes as many rows as in `read_files`
-        rows = READ_ROWS if file.suffix.lower() == ".jsonl" else PROBE_ROWS
+    for file in files:
         with _may_be_left_out(split):
-            first.append(next(_labelled(file, text_column, label_column, labels, rows), None))
+            first.append(next(_labelled(file, text_column, label_column, labels, PROBE_ROWS), None))
     if not any(first):
         raise _no_rows(files[0], "texts and labels")
 

@@ -116,7 +116,7 @@ def _on_the_newest_data(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     """Return the final trainings of a sweep that has picked, of those on the data of the runs compared.
 
-    That is the sweep of the newest run compared, or else the one whose pick began last. A sweep that was extended may
+    That is the sweep of the newest run compared, or else the one that picked last. A sweep that was extended may
     have picked again, or have gone back to an earlier pick: only the newest pick counts.
     """
     finals = runs[(runs["state"] == "completed") & _has_role(runs, *FINAL)]
@@ -127,7 +127,7 @@ def _finals(runs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     if picks.empty:
         return picks
     own = _as(compared.iloc[0], picks, "parent") if len(compared) else picks
-    own = own if len(own) else _as(picks.iloc[0], picks, "parent")
+    own = own if len(own) else _as(picks.loc[_picked_at(picks).idxmax()], picks, "parent")
     newest, *others = _picked_at(own).sort_values(ascending=False, kind="stable").index
     dropped = _has_role(own.loc[others], "winner")
     return _as(own.loc[newest], finals.drop(dropped[dropped].index), "parent", "params.train_rows")
@@ -333,14 +333,14 @@ def no_budget_curve(runs: Runs) -> str:
         )
     if dependent := [name or "unknown" for name in runs.samplers if name not in INDEPENDENT]:
         reasons.append(f"the sampler ({', '.join(dependent)}) may choose a trial by the scores of earlier ones")
-    if len(trials) < FEWEST:
-        reasons.append(f"{len(trials)} is too few")
+    if (n := len(_drawn(trials))) < FEWEST:
+        reasons.append(f"{n} is too few")
     needed = f"It takes {FEWEST} finished trials or more, drawn independently (sampler {', '.join(INDEPENDENT)})."
     return f"No curve: {', and '.join(reasons)}. {needed}" if reasons else ""
 
 
 def budget_curve(runs: Runs) -> pd.DataFrame:
-    """Return the best score to expect from fewer trials (Dodge et al. 2019).
+    """Return the best score to expect from fewer trials (Dodge et al. 2019), without that of the default settings.
 
     It is the mean over all ways to draw so many of the trials without putting any back. That is what a smaller sweep
     would have found only where its trials do not depend on each other, and each was trained to its end.
@@ -350,7 +350,7 @@ def budget_curve(runs: Runs) -> pd.DataFrame:
     """
     if no_budget_curve(runs):
         return pd.DataFrame(columns=["trials", "expected", "minutes"])
-    trials = _sweep_trials(runs)
+    trials = _drawn(_sweep_trials(runs))
     scores = np.sort(trials[runs.metric].to_numpy(float))
     n, minutes = len(scores), trials["minutes"].mean()
     rows, others_below = [], np.ones(n)  # comb(i, k - 1) / comb(n - 1, k - 1), for score i
@@ -365,3 +365,8 @@ def _sweep_trials(runs: Runs) -> pd.DataFrame:
     """Return the trials of sweeps that came to their end, each choice of settings once."""
     trials = runs.table[_has_role(runs.table, "trial")]
     return trials.drop_duplicates(runs.settings) if runs.settings else trials[:1]
+
+
+def _drawn(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return trials without those of the default settings, which no sampler has drawn."""
+    return trials[trials.get("tags.point", pd.Series(index=trials.index, dtype=object)) != "default"]

@@ -17,7 +17,7 @@ class SweepOptions:
     trial_rows: int | None = setting(None, 1)  # rows that trials and repeats train on, class by class; None: all
     # texts that trials and repeats learn from, in whole epochs; None: as many epochs as fit their rows
     trial_texts: int | None = setting(None, 1)
-    confirm_top: int = setting(2, 1, 100)  # how many of the best settings are trained again
+    confirm_top: int = setting(2, 1, 100)  # how many of the best settings, and the default ones, are trained again
     confirm_seeds: int = setting(2, 0, 100)  # with so many fresh seeds each
     parallel: int = setting(1, 1, 1000)  # trials that may run at once
     storage: str = setting("", pattern=ADDRESS.pattern)  # empty: studies.db in the outputs folder; or postgresql://...

@@ -33,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "search_space",
         ],
         "recording": [
+            "POINT_TAG",
             "ROLE_TAG",
             "SELECTION_METRIC",
             "STUDY_TAG",

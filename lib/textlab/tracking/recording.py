@@ -29,7 +29,7 @@ from .patience import patient, warn_unrecorded
 from .queries import equals
 
 #: The tags that say which sweep a run belongs to and what it is there, and the metric that runs are compared by.
-STUDY_TAG, ROLE_TAG, SELECTION_METRIC = "study", "role", "validation_macro_f1"
+STUDY_TAG, ROLE_TAG, POINT_TAG, SELECTION_METRIC = "study", "role", "point", "validation_macro_f1"
 
 
 def connect(uri: str, experiment: str, create: bool = True) -> str:

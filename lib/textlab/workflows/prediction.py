@@ -53,8 +53,8 @@ def predict(
     if isinstance(texts, pd.DataFrame | Mapping):  # their columns' names would be taken for the texts
         raise InputError("texts: got a table; accepted is a list of texts; use one of its columns, as table['text']")
     texts = [None if pd.api.types.is_scalar(text) and pd.isna(text) else text for text in texts]
-    if wrong := next((text for text in texts if not (text is None or _is_text(text))), None):
-        raise InputError(f"texts: got {wrong!r}; accepted are strings in Unicode, and None for a missing text")
+    if wrong := [text for text in texts if not (text is None or _is_text(text))]:
+        raise InputError(f"texts: got {wrong[0]!r}; accepted are strings in Unicode, and None for a missing text")
     classifier = _loaded(model, tracking_uri)
     watch, parts = Watch(classifier), []
     for start in range(0, len(texts), CHUNK):

@@ -189,6 +189,9 @@ def test_budget_curve_is_the_expected_best_of_a_draw():
     curve = sweep_analysis.budget_curve(runs_of(rows, ["x"], samplers=("random",)))
     assert curve["expected"].tolist() == pytest.approx([0.5, (0.8 * 2 + 0.5) / 3, 0.8])  # pairs: 28 25 85
     assert curve["minutes"].tolist() == [3, 6, 9]
+    default = {"name": "default", "minutes": 3.0, METRIC: 0.7, "x": 8, "tags.role": "trial", "tags.point": "default"}
+    again = sweep_analysis.budget_curve(runs_of([default, *rows], ["x"], samplers=("random",)))
+    pd.testing.assert_frame_equal(again, curve)
 
 
 def test_budget_curve_of_any_number_of_trials():

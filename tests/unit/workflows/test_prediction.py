@@ -167,6 +167,7 @@ def test_missing_and_blank_texts_get_no_label(classifier):
     [
         ("one string", "got one string; accepted is a list"),
         (["x", 7], "got 7; accepted are strings"),
+        (["x", 0], "got 0; accepted are strings"),
         (["x", "a\ud800b"], r"got 'a\\ud800b'; accepted are strings in Unicode"),
         (pd.DataFrame({"id": [1], "text": ["x"]}), "got a table; accepted is a list of texts; use one of its columns"),
         ({"text": ["x"]}, "got a table"),

@@ -144,20 +144,33 @@ def test_points_depend_on_the_seed_alone_and_none_comes_twice(sampler):
     assert len({tuple(point.values()) for point in first}) == 14
 
 
-@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize("parallel", [1, 2, 4])
 def test_a_space_with_few_points_is_tried_whole(parallel):
-    space = {"batch_size": {"choices": [16, 32]}, "epochs": {"low": 2, "high": 4}}
-    for seed in range(3):
-        points = draw(suggester(space, seed=seed, parallel=parallel), 6, lambda point: point["epochs"])
-        assert len({tuple(point.values()) for point in points}) == 6
+    space = {"batch_size": {"choices": [16, 32]}, "epochs": {"low": 2, "high": 5}}
+    for seed in range(4):
+        points = draw(suggester(space, seed=seed, parallel=parallel), 8, lambda point: point["epochs"])
+        assert len({tuple(point.values()) for point in points}) == 8
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random"])
+def test_a_conditional_space_that_was_tried_whole_is_soon_drawn_from_again(sampler):
+    space = {
+        "dropout": [True, False],
+        "batch_size": {"choices": [16, 32], "when": {"dropout": True}},
+    }
+    plan, started = suggester(search_space.check_space(space), sampler), time.monotonic()
+    assert len({tuple(point.values()) for point in draw(plan, 6)}) == 3 and time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "quasi_random", "grid"])
 def test_the_default_settings_are_tried_first(sampler):
-    default = {"learning_rate": 3e-4, "batch_size": 32}
-    points = draw(suggester(SPACE, sampler, default=default), 6)
-    assert points[0] == default and len({tuple(point.values()) for point in points}) == 6
-    assert draw(suggester(SPACE, sampler, default=default, parallel=4), 6)[0] == default
+    base = {"learning_rate": 3e-4, "batch_size": 32}
+    space = {"learning_rate": {"low": 1e-4, "high": 5e-4, "step": 1e-4}, "batch_size": {"choices": [16, 32]}}
+    for parallel in (1, 4):
+        plan = suggester(space, sampler, default=default_point(base, space), parallel=parallel)
+        points = draw(plan, 10)
+        assert points[0] == plan.default == pytest.approx(base)
+        assert len({tuple(point.values()) for point in points}) == 10
 
 
 def test_the_default_point_is_one_of_the_space_or_none():
@@ -262,10 +275,10 @@ def test_all_stages_and_nothing_is_done_twice(store, tmp_path):
     table, confirmed = first.search(), first.confirm()
     winner = first.final(confirmed.index[0])
     assert len(table) == 12 and set(table["state"]) == {"COMPLETE", "PRUNED"}
-    assert confirmed["seeds"].tolist() == [2, 2] and set(confirmed.index) <= set(table.index)
+    assert confirmed["seeds"].tolist() == [2, 2, 2] and set(confirmed.index) <= set(table.index)
     trained = list(bench.trained)
     names = [name for name, *_ in trained]
-    assert len(names) == 1 + 12 + 4 + 1 == len(set(names))
+    assert len(names) == 1 + 12 + 6 + 1 == len(set(names))
     again = study(store, tmp_path, bench)
     assert again.first()["run_id"] != winner["run_id"] == again.final(again.confirm().index[0])["run_id"]
     assert outcome(again.search()) == outcome(table) and bench.trained == trained
@@ -314,6 +327,14 @@ def test_the_default_settings_stay_the_pick_unless_others_are_clearly_better(sto
     confirmed = begun.confirm()
     assert confirmed["learning_rate"].iloc[0] == picked
     assert confirmed["mean"].idxmax() == confirmed.index[confirmed["learning_rate"] == rate][0]
+
+
+def test_the_default_settings_are_repeated_wherever_they_stand_among_the_trials(store, tmp_path):
+    space = {"learning_rate": {"choices": [3e-4, 5e-4, 8e-4, 1e-3]}}
+    begun = study(store, tmp_path, n_trials=4, pruner="none", search_space=space)
+    begun.search()
+    assert [trial.params["learning_rate"] for trial in begun.best(4)][-1] == 3e-4
+    assert sorted(begun.confirm()["learning_rate"]) == [3e-4, 8e-4, 1e-3]
 
 
 @pytest.mark.parametrize("name", search_space.NOT_SEARCHED)

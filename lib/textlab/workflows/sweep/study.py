@@ -57,8 +57,7 @@ class Sweep:
         self.cfg, self.bench, self.space = cfg, bench, dict(cfg.search_space)
         self.options = SweepOptions(**cfg.sweep_options)
         bench.check(self.space)
-        default = default_point(dataclasses.asdict(bench.base), self.space)
-        self.suggester = Suggester(self.space, self.options, cfg.seed, default)
+        self.suggester = Suggester(self.space, self.options, cfg.seed, default_point(vars(bench.base), self.space))
         self._trials = bench.smaller(self.options.trial_rows, self.options.trial_texts)
         identity = bench.about() | dataclasses.asdict(bench.base) | self.suggester.identity()
         identity |= {"trials": [self._trials.about()["train_rows"], dataclasses.asdict(self._trials.base)]}
@@ -129,7 +128,7 @@ class Sweep:
         self._work(self.queue, self.n_trials, self._trial, self.suggester.group, deadline)
 
     def confirm(self) -> pd.DataFrame:
-        """Repeat the best settings with fresh seeds and return what came of each, the sweep's pick first.
+        """Repeat the best settings, and the default ones, with fresh seeds; return what came of each, the pick first.
 
         With folds, each seed is scored on another fold. The settings that are compared have the same ones.
         Of the settings whose mean is within one standard error of the best mean, the sweep picks the default ones, or
@@ -138,7 +137,8 @@ class Sweep:
         Returns:
             One row a setting, indexed by trial: mean, sd, min, max, seeds, in_sweep (its score in the sweep), settings.
         """
-        best = self.best(self.options.confirm_top)
+        top, default = self.options.confirm_top, self.suggester.default
+        best = [t for i, t in enumerate(self.best(self.n_trials)) if i < top or t.params == default]
         seeds = [self.cfg.seed + 1 + i for i in range(self.options.confirm_seeds)]
         jobs = [(trial, seed) for trial in best for seed in seeds]
         key = [[trial.number for trial in best], seeds]
@@ -164,7 +164,7 @@ class Sweep:
         lost = len(seeds) - table["seeds"]  # repeats that diverged
         within = math.sqrt((table["sd"] ** 2).mean() / max(len(seeds), 1))
         close = table["mean"] >= table.loc[lost == lost.min(), "mean"].max() - within
-        other = pd.Series([trial.params != self.suggester.default for trial in best], table.index) & close
+        other = pd.Series([trial.params != default for trial in best], table.index) & close
         spread = table["sd"].where(close, 0).fillna(0)
         order = table.assign(lost=lost, far=~close, other=other, spread=spread, low=-table["mean"])
         self._line.show(f"repeats of the best settings ({len(best)}) done: {len(jobs)}", final=True)
@@ -311,6 +311,7 @@ class Sweep:
         callbacks = [Progress(label, line=self._line), _Watch(self._stop, report)]
         validate_at = [step / WHOLE for step in REPORTS] if report else ()
         tags = {tracking.STUDY_TAG: self.name, tracking.ROLE_TAG: role}
+        tags |= {tracking.POINT_TAG: "default"} if role == "trial" and values == self.suggester.default else {}
         with tracking.run(name, self.parent, tags, killed_by=(optuna.TrialPruned,)) as child:
             job.set_user_attr(_RUN, child.info.run_id)
             try:

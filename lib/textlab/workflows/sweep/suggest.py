@@ -19,8 +19,9 @@ from ...settings import RECIPE, SweepOptions
 #: warm-up, where most trials still give one answer to every text.
 REPORTS = (3, 6)
 WHOLE = 8
-#: How often a point is drawn for a trial until it is a new one, and after how many such draws at random.
-_DRAWS, _SURE = 2000, 20
+#: How often a point is drawn for a trial until it is a new one: at least, for each point of a space, and at most; and
+#: after how many such draws at random, since a sampler that is sure of its point gives the same one again.
+_DRAWS, _DRAWS_A_POINT, _MOST_DRAWS, _SURE = 50, 20, 2000, 20
 #: Pruner -> whom it lets go on, in words. A tie with one that goes on is no reason to end a trial.
 _GOES_ON = {
     "halving": "only while its score is among the better half of the scores there so far",
@@ -50,7 +51,8 @@ class Suggester:
     def identity(self) -> dict[str, Any]:
         """Return all that decides the points, as the study's name and database hold it."""
         chosen = {name: getattr(self.options, name) for name in ("sampler", "pruner", "parallel")}
-        return {"space": self.space, "seed": self.seed, "rungs": REPORTS, "default": self.default} | chosen
+        default = {"default": self.default} if self.default else {}
+        return {"space": self.space, "seed": self.seed, "rungs": REPORTS} | default | chosen
 
     def group(self, number: int) -> int:
         """Return the first trial of a trial's group, whose points are suggested from the same results."""
@@ -69,17 +71,18 @@ class Suggester:
             study = optuna.create_study(direction="maximize", sampler=self._sampler(self.seed + first))
         study.add_trials(earlier if adaptive else [])
         tried = [trial.params for trial in earlier if adaptive]
-        if first == 0 and self.default is not None:
+        if first == 0 and self.default:
             study.enqueue_trial(dict(self.default))
-        for _ in range(first, number + 1):
-            for draw in range(_DRAWS):  # a point that was tried already is drawn again
+        draws = min(_DRAWS + _DRAWS_A_POINT * (count(self.space) or 0), _MOST_DRAWS)
+        for index in range(first, number + 1):
+            for draw in range(draws):  # a point that was tried already is drawn again
                 trial = study.ask()
                 point = suggest(trial, self.space)
                 if point not in tried:
                     break
                 study.tell(trial, state=TrialState.FAIL)
-                if adaptive and draw == _SURE:  # a sampler that is sure of its point gives the same one again
-                    study.sampler = RandomSampler(seed=self.seed + number)
+                if adaptive and draw == _SURE:
+                    study.sampler = RandomSampler(seed=self.seed + index)
             tried.append(point)
         return trial
 
@@ -170,9 +173,12 @@ def default_point(settings: Mapping[str, Any], space: Mapping[str, Any]) -> dict
     point: dict[str, Any] = {}
     for name, spec in space.items():
         if _applies(spec, point):
-            point[name] = settings[name]
-            if not _has(spec, settings[name]):
+            value = settings[name]
+            if not _has(spec, value):
                 return None
+            if "step" in spec:  # as the samplers compute it
+                value = spec["low"] + round((value - spec["low"]) / spec["step"]) * spec["step"]
+            point[name] = value
     return point
 
 
