@@ -158,39 +158,51 @@ class _Columns:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.table = table
-        self.sizes = cache(lambda place: self.table[place].nunique())
-        self.values = cache(lambda place: set(self.table[place].unique()) - {""})
+        self.values = cache(self._values)
 
-    def has(self, place: int, values: Sequence[str]) -> bool:
-        """Return whether values are of the few that a column has. All but the last may be known from each other."""
-        if 2 * self.sizes(place) > len(self.table) + len(values):
-            return False
+    def _values(self, place: int) -> set[str]:
+        """Return the values of a column; of one such as ids or texts, in which nine of ten differ or more, none."""
+        column = self.table[place][self.table[place] != ""]
+        values = set(column.unique())
+        return values if 10 * len(values) < 9 * len(column) else set()
+
+    def has(self, place: int, values: Sequence[str | None]) -> bool:
+        """Return whether half of the values of lines or more recur, in a column or, if it has one, among themselves.
+
+        Lines that have no value, None, have to be fewer.
+        """
         known, counts = self.values(place), Counter(values)
-        new = [count for value, count in counts.items() if value not in known]
-        are_few = 2 * (len(known) + len(new)) <= len(self.table) + len(values)
-        return are_few and 1 not in new and not known.isdisjoint(values[:-1])
+        odd = counts.pop(None, 0)
+        recurring = sum(count for value, count in counts.items() if value in known or count > 1)
+        return not known.isdisjoint(counts) and odd < recurring and 2 * recurring >= counts.total()
 
     def count_on(self, place: int, row: int, values: Sequence[str]) -> bool:
-        """Return whether values, and that of the row after them, are whole numbers in steps of one size."""
-        if not all(re.fullmatch(r"\d{1,18}", value) for value in values):
+        """Return whether whole numbers rise or fall from the row before through values to that after, most by one step.
+
+        Nothing lies between a row and the next where ids count on, so that no list in a text does.
+        """
+        numbers = [*self.table[place].iloc[max(row - 1, 0) : row], *values, *self.table[place].iloc[row + 1 : row + 2]]
+        if len(numbers) < 3 or not all(re.fullmatch(r"\d{1,18}", number) for number in numbers):
             return False
-        numbers = [*values, *self.table[place].iloc[row + 1 : row + 2]]
-        if len(numbers) < 3 or not re.fullmatch(r"\d{1,18}", numbers[-1]):
-            return False
-        steps = {int(after) - int(before) for before, after in pairwise(numbers)}
-        return len(steps) == 1 and steps != {0}
+        steps = [int(after) - int(before) for before, after in pairwise(numbers)]
+        return (min(steps) > 0 or max(steps) < 0) and 2 * max(Counter(steps).values()) > len(steps)
 
 
 def _rows_within(columns: _Columns, row: int, lines: list[str], separator: str) -> bool:
     """Return whether the lines of a row look like rows of their own.
 
-    Each has as many fields as the table has columns. And in some column their values are of the few that the column
-    has, or count on to that of the next row.
+    Most have as many fields as the table has columns. And in some column the values of these recur, or count on from
+    row to row. What stands before the text in the first line and behind it in the last is the row's own.
     """
     width = columns.table.shape[1]
-    if width < 2 or any(line.count(separator) != width - 1 for line in lines):
+    rows = [line.rstrip("\n").split(separator) for line in lines]
+    alike = [fields for fields in rows if len(fields) == width]
+    if width < 2 or 2 * len(alike) <= len(rows):
         return False
-    fields = zip(*(line.rstrip("\n").split(separator) for line in lines), strict=True)
-    return any(
-        columns.has(place, values) or columns.count_on(place, row, values) for place, values in enumerate(fields)
-    )
+    text = next(place for place in range(width) if "\n" in columns.table[place].iloc[row])
+    for place in range(width):
+        within = rows[1:] if place < text else rows[:-1]
+        values = [fields[place] if len(fields) == width else None for fields in within]
+        if columns.has(place, values) or columns.count_on(place, row, [fields[place] for fields in alike]):
+            return True
+    return False
