@@ -43,7 +43,7 @@ def check(name: str, table: pd.DataFrame, lines: list[str], breaks: np.ndarray, 
         separator: of the fields.
 
     Raises:
-        InputError: a quote swallows rows, or is closed in the middle of a field.
+        InputError: a quote swallows rows, is closed in the middle of a field, or has a space in front.
     """
     starts = (np.arange(len(table)) + breaks.cumsum() - breaks).tolist()
     columns = _Columns(table)
@@ -52,6 +52,9 @@ def check(name: str, table: pd.DataFrame, lines: list[str], breaks: np.ndarray, 
         if any(_badly_quoted(taken, separator)) or _rows_within(columns, row, taken, separator):
             raise InputError(_swallowed(name, taken, line + starts[row], separator))
     single = [row for row in np.flatnonzero(breaks == 0).tolist() if '"' in lines[starts[row]]]
+    for row in single:
+        if _is_spaced(lines[starts[row]], separator):
+            raise InputError(_spaced(name, line + starts[row]))
     literal = {}
     for number in _badly_quoted([lines[starts[row]] for row in single], separator):
         row = single[number - 1]
@@ -98,6 +101,8 @@ def fault(name: str, lines: Iterable[str], line: int, separator: str, width: int
         if len(fields) > width:
             if len(taken) > 1:
                 return _swallowed(name, taken, line, separator)
+            if len(next(csv.reader(taken, delimiter=separator, skipinitialspace=True))) == width:
+                return _spaced(name, line)
             return (
                 f"{name}: Expected {width} fields in line {line}, saw {len(fields)}; put texts with {separator!r} or "
                 "quotes in them between double quotes"
@@ -144,6 +149,18 @@ def _swallowed(name: str, lines: list[str], line: int, separator: str) -> str:
 
 def _mid_field(name: str, line: int) -> str:
     return f"{name}, line {line}: a quote is closed in the middle of a field; {_ADVICE}"
+
+
+def _is_spaced(line: str, separator: str) -> bool:
+    """Return whether a field of a line has quotes around it that a space in front makes a part of it."""
+    if ' "' not in line:
+        return False
+    fields = next(csv.reader([line], delimiter=separator))
+    return any(re.fullmatch(' +"[^"]*" *', field) and separator + field in separator + line for field in fields)
+
+
+def _spaced(name: str, line: int) -> str:
+    return f"{name}, line {line}: a space stands in front of a quote; delete the spaces between separators and quotes"
 
 
 def _as_it_stands(line: str, separator: str, width: int) -> list[str] | None:

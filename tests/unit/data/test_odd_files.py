@@ -41,6 +41,7 @@ def problems(found):
         ("very good", "very  good"),
         ("caf\u00e9", "cafe\u0301"),
         ("a", "a\u200b"),
+        ("a", '"a"'),
     ],
 )
 def test_spellings_of_one_label_are_reported(tmp_path, one, other):

@@ -114,6 +114,28 @@ def test_a_quote_that_is_closed_in_the_middle_of_a_field_is_named(tmp_path, line
     assert refused(path).startswith("a.csv, line 4: a quote is closed in the middle of a field; put a text with")
 
 
+@pytest.mark.parametrize(
+    "content, line",
+    [
+        ('text,label\nt0,a\nt1, "b"\n', 3),
+        ('id, text, label\n0, "t0", a\n', 2),
+        ('id, text\n0, t0\n1, "t1, x"\n', 3),
+        ('"id", "text"\n1,a\n', 1),
+    ],
+)
+def test_a_space_in_front_of_a_field_between_quotes_is_named(tmp_path, content, line):
+    path = write(tmp_path / "a.csv", content)
+    said = f"a.csv, line {line}: a space stands in front of a quote; delete the spaces between separators and quotes"
+    assert refused(path) == said
+
+
+def test_a_space_in_front_of_a_quote_may_belong_to_a_text(tmp_path):
+    texts = [' "so"', 'a, ", b', 'x, "", y']
+    pd.DataFrame({"text": texts, "label": list("xyz")}).to_csv(tmp_path / "a.csv", index=False)
+    assert stream(tmp_path / "a.csv") == texts
+    assert stream(write(tmp_path / "a.csv", 'label,text\nx, "so" he said\n')) == [' "so" he said']
+
+
 def test_the_line_of_a_fault_counts_lines_inside_of_quotes(tmp_path):
     path = write(tmp_path / "a.csv", 'text,label\n"a\n\nb",x\n"c\nd",x\na,b,c\n')
     assert "a.csv: Expected 2 fields in line 7, saw 3" in refused(path)
