@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ import pandas as pd
 from ..errors import InputError
 
 csv.field_size_limit(sys.maxsize)  # a text may have any length
+
+#: So many lines show whether all rows are longer than the header.
+_FIRST = 50
 
 _ADVICE = (
     'put a text with separators, quotes or line breaks in it between quotes and double those within (""), or '
@@ -78,10 +81,11 @@ def fault(name: str, lines: Iterable[str], line: int, separator: str, width: int
         separator: of the fields.
         width: the number of fields that a record may have.
     """
-    taken: list[str] = []
+    lines = iter(lines)
+    first, taken = list(islice(lines, _FIRST)), []
 
     def feed() -> Iterator[str]:
-        for text in lines:
+        for text in chain(first, lines):
             taken.append(text)
             yield text
 
@@ -99,14 +103,31 @@ def fault(name: str, lines: Iterable[str], line: int, separator: str, width: int
         if fields is None:
             return f"{name} cannot be read as a table; {_ADVICE}"
         if len(fields) > width:
-            if len(taken) > 1:
-                return _swallowed(name, taken, line, separator)
-            if len(next(csv.reader(taken, delimiter=separator, skipinitialspace=True))) == width:
-                return _spaced(name, line)
-            return (
-                f"{name}: Expected {width} fields in line {line}, saw {len(fields)}; put texts with {separator!r} or "
-                "quotes in them between double quotes"
-            )
+            return _too_long(name, first, taken, line, separator, width)
+
+
+def _too_long(name: str, first: list[str], lines: list[str], line: int, separator: str, width: int) -> str:
+    """Return the message about the lines of a record, from number `line` on, with more than `width` fields.
+
+    Args:
+        first: lines of the file that show whether all records are longer than the header.
+    """
+    saw, tight = (len(next(csv.reader(lines, delimiter=separator, skipinitialspace=skip))) for skip in (False, True))
+    if tight == width:
+        return _spaced(name, line)
+    rows = list(filter(None, csv.reader(first, delimiter=separator)))
+    prose = any(field.startswith(" ") for fields in rows for field in fields)
+    if min(len(rows), width) > 1 and {len(fields) for fields in rows} == {width + 1} and not prose:
+        return (
+            f"{name}: the rows have one field more than the header; name the column of row names on top, or delete "
+            f"the {separator!r} at the ends of the lines"
+        )
+    if len(lines) > 1:
+        return _swallowed(name, lines, line, separator)
+    return (
+        f"{name}: Expected {width} fields in line {line}, saw {saw}; put texts with {separator!r} or quotes "
+        "in them between double quotes"
+    )
 
 
 def _badly_quoted(lines: list[str], separator: str) -> Iterator[int]:

@@ -120,6 +120,7 @@ def test_a_quote_that_is_closed_in_the_middle_of_a_field_is_named(tmp_path, line
         ('text,label\nt0,a\nt1, "b"\n', 3),
         ('id, text, label\n0, "t0", a\n', 2),
         ('id, text\n0, t0\n1, "t1, x"\n', 3),
+        ('id, text\n0, "t0, x"\n1, "t1, x"\n', 2),
         ('"id", "text"\n1,a\n', 1),
     ],
 )
@@ -245,6 +246,19 @@ def test_a_file_without_column_names_is_told_from_one_with_other_names(tmp_path,
     assert "its first line looks like data (" in said and "put a line with a name for each column on top" in said
     for names in ("body,mood", "0,1"):
         assert "set text_column" in refused(write(tmp_path / "a.csv", f"{names}\nfine,pos\ngrim,neg\n"))
+
+
+@pytest.mark.parametrize(
+    "row", ['"{i}","text {i}","good"', '"{i}","text\n{i}, so","good"', "text {i},good,", '"{i}",text {i},good\n']
+)
+def test_rows_with_a_field_more_than_the_header_are_told(tmp_path, row):
+    rows = [row.format(i=i) for i in range(9)]
+    said = refused(write(tmp_path / "a.csv", "\n".join(["text,label", *rows, ""])))
+    assert said.startswith("a.csv: the rows have one field more than the header; name the column of row names on top")
+    said = refused(write(tmp_path / "a.csv", "\n".join(["text,label", "so,yes,good", *rows, "fine,good"])))
+    assert "Expected 2 fields in line 2, saw 3" in said
+    said = refused(write(tmp_path / "a.csv", "text,label\nso, yes,good\nwell, no,bad\n"))
+    assert "Expected 2 fields in line 2, saw 3" in said
 
 
 @pytest.mark.parametrize("name", ["What did you like about our course?", "Please say what you did like"])
