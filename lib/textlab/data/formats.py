@@ -54,6 +54,11 @@ def _parse_csv(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
         try:
             columns = pick(names)
         except InputError:
+            if len(names) == 1 and "|" in names[0]:
+                raise InputError(
+                    f"{path.name}: its columns seem to be separated by '|'; read are ',', ';' and a tab; save it with "
+                    "one of these, or put the line sep=| on top"
+                ) from None
             if _is_data(names, next(tables, header.iloc[:0])):
                 raise InputError(
                     f"{path.name}: its first line looks like data ({', '.join(map(repr, names[:3]))}), but it has to "

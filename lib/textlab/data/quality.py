@@ -148,9 +148,9 @@ def _parts(name: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """Return what spellings of a label have in common: no case, no marks of layout, numbers by their value."""
+    """Return what spellings of a label have in common: no case, marks of layout or quotes around, numbers by value."""
     plain = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
-    plain = " ".join(plain.casefold().split())
+    plain = " ".join(plain.casefold().strip('" ').split())
     return str(Decimal(plain).normalize()) if _NUMBER.fullmatch(plain) else plain
 
 

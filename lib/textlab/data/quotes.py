@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ import pandas as pd
 from ..errors import InputError
 
 csv.field_size_limit(sys.maxsize)  # a text may have any length
+
+#: So many lines show whether all rows are longer than the header.
+_FIRST = 50
 
 _ADVICE = (
     'put a text with separators, quotes or line breaks in it between quotes and double those within (""), or '
@@ -43,7 +46,7 @@ def check(name: str, table: pd.DataFrame, lines: list[str], breaks: np.ndarray, 
         separator: of the fields.
 
     Raises:
-        InputError: a quote swallows rows, or is closed in the middle of a field.
+        InputError: a quote swallows rows, is closed in the middle of a field, or has a space in front.
     """
     starts = (np.arange(len(table)) + breaks.cumsum() - breaks).tolist()
     columns = _Columns(table)
@@ -52,6 +55,9 @@ def check(name: str, table: pd.DataFrame, lines: list[str], breaks: np.ndarray, 
         if any(_badly_quoted(taken, separator)) or _rows_within(columns, row, taken, separator):
             raise InputError(_swallowed(name, taken, line + starts[row], separator))
     single = [row for row in np.flatnonzero(breaks == 0).tolist() if '"' in lines[starts[row]]]
+    for row in single:
+        if _is_spaced(lines[starts[row]], separator):
+            raise InputError(_spaced(name, line + starts[row]))
     literal = {}
     for number in _badly_quoted([lines[starts[row]] for row in single], separator):
         row = single[number - 1]
@@ -75,10 +81,11 @@ def fault(name: str, lines: Iterable[str], line: int, separator: str, width: int
         separator: of the fields.
         width: the number of fields that a record may have.
     """
-    taken: list[str] = []
+    lines = iter(lines)
+    first, taken = list(islice(lines, _FIRST)), []
 
     def feed() -> Iterator[str]:
-        for text in lines:
+        for text in chain(first, lines):
             taken.append(text)
             yield text
 
@@ -96,12 +103,31 @@ def fault(name: str, lines: Iterable[str], line: int, separator: str, width: int
         if fields is None:
             return f"{name} cannot be read as a table; {_ADVICE}"
         if len(fields) > width:
-            if len(taken) > 1:
-                return _swallowed(name, taken, line, separator)
-            return (
-                f"{name}: Expected {width} fields in line {line}, saw {len(fields)}; put texts with {separator!r} or "
-                "quotes in them between double quotes"
-            )
+            return _too_long(name, first, taken, line, separator, width)
+
+
+def _too_long(name: str, first: list[str], lines: list[str], line: int, separator: str, width: int) -> str:
+    """Return the message about the lines of a record, from number `line` on, with more than `width` fields.
+
+    Args:
+        first: lines of the file that show whether all records are longer than the header.
+    """
+    saw, tight = (len(next(csv.reader(lines, delimiter=separator, skipinitialspace=skip))) for skip in (False, True))
+    if tight == width:
+        return _spaced(name, line)
+    rows = list(filter(None, csv.reader(first, delimiter=separator)))
+    prose = any(field.startswith(" ") for fields in rows for field in fields)
+    if min(len(rows), width) > 1 and {len(fields) for fields in rows} == {width + 1} and not prose:
+        return (
+            f"{name}: the rows have one field more than the header; name the column of row names on top, or delete "
+            f"the {separator!r} at the ends of the lines"
+        )
+    if len(lines) > 1:
+        return _swallowed(name, lines, line, separator)
+    return (
+        f"{name}: Expected {width} fields in line {line}, saw {saw}; put texts with {separator!r} or quotes "
+        "in them between double quotes"
+    )
 
 
 def _badly_quoted(lines: list[str], separator: str) -> Iterator[int]:
@@ -146,6 +172,18 @@ def _mid_field(name: str, line: int) -> str:
     return f"{name}, line {line}: a quote is closed in the middle of a field; {_ADVICE}"
 
 
+def _is_spaced(line: str, separator: str) -> bool:
+    """Return whether a field of a line has quotes around it that a space in front makes a part of it."""
+    if ' "' not in line:
+        return False
+    fields = next(csv.reader([line], delimiter=separator))
+    return any(re.fullmatch(' +"[^"]*" *', field) and separator + field in separator + line for field in fields)
+
+
+def _spaced(name: str, line: int) -> str:
+    return f"{name}, line {line}: a space stands in front of a quote; delete the spaces between separators and quotes"
+
+
 def _as_it_stands(line: str, separator: str, width: int) -> list[str] | None:
     """Return the fields of a line with their quotes, None if some field is quoted as a whole or the width differs."""
     fields = line.rstrip("\n").split(separator)
@@ -158,39 +196,51 @@ class _Columns:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.table = table
-        self.sizes = cache(lambda place: self.table[place].nunique())
-        self.values = cache(lambda place: set(self.table[place].unique()) - {""})
+        self.values = cache(self._values)
 
-    def has(self, place: int, values: Sequence[str]) -> bool:
-        """Return whether values are of the few that a column has. All but the last may be known from each other."""
-        if 2 * self.sizes(place) > len(self.table) + len(values):
-            return False
+    def _values(self, place: int) -> set[str]:
+        """Return the values of a column; of one such as ids or texts, in which nine of ten differ or more, none."""
+        column = self.table[place][self.table[place] != ""]
+        values = set(column.unique())
+        return values if 10 * len(values) < 9 * len(column) else set()
+
+    def has(self, place: int, values: Sequence[str | None]) -> bool:
+        """Return whether half of the values of lines or more recur, in a column or, if it has one, among themselves.
+
+        Lines that have no value, None, have to be fewer.
+        """
         known, counts = self.values(place), Counter(values)
-        new = [count for value, count in counts.items() if value not in known]
-        are_few = 2 * (len(known) + len(new)) <= len(self.table) + len(values)
-        return are_few and 1 not in new and not known.isdisjoint(values[:-1])
+        odd = counts.pop(None, 0)
+        recurring = sum(count for value, count in counts.items() if value in known or count > 1)
+        return not known.isdisjoint(counts) and odd < recurring and 2 * recurring >= counts.total()
 
     def count_on(self, place: int, row: int, values: Sequence[str]) -> bool:
-        """Return whether values, and that of the row after them, are whole numbers in steps of one size."""
-        if not all(re.fullmatch(r"\d{1,18}", value) for value in values):
+        """Return whether whole numbers rise or fall from the row before through values to that after, most by one step.
+
+        Nothing lies between a row and the next where ids count on, so that no list in a text does.
+        """
+        numbers = [*self.table[place].iloc[max(row - 1, 0) : row], *values, *self.table[place].iloc[row + 1 : row + 2]]
+        if len(numbers) < 3 or not all(re.fullmatch(r"\d{1,18}", number) for number in numbers):
             return False
-        numbers = [*values, *self.table[place].iloc[row + 1 : row + 2]]
-        if len(numbers) < 3 or not re.fullmatch(r"\d{1,18}", numbers[-1]):
-            return False
-        steps = {int(after) - int(before) for before, after in pairwise(numbers)}
-        return len(steps) == 1 and steps != {0}
+        steps = [int(after) - int(before) for before, after in pairwise(numbers)]
+        return (min(steps) > 0 or max(steps) < 0) and 2 * max(Counter(steps).values()) > len(steps)
 
 
 def _rows_within(columns: _Columns, row: int, lines: list[str], separator: str) -> bool:
     """Return whether the lines of a row look like rows of their own.
 
-    Each has as many fields as the table has columns. And in some column their values are of the few that the column
-    has, or count on to that of the next row.
+    Most have as many fields as the table has columns. And in some column the values of these recur, or count on from
+    row to row. What stands before the text in the first line and behind it in the last is the row's own.
     """
     width = columns.table.shape[1]
-    if width < 2 or any(line.count(separator) != width - 1 for line in lines):
+    rows = [line.rstrip("\n").split(separator) for line in lines]
+    alike = [fields for fields in rows if len(fields) == width]
+    if width < 2 or 2 * len(alike) <= len(rows):
         return False
-    fields = zip(*(line.rstrip("\n").split(separator) for line in lines), strict=True)
-    return any(
-        columns.has(place, values) or columns.count_on(place, row, values) for place, values in enumerate(fields)
-    )
+    text = next(place for place in range(width) if "\n" in columns.table[place].iloc[row])
+    for place in range(width):
+        within = rows[1:] if place < text else rows[:-1]
+        values = [fields[place] if len(fields) == width else None for fields in within]
+        if columns.has(place, values) or columns.count_on(place, row, [fields[place] for fields in alike]):
+            return True
+    return False

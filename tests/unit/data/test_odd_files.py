@@ -41,6 +41,7 @@ def problems(found):
         ("very good", "very  good"),
         ("caf\u00e9", "cafe\u0301"),
         ("a", "a\u200b"),
+        ("a", '"a"'),
     ],
 )
 def test_spellings_of_one_label_are_reported(tmp_path, one, other):
@@ -136,6 +137,23 @@ def test_files_of_another_kind_are_named(tmp_path):
     assert "a.csv is not what its name says, but an Excel or OpenDocument file" in refused(tmp_path / "a.csv")
     (tmp_path / "b.tsv").write_bytes(gzip.compress(b"text\tlabel\n"))
     assert "b.tsv is not what its name says, but packed with gzip; save it as csv" in refused(tmp_path / "b.tsv")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32"])
+def test_utf_16_is_named_also_without_a_mark(tmp_path, name, encoding):
+    path = tmp_path / name
+    path.write_text("text;label\n" + "\n".join(map(";".join, ROWS)), encoding=encoding)
+    assert refused(path).endswith("not UTF-8; save the file as UTF-8")
+
+
+def test_columns_between_bars_are_told_and_read_if_the_first_line_names_the_bar(tmp_path):
+    path = tmp_path / "a.csv"
+    lines = ["text|label", *map("|".join, ROWS)]
+    path.write_text("\n".join(lines))
+    assert "a.csv: its columns seem to be separated by '|'; read are ',', ';' and a tab" in refused(path)
+    path.write_text("\n".join(["sep=|", *lines]))
+    assert len(data.load(str(path)).labels) == 2
 
 
 def test_names_with_line_breaks_stay_one_line(tmp_path):

@@ -83,6 +83,22 @@ def test_stray_quotes_are_all_refused_by_line(tmp_path, form):
         )
 
 
+@pytest.mark.parametrize("odd", ["t,Pos", "", "a,b,pos", "a", "a,"])
+@pytest.mark.parametrize("classes", [2, 60])
+def test_an_odd_line_or_many_classes_hide_no_stray_quote(tmp_path, odd, classes):
+    lines = [f"i want thing {number},intent {number % classes}" for number in range(100)]
+    lines[20], lines[45], lines[70] = f'"{lines[20]}', odd, lines[70].replace(",", '",')
+    said = refused(write(tmp_path / "a.csv", "\n".join(["text,label", *lines])))
+    assert "a quote opened in line 22 is closed in line 72" in said
+
+
+def test_stray_quotes_in_a_short_file_or_among_ids_with_gaps_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", 'text,label\nt0,a\n"t1,b\nt2,c\nt3",b\nt4,a\nt5,b\n')
+    assert "a quote opened in line 3 is closed in line 5" in refused(path)
+    path = write(tmp_path / "a.csv", 'id,text\n1,a\n2,"b\n3,c\n5,d\n6,e"\n7,f\n')
+    assert "a quote opened in line 3 is closed in line 6" in refused(path)
+
+
 def test_a_line_without_a_field_between_quotes_is_taken_as_it_stands(tmp_path):
     lines = ['"Fine" she said\tgood', 'a 5" disk\tbad', '"quoted"\tgood', 'the "Times"\tbad', '"a ""b"" c"\tgood']
     path = write(tmp_path / "a.tsv", "text\tlabel\n" + "\n".join(lines))
@@ -98,6 +114,29 @@ def test_a_quote_that_is_closed_in_the_middle_of_a_field_is_named(tmp_path, line
     assert refused(path).startswith("a.csv, line 4: a quote is closed in the middle of a field; put a text with")
 
 
+@pytest.mark.parametrize(
+    "content, line",
+    [
+        ('text,label\nt0,a\nt1, "b"\n', 3),
+        ('id, text, label\n0, "t0", a\n', 2),
+        ('id, text\n0, t0\n1, "t1, x"\n', 3),
+        ('id, text\n0, "t0, x"\n1, "t1, x"\n', 2),
+        ('"id", "text"\n1,a\n', 1),
+    ],
+)
+def test_a_space_in_front_of_a_field_between_quotes_is_named(tmp_path, content, line):
+    path = write(tmp_path / "a.csv", content)
+    said = f"a.csv, line {line}: a space stands in front of a quote; delete the spaces between separators and quotes"
+    assert refused(path) == said
+
+
+def test_a_space_in_front_of_a_quote_may_belong_to_a_text(tmp_path):
+    texts = [' "so"', 'a, ", b', 'x, "", y']
+    pd.DataFrame({"text": texts, "label": list("xyz")}).to_csv(tmp_path / "a.csv", index=False)
+    assert stream(tmp_path / "a.csv") == texts
+    assert stream(write(tmp_path / "a.csv", 'label,text\nx, "so" he said\n')) == [' "so" he said']
+
+
 def test_the_line_of_a_fault_counts_lines_inside_of_quotes(tmp_path):
     path = write(tmp_path / "a.csv", 'text,label\n"a\n\nb",x\n"c\nd",x\na,b,c\n')
     assert "a.csv: Expected 2 fields in line 7, saw 3" in refused(path)
@@ -111,9 +150,10 @@ def test_long_texts_and_texts_that_hold_tables_are_accepted(tmp_path):
         "name,size\nbolt,3\nnut,4",
         "la,la\nla,la\nla",
         "it costs\n1,000 dollars",
+        "well,\nx, then\n\nah, x, yes",
     ]
     path = tmp_path / "a.csv"
-    pd.DataFrame({"text": texts * 3, "label": list("xyz") * 4}).to_csv(path, index=False)
+    pd.DataFrame({"text": texts * 3, "label": list("xyz") * 5}).to_csv(path, index=False)
     assert stream(path) == texts * 3
 
 
@@ -208,9 +248,31 @@ def test_a_file_without_column_names_is_told_from_one_with_other_names(tmp_path,
         assert "set text_column" in refused(write(tmp_path / "a.csv", f"{names}\nfine,pos\ngrim,neg\n"))
 
 
+@pytest.mark.parametrize(
+    "row", ['"{i}","text {i}","good"', '"{i}","text\n{i}, so","good"', "text {i},good,", '"{i}",text {i},good\n']
+)
+def test_rows_with_a_field_more_than_the_header_are_told(tmp_path, row):
+    rows = [row.format(i=i) for i in range(9)]
+    said = refused(write(tmp_path / "a.csv", "\n".join(["text,label", *rows, ""])))
+    assert said.startswith("a.csv: the rows have one field more than the header; name the column of row names on top")
+    said = refused(write(tmp_path / "a.csv", "\n".join(["text,label", "so,yes,good", *rows, "fine,good"])))
+    assert "Expected 2 fields in line 2, saw 3" in said
+    said = refused(write(tmp_path / "a.csv", "text,label\nso, yes,good\nwell, no,bad\n"))
+    assert "Expected 2 fields in line 2, saw 3" in said
+
+
 @pytest.mark.parametrize("name", ["What did you like about our course?", "Please say what you did like"])
 def test_questions_of_a_survey_and_sentences_may_name_columns(tmp_path, name):
     path = write(tmp_path / "b.csv", f"When,{name},Rating\n1:02,fine,5\n1:04,grim,1\n")
     assert refused(path).endswith("if it does name them, set text_column and label_column to two of them")
     rows = readers.read_files([path], name, "Rating")
     assert rows.to_numpy().tolist() == [["fine", "5"], ["grim", "1"]]
+
+
+def test_a_numbered_list_beside_ids_is_a_text(tmp_path):
+    rows = [{"id": number, "text": f"list {number}\n1,1\n2,2\n3,3\nend", "place": number} for number in range(1, 9)]
+    for columns in (["id", "text"], ["text", "place"]):
+        pd.DataFrame(rows)[columns].to_csv(tmp_path / "a.csv", index=False)
+        with (tmp_path / "a.csv").open("a") as file:
+            file.write("\n\n")
+        assert stream(tmp_path / "a.csv") == [row["text"] for row in rows]
