@@ -272,8 +272,20 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
 
 def most_tokens(model: PreTrainedModel) -> int | None:
     """Return how many tokens a model can read; None when nothing limits that."""
-    limit = getattr(model.config, "max_position_embeddings", None)
-    return limit - _first_position(model) if isinstance(limit, int) and limit > 0 else None
+    limit = most_positions(model.config)
+    return limit and limit - _first_position(model)
+
+
+def most_positions(config: PretrainedConfig) -> int | None:
+    """Return how many positions a model has for tokens; None when nothing limits that.
+
+    LongRoPE reads all texts of a batch in another way when one of them is long, so no text is to be as long as that.
+    """
+    limits = [getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len")]
+    scaling = getattr(config, "rope_parameters", None) or {}
+    if scaling.get("rope_type") == "longrope":
+        limits.append(scaling["original_max_position_embeddings"])
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
 
 
 def _first_position(model: PreTrainedModel) -> int:

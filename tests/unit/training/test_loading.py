@@ -230,6 +230,29 @@ def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
     assert table["p_LABEL_0"].notna().all()
 
 
+FACTORS = {"short_factor": [1.0] * 8, "long_factor": [4.0] * 8, "rope_theta": 10_000.0, "factor": 1.6}
+LONGROPE = {"rope_type": "longrope", "original_max_position_embeddings": 40} | FACTORS
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("mpt", {"max_seq_len": 40, "max_position_embeddings": None, "d_model": 32, "n_heads": 2, "n_layers": 2}),
+        ("phi3", {"original_max_position_embeddings": 40, "rope_scaling": LONGROPE, "pad_token_id": 0}),
+    ],
+)
+def test_texts_are_cut_where_positions_end_under_another_name(make, kind, options):
+    folder = make(tiny(kind, **options))
+    classifier, texts = training.load_classifier(folder, "mine"), ["good " * n for n in (30, 38, 45, 90)]
+    assert classifier.max_length == most_tokens(classifier.model) == 40
+    alone = [classifier.table([text])["p_LABEL_0"][0] for text in texts]
+    assert classifier.table(texts)["p_LABEL_0"].tolist() == pytest.approx(alone, abs=1e-6)
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    rows = Dataset.from_dict({"text": texts, "label": [0, 1, 0, 1]}, features)
+    recipe, _ = training.suit(settings.Recipe(), rows, classifier.tokenizer, source(folder))
+    training.load_model(source(folder), ["bad", "good"], recipe, 1)  # which refuses what it cannot read
+
+
 @pytest.mark.parametrize("limit", [0, -1, "many", None])
 def test_a_tokenizer_whose_limit_is_no_length_is_refused(make, limit):
     folder = make(tiny("bert"))
