@@ -36,6 +36,11 @@ from .layers import example
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 #: The kind of a model, as its config names it, that answers with any number of labels.
 SEVERAL = "multi_label_classification"
+#: Architectures whose answers mean nothing here, and why.
+REFUSED = {
+    "mra": "it attends to nothing without code of its own for GPUs, which is never run here",
+    "reformer": "it answers a text otherwise beside others, and not twice the same",
+}
 #: Most layers that a config may ask for, and most labels.
 MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
 #: Most tokens of a text that tokenizers can cut at, where nothing else limits a text.
@@ -173,6 +178,11 @@ def read_config(folder: Path, name: str) -> PretrainedConfig:
 
 def _kind(config: PretrainedConfig) -> type[PreTrainedModel]:
     """Return the class of a classifier of a config's architecture."""
+    if config.model_type in REFUSED:
+        raise InputError(
+            f"model: the architecture {config.model_type} cannot be used, since {REFUSED[config.model_type]}; "
+            "choose a model of another"
+        )
     kinds = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
     if type(config) not in kinds:
         raise InputError(f"model: transformers has no text classifier of the architecture {config.model_type}")
