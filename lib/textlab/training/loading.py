@@ -36,6 +36,11 @@ from .layers import example
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 #: The kind of a model, as its config names it, that answers with any number of labels.
 SEVERAL = "multi_label_classification"
+#: Architectures whose answers mean nothing here, and why.
+REFUSED = {
+    "mra": "it attends to nothing without code of its own for GPUs, which is never run here",
+    "reformer": "it answers a text otherwise beside others, and not twice the same",
+}
 #: Most layers that a config may ask for, and most labels.
 MOST_LAYERS, MOST_LABELS = 1000, 1_000_000
 #: Most tokens of a text that tokenizers can cut at, where nothing else limits a text.
@@ -64,7 +69,8 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     with one_line_errors(name):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
         longest, specials = tokenizer.model_max_length, tokenizer.num_special_tokens_to_add()
-        types = tokenizer("a \u0378").get("token_type_ids", [])  # the second is a letter that no tokenizer knows
+        odd = tokenizer("a \u0378")  # the second is a letter that no tokenizer knows
+        types = odd.get("token_type_ids", [])
         known = max(len(tokenizer), max(tokenizer.get_vocab().values()) + 1)
     wanted = getattr(config.get_text_config(), "vocab_size", None)
     if wanted and not wanted / 2 <= known <= wanted:
@@ -78,13 +84,33 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
             "of a text"
         )
     tokenizer.model_max_length = min(int(longest), LONGEST)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
+    _set_padding(tokenizer, config, odd["input_ids"][-1:], name)
     reads_types = "token_type_ids" in inspect.signature(_kind(config).forward).parameters
     if not reads_types or (hasattr(config, "type_vocab_size") and not any(types)):
         tokenizer.model_input_names = [one for one in tokenizer.model_input_names if one != "token_type_ids"]
     tokenizer.padding_side = "right"
     return tokenizer
+
+
+def _set_padding(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, ends: list[int], name: str) -> None:
+    """Give a tokenizer the padding token of the model's config, or one that ends no text.
+
+    Heads of decoders read the last token that is not the padding token. It is one that no word holds, so the tokens of
+    texts stay as they are.
+
+    Args:
+        ends: the token that ends a text.
+    """
+    apart, padding = tokenizer.added_tokens_decoder, getattr(config, "pad_token_id", None)
+    if padding not in apart:
+        usual = (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id, *apart)
+        padding = next((token for token in usual if token in apart and token not in ends), None)
+    if padding is None:
+        raise InputError(
+            f"model: the tokenizer of {name} has no token to pad with that ends no text; "
+            "set pad_token in its tokenizer_config.json to one"
+        )
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
 
 
 def read_weights(folder: Path, name: str, attention: str, **values: Any) -> tuple[PreTrainedModel, set[str]]:
@@ -152,6 +178,11 @@ def read_config(folder: Path, name: str) -> PretrainedConfig:
 
 def _kind(config: PretrainedConfig) -> type[PreTrainedModel]:
     """Return the class of a classifier of a config's architecture."""
+    if config.model_type in REFUSED:
+        raise InputError(
+            f"model: the architecture {config.model_type} cannot be used, since {REFUSED[config.model_type]}; "
+            "choose a model of another"
+        )
     kinds = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
     if type(config) not in kinds:
         raise InputError(f"model: transformers has no text classifier of the architecture {config.model_type}")
@@ -218,8 +249,6 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
     Raises:
         InputError: the model cannot answer a text, or answers it otherwise beside a longer one.
     """
-    if not _first_position(model):  # else positions are numbered by it, and nothing else reads it
-        model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
     longest = min(tokenizer.model_max_length, most_tokens(model) or 64, 64)
 
     def answers(n: int) -> torch.Tensor:
@@ -234,6 +263,8 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
             alone = answers(1)
             if not torch.isfinite(alone).all():
                 raise InputError(f"model: {name} answers a text with what is no number, so its weights are damaged")
+            if not _first_position(model):  # else positions are numbered by it, and nothing else reads it
+                model.config.pad_token_id = tokenizer.pad_token_id  # heads of decoders find a text's last token by it
             for tokenizer.padding_side in ("right", "left"):
                 if (alone[0] - answers(2)[0]).abs().max() <= 1e-4 * alone.abs().max():
                     break
@@ -251,8 +282,20 @@ def match(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str)
 
 def most_tokens(model: PreTrainedModel) -> int | None:
     """Return how many tokens a model can read; None when nothing limits that."""
-    limit = getattr(model.config, "max_position_embeddings", None)
-    return limit - _first_position(model) if isinstance(limit, int) and limit > 0 else None
+    limit = most_positions(model.config)
+    return limit and limit - _first_position(model)
+
+
+def most_positions(config: PretrainedConfig) -> int | None:
+    """Return how many positions a model has for tokens; None when nothing limits that.
+
+    LongRoPE reads all texts of a batch in another way when one of them is long, so no text is to be as long as that.
+    """
+    limits = [getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len")]
+    scaling = getattr(config, "rope_parameters", None) or {}
+    if scaling.get("rope_type") == "longrope":
+        limits.append(scaling["original_max_position_embeddings"])
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
 
 
 def _first_position(model: PreTrainedModel) -> int:

@@ -21,7 +21,7 @@ from .fitting import Fit
 from .inference import set_thresholds
 from .label_texts import are_words
 from .layers import freeze, switch_off_dropout
-from .loading import SEVERAL, most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
+from .loading import SEVERAL, most_positions, most_tokens, one_line_errors, read_config, read_tokenizer, read_weights
 from .pooling import read_the_mean
 from .text_kind import FILE
 
@@ -42,8 +42,8 @@ def suit(
         tokenizer, source: of the model that is trained.
     """
     config = read_config(source.path, source.id)
-    positions = getattr(config, "max_position_embeddings", None)
-    limits = [tokenizer.model_max_length, *([positions - 2] if isinstance(positions, int) and positions > 0 else [])]
+    positions = most_positions(config)
+    limits = [tokenizer.model_max_length, *([positions - 2] if positions else [])]
     tokens = 0 if recipe.max_length else common_length(train, tokenizer)
     several, labels, kind = isinstance(train.features["label"], List), evaluation.names(train), config.model_type
     named = are_words(labels, tokenizer)

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -29,20 +30,20 @@ def tiny(kind, **options):
     )
 
 
+def save_random(folder, config, dtype=torch.float32, tokenizer=True, **tokenizer_options):
+    """Save a random model with MiniLM's tokenizer in a folder, and return the folder."""
+    torch.manual_seed(0)
+    AutoModelForSequenceClassification.from_config(config).to(dtype).save_pretrained(folder)
+    if tokenizer:
+        source = hub.resolve_model("packaged").path
+        AutoTokenizer.from_pretrained(source, **tokenizer_options).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def make(tmp_path):
-    """Return a function that saves a random model with MiniLM's tokenizer, and gives its folder."""
-
-    def make(config, dtype=torch.float32, tokenizer=True, **tokenizer_options):
-        torch.manual_seed(0)
-        folder = tmp_path / "model"
-        AutoModelForSequenceClassification.from_config(config).to(dtype).save_pretrained(folder)
-        if tokenizer:
-            source = hub.resolve_model("packaged").path
-            AutoTokenizer.from_pretrained(source, **tokenizer_options).save_pretrained(folder)
-        return folder
-
-    return make
+    """Return `save_random` for a folder of the test."""
+    return partial(save_random, tmp_path / "model")
 
 
 def edit(folder, file="config.json", **values):
@@ -229,13 +230,27 @@ def test_positions_that_cannot_be_used_are_not_counted(make, tmp_path):
     assert table["p_LABEL_0"].notna().all()
 
 
-@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta"])
-def test_a_padding_token_other_than_the_config_s_moves_no_position_of_the_saved_model(make, tmp_path, kind):
-    fitted, tokenizer = fit(make(tiny(kind, pad_token_id=1)), tmp_path)
-    training.save(fitted, tmp_path / "trained")
-    saved = training.load_classifier(tmp_path / "trained", "mine")
-    answers = [training.probabilities(model, tokenizer, TEXTS, 32) for model in (fitted.model, saved.model)]
-    assert tokenizer.pad_token_id == 0 and np.abs(answers[0] - answers[1]).max() < 1e-6
+FACTORS = {"short_factor": [1.0] * 8, "long_factor": [4.0] * 8, "rope_theta": 10_000.0, "factor": 1.6}
+LONGROPE = {"rope_type": "longrope", "original_max_position_embeddings": 40} | FACTORS
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("mpt", {"max_seq_len": 40, "max_position_embeddings": None, "d_model": 32, "n_heads": 2, "n_layers": 2}),
+        ("phi3", {"original_max_position_embeddings": 40, "rope_scaling": LONGROPE, "pad_token_id": 0}),
+    ],
+)
+def test_texts_are_cut_where_positions_end_under_another_name(make, kind, options):
+    folder = make(tiny(kind, **options))
+    classifier, texts = training.load_classifier(folder, "mine"), ["good " * n for n in (30, 38, 45, 90)]
+    assert classifier.max_length == most_tokens(classifier.model) == 40
+    alone = [classifier.table([text])["p_LABEL_0"][0] for text in texts]
+    assert classifier.table(texts)["p_LABEL_0"].tolist() == pytest.approx(alone, abs=1e-6)
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    rows = Dataset.from_dict({"text": texts, "label": [0, 1, 0, 1]}, features)
+    recipe, _ = training.suit(settings.Recipe(), rows, classifier.tokenizer, source(folder))
+    training.load_model(source(folder), ["bad", "good"], recipe, 1)  # which refuses what it cannot read
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", None])
@@ -350,26 +365,6 @@ def test_weights_that_are_no_numbers_are_not_trained_either(make):
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     recipe = settings.make_recipe("fast", max_length=32)
     assert "has weights that are no numbers" in error(training.load_model, source(folder), ["a", "b"], recipe, 1)
-
-
-def test_a_decoder_without_a_padding_token_is_trained_and_used(make, tmp_path):
-    folder = make(tiny("gpt2", n_embd=32, n_layer=2, n_head=2, n_positions=64, bos_token_id=101, eos_token_id=102))
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.pad_token, tokenizer.eos_token = None, "[SEP]"
-    tokenizer.save_pretrained(folder)
-    fitted, tokenizer = fit(folder, tmp_path)
-    assert fitted.model.config.pad_token_id == tokenizer.pad_token_id == 102
-    together = training.probabilities(fitted.model, tokenizer, TEXTS, 32)
-    alone = [training.probabilities(fitted.model, tokenizer, [text], 32)[0] for text in TEXTS]
-    assert np.abs(together - np.array(alone)).max() < 1e-5
-
-
-def test_a_decoder_finds_the_last_token_where_its_config_names_another_padding_token(make):
-    folder = make(tiny("gpt2", n_embd=32, n_layer=2, n_head=2, n_positions=64, bos_token_id=101, eos_token_id=102))
-    edit(folder, pad_token_id=2204)  # "good"
-    classifier = training.load_classifier(folder, "mine")
-    together = classifier.table(["good", "so good " * 9])["p_LABEL_0"]
-    assert abs(classifier.table(["good"])["p_LABEL_0"][0] - together[0]) < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])
