@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh machine to four executed notebooks.
 #
-#   ./run_all.sh                              real tweets, packaged model: some ten minutes on 2 CPU cores
+#   ./run_all.sh                              real tweets, packaged model: 10 to 20 minutes on 2 CPU cores
 #   ./run_all.sh --profile smoke              seconds, figures without meaning
 #   ./run_all.sh --profile emotion --out DIR  the course's own data and model from the Hub, into DIR
 #   ./run_all.sh --setup                      only make or refresh .venv
