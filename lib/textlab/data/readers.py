@@ -338,7 +338,7 @@ def _batches(path: Path, pick: Pick, rows: int) -> Iterator[Batch]:
             raise InputError(
                 f"{path.name} is not what its name says, but {kind}; save it as csv in UTF-8, or as parquet"
             )
-        if b"\0" in beginning and path.suffix.lower() != ".parquet":
+        if any(len(half) > 1 and not any(half) for half in (beginning[::2], beginning[1::2])):
             raise InputError(f"{path.name} has zero bytes, as UTF-16 does, and is not UTF-8; save the file as UTF-8")
         for table, share in FORMATS[path.suffix.lower()](path, pick, rows):
             if len(table):
