@@ -222,7 +222,7 @@ def column_names(files: list[Path], text_column: str) -> list[str]:
         return pick_columns(names, file.name, text_column, "", "none")
 
     for file in files:
-        next(_batches(file, partial(pick, file), READ_ROWS), None)
+        next(_batches(file, partial(pick, file), PROBE_ROWS), None)
     return list(found)
 
 
